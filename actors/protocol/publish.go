@@ -1,0 +1,87 @@
+// Package protocol holds the messages that actors receive and the small ports through which they
+// reach people. It is a leaf: transports and actors both import it, it imports only the domain.
+//
+// Invariant: a message is immutable once sent; everybody may keep a pointer to it.
+package protocol
+
+import (
+	"weelo/internal/fleet"
+	"weelo/internal/ledger"
+	"weelo/internal/track"
+)
+
+// Position is the newest live position of a trip, published once with everybody it concerns.
+type Position struct {
+	TripID      string
+	OrderID     string // "" for a trip without an order
+	Driver      fleet.UserID
+	Transporter fleet.UserID
+	Customer    fleet.UserID // "" when the trip has no known customer
+	Fix         track.Fix    // ReceivedMS is set
+}
+
+// Delivery is one committed event with the numbers it got. The hub sends events to a recipient
+// strictly in number order and fills gaps from the inbox.
+type Delivery struct {
+	Event   ledger.Event
+	Numbers map[string]int64 // recipient → seq
+}
+
+// TripEnded tells the hub that watchers of a trip must be let go.
+type TripEnded struct {
+	TripID string
+	Reason string // ended, forbidden, reassigned
+}
+
+// Publisher is how actors reach people on this and other tasks. No method blocks and none fails:
+// positions are lossy by contract, events are in the inbox.
+type Publisher interface {
+	Position(p Position)
+	Deliver(ds []Delivery)
+	TripChanged(v TripView)
+	TripEnded(e TripEnded)
+	// Notify sends a soft, unnumbered event to a user's sockets (connectivity, presence).
+	Notify(user fleet.UserID, event string, data any)
+	// Disconnect closes every socket of a session (revocation) or, with an empty session, of the user.
+	Disconnect(user fleet.UserID, sessionID string, closeCode int, reason string)
+}
+
+// TripView is what a watcher sees of a trip: the `trip` frame.
+type TripView struct {
+	TripID      string
+	OrderID     string
+	Version     int64
+	Status      string
+	Customer    fleet.UserID
+	Transporter fleet.UserID
+	Driver      Person
+	Vehicle     VehicleView
+	Pickup      Place
+	Drop        Place
+	Live        *track.Fix // last live position, nil when none
+	EndedMS     int64      // 0 while live
+}
+
+// Person is the part of a user that others on the trip may see.
+type Person struct {
+	ID    fleet.UserID
+	Name  string
+	Phone string // masked for everybody but the fleet
+}
+
+// VehicleView is the part of a vehicle that others on the trip may see.
+type VehicleView struct {
+	ID      fleet.VehicleID
+	Number  string
+	Type    string
+	Subtype string
+}
+
+// Place is an address with its position, in degrees.
+type Place struct {
+	Latitude  float64 `json:"latitude"`
+	Longitude float64 `json:"longitude"`
+	Address   string  `json:"address"`
+	City      string  `json:"city,omitempty"`
+	State     string  `json:"state,omitempty"`
+}

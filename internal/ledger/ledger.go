@@ -1,0 +1,214 @@
+// Package ledger is the durable core's vocabulary: what an actor hands to the writer, and what the
+// writer answers. It is pure; the stores implement its ports, the actors use them.
+//
+// The invariants every implementation keeps (store/storetest proves them on each):
+//   - At most one activation of an aggregate can commit: every write compares version and owner
+//     epoch with "=". A claim raises the epoch, so every older activation is refused from then on.
+//   - What Committed answers is on disk. What is not certain is answered Unknown, never Committed.
+//   - A transition is all or nothing: row, events, idempotency record, timers, outbox and inbox.
+//   - Inbox numbers of one recipient are dense and become visible in order.
+//   - A command id has one effect per scope; a repeat gets the first reply back.
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+)
+
+// ErrMissing: there is no such aggregate.
+var ErrMissing = errors.New("ledger: no such aggregate")
+
+// Kind names a kind of fenced aggregate. It is also the table's name.
+type Kind string
+
+// The fenced aggregates. Every lane locks in this order: orders by id, then trips by id.
+const (
+	Order Kind = "order"
+	Trip  Kind = "trip"
+)
+
+// Ref names one aggregate.
+type Ref struct {
+	Kind Kind
+	ID   string // a bare UUID
+}
+
+// Transition is one decided step of one aggregate that wants to become durable.
+type Transition struct {
+	Ref     Ref
+	Version int64 // the version the decision was made on; 0 gives birth: the row is inserted at version 1, epoch 0
+	Epoch   int64 // the epoch of the claim the decision was made under; ignored at birth
+	State   json.RawMessage
+	Events  []Event
+	Idem    *Idem
+	Timers  []TimerChange
+	Outbox  []Message
+	// Contended says that the step may hit a unique index: it then runs in a transaction of its own,
+	// so that its refusal cannot abort its neighbours. A birth is always contended.
+	Contended bool
+	At        time.Time // the "now" the decision was made with
+}
+
+// Event is one line of an aggregate's history, and, for each recipient, one inbox entry.
+// Its place in the history is (aggregate, Version+1, index in Transition.Events).
+type Event struct {
+	ID             string // stable: the same event has the same id on every channel
+	Type           string // trip_status, trip_assigned … (design §7)
+	PayloadVersion int    // starts at 1
+	At             time.Time
+	Expires        time.Time // zero: never
+	TripID         string
+	OrderID        string
+	Data           json.RawMessage
+	Recipients     []string // user ids; none: history only
+}
+
+// Idem is the idempotency record of one command. Scope is the principal (a user id) or the
+// receiving aggregate; Key the client's key or a deterministic one. Hash is of the request body:
+// the same key with another hash is refused with Mismatch.
+type Idem struct {
+	Scope string
+	Key   string
+	Hash  string
+	Reply json.RawMessage
+}
+
+// TimerChange arms, moves or cancels one named timer of the aggregate. A fired timer whose Number
+// is not the armed one is ignored by the actor.
+type TimerChange struct {
+	Name   string
+	Due    time.Time // zero cancels
+	Number int64
+}
+
+// Timer is an armed timer as stored.
+type Timer struct {
+	Ref    Ref
+	Name   string
+	Due    time.Time
+	Number int64
+}
+
+// Message is a durable message: written with the transition, sent until the receiver has committed
+// it (its idempotency record is (receiver, ID)) or until Deadline.
+type Message struct {
+	ID       string // also the command id at the receiver
+	Channel  string // "actor", "sms", "push"
+	To       string // for "actor": kind/id
+	Type     string // names the body
+	Body     json.RawMessage
+	Deadline time.Time // zero: never
+}
+
+// Status is how a transition ended.
+type Status int
+
+// The outcomes. Only Committed changed anything.
+const (
+	// Unknown: the connection was lost around COMMIT. The actor stops without answering and reloads.
+	Unknown Status = iota
+	// Committed: on disk.
+	Committed
+	// Fenced: another activation has claimed the row since. Stop, leave the activation table.
+	Fenced
+	// Moved: same epoch, newer version (a command over several aggregates). Reload and decide again.
+	Moved
+	// Replayed: the command id was used before with the same hash; Outcome.Reply is the first reply.
+	Replayed
+	// Mismatched: the command id was used before with another hash.
+	Mismatched
+	// Taken: a unique index refused it; Outcome.Constraint names it.
+	Taken
+	// Missing: there is no such row.
+	Missing
+	// Broken: same epoch and version and yet no row was written: a bug. Count, stop, reload.
+	Broken
+	// Failed: a definite no (after retries for deadlocks); nothing changed.
+	Failed
+)
+
+// Outcome answers one transition, at the same index.
+type Outcome struct {
+	Status     Status
+	Numbers    []Number        // of a Committed one: the inbox numbers its events got
+	Reply      json.RawMessage // of a Replayed one
+	Constraint string          // of a Taken one
+	Err        error           // of an Unknown or Failed one, for logs
+}
+
+// Number says which number an event got in one recipient's inbox.
+type Number struct {
+	Event     int // index in Transition.Events
+	Recipient string
+	Seq       int64
+}
+
+// Claimed is an aggregate as a claim loaded it.
+type Claimed struct {
+	Version int64
+	Epoch   int64
+	State   json.RawMessage
+	Timers  []Timer
+}
+
+// Writer makes transitions durable. Commit answers each transition at its own index and never
+// panics; its error-free signature is deliberate: every failure belongs to a transition. At most one
+// transition of an aggregate may be in one call.
+type Writer interface {
+	Commit(ctx context.Context, ts []Transition) []Outcome
+}
+
+// Claimer fences and loads in one statement. ErrMissing when there is no such row.
+type Claimer interface {
+	Claim(ctx context.Context, ref Ref, node string) (Claimed, error)
+}
+
+// Timers finds what is overdue, for the sweeper.
+type Timers interface {
+	Overdue(ctx context.Context, before time.Time, limit int) ([]Timer, error)
+}
+
+// Outbox is the relay's view of durable messages. Take leases up to limit messages of the channels
+// until now+lease (SKIP LOCKED where the store has it); Done deletes one; Later gives it back.
+type Outbox interface {
+	Take(ctx context.Context, channels []string, now time.Time, lease time.Duration, limit int) ([]Pending, error)
+	Done(ctx context.Context, id string) error
+	Later(ctx context.Context, id string, at time.Time) error
+}
+
+// Pending is a leased durable message and how often it was tried before.
+type Pending struct {
+	Message
+	Attempts int
+}
+
+// InboxEntry is one durable event as one recipient sees it.
+type InboxEntry struct {
+	Seq   int64
+	Event Event
+}
+
+// Inbox reads the durable events of one recipient.
+type Inbox interface {
+	// Stream is one random id per database, changed after a restore.
+	Stream(ctx context.Context) (string, error)
+	// Head is the recipient's highest number, 0 when there is none.
+	Head(ctx context.Context, recipient string) (int64, error)
+	// Read gives entries with number >= from, in order, at most limit. The first one's number may be
+	// greater than from when retention removed older ones.
+	Read(ctx context.Context, recipient string, from int64, limit int) ([]InboxEntry, error)
+}
+
+// History reads an aggregate's own events (ops, explain, the timeline of a trip).
+type History interface {
+	Events(ctx context.Context, ref Ref, afterVersion int64, limit int) ([]Recorded, error)
+}
+
+// Recorded is an event with its place in the aggregate's history.
+type Recorded struct {
+	Version int64
+	Ordinal int
+	Event   Event
+}
