@@ -1,0 +1,47 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// What a fleet store may answer instead of a value. A transport turns them into refusals.
+var (
+	// ErrNoUser: there is no such user (or none with the asked role).
+	ErrNoUser = errors.New("fleet: no such user")
+	// ErrNoVehicle: there is no such vehicle.
+	ErrNoVehicle = errors.New("fleet: no such vehicle")
+	// ErrNumberTaken: the plate is registered by another transporter.
+	ErrNumberTaken = errors.New("fleet: the number belongs to another transporter")
+)
+
+// MaxFleet bounds every list of one transporter's vehicles or drivers. The largest Indian fleets on
+// marketplaces of this kind run a few thousand trucks.
+const MaxFleet = 5000
+
+// People reads users of every role and keeps the intent they set themselves. Registration and login
+// write users through session's own port.
+type People interface {
+	// User gives one user. ErrNoUser when there is none.
+	User(ctx context.Context, id UserID) (User, error)
+	// Users gives those of ids that exist, in no order; at most MaxFleet ids.
+	Users(ctx context.Context, ids []UserID) ([]User, error)
+	// Drivers gives the active drivers of a transporter, by name then id, at most MaxFleet.
+	Drivers(ctx context.Context, transporter UserID) ([]User, error)
+	// SetAvailable stores the intent of a driver or transporter and gives the user as stored.
+	// The same intent again leaves UpdatedAt alone. ErrNoUser when there is none.
+	SetAvailable(ctx context.Context, id UserID, available bool, at time.Time) (User, error)
+}
+
+// Vehicles keeps the trucks. A number belongs to one transporter.
+type Vehicles interface {
+	// Vehicle gives one vehicle. ErrNoVehicle when there is none.
+	Vehicle(ctx context.Context, id VehicleID) (Vehicle, error)
+	// VehiclesOf gives a transporter's vehicles by number, at most MaxFleet.
+	VehiclesOf(ctx context.Context, transporter UserID) ([]Vehicle, error)
+	// Upsert stores v under its number: a known number of the same transporter keeps its id and
+	// CreatedAt and takes the rest of v; a new one is born with v.ID. It gives the vehicle as stored and
+	// whether it is new. ErrNumberTaken, and nothing changed, when another transporter has the number.
+	Upsert(ctx context.Context, v Vehicle) (stored Vehicle, isNew bool, err error)
+}

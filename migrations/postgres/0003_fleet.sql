@@ -1,0 +1,38 @@
+-- +goose Up
+CREATE TABLE vehicle (
+    id             text        PRIMARY KEY,
+    transporter_id text        NOT NULL,
+    number         text        NOT NULL,
+    type           text        NOT NULL,
+    subtype        text        NOT NULL,
+    capacity       text        NOT NULL,
+    model          text        NOT NULL,
+    year           integer     NOT NULL,
+    status         text        NOT NULL,
+    created_at     timestamptz NOT NULL,
+    updated_at     timestamptz NOT NULL,
+    CONSTRAINT one_vehicle_per_number UNIQUE (number),
+    CONSTRAINT vehicle_status_known CHECK (status IN ('available', 'maintenance', 'inactive'))
+);
+CREATE INDEX vehicle_by_transporter ON vehicle (transporter_id, number);
+
+-- One row per sample of a driver. Nullable speed and bearing: the phone did not know.
+CREATE TABLE fix (
+    driver_id   uuid             NOT NULL,
+    ts_ms       bigint           NOT NULL,
+    lat         double precision NOT NULL,
+    lng         double precision NOT NULL,
+    accuracy    double precision NOT NULL,
+    speed       double precision,
+    bearing     double precision,
+    mock        boolean          NOT NULL,
+    received_ms bigint           NOT NULL,
+    PRIMARY KEY (driver_id, ts_ms)
+);
+-- Rows arrive roughly in order of receipt, so a block range index finds what retention removes at
+-- next to no cost per insert.
+CREATE INDEX fix_by_receipt ON fix USING brin (received_ms) WITH (pages_per_range = 32, autosummarize = on);
+
+-- +goose Down
+DROP TABLE fix;
+DROP TABLE vehicle;

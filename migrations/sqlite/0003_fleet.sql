@@ -1,0 +1,36 @@
+-- +goose Up
+CREATE TABLE vehicle (
+    id             text    PRIMARY KEY,
+    transporter_id text    NOT NULL,
+    number         text    NOT NULL,
+    type           text    NOT NULL,
+    subtype        text    NOT NULL,
+    capacity       text    NOT NULL,
+    model          text    NOT NULL,
+    year           integer NOT NULL,
+    status         text    NOT NULL,
+    created_ms     integer NOT NULL,
+    updated_ms     integer NOT NULL,
+    CONSTRAINT one_vehicle_per_number UNIQUE (number),
+    CONSTRAINT vehicle_status_known CHECK (status IN ('available', 'maintenance', 'inactive'))
+) STRICT;
+CREATE INDEX vehicle_by_transporter ON vehicle (transporter_id, number);
+
+-- One row per sample of a driver. Nullable speed and bearing: the phone did not know.
+CREATE TABLE fix (
+    driver_id   text    NOT NULL,
+    ts_ms       integer NOT NULL,
+    lat         real    NOT NULL,
+    lng         real    NOT NULL,
+    accuracy    real    NOT NULL,
+    speed       real,
+    bearing     real,
+    mock        integer NOT NULL,
+    received_ms integer NOT NULL,
+    PRIMARY KEY (driver_id, ts_ms)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX fix_by_receipt ON fix (received_ms);
+
+-- +goose Down
+DROP TABLE fix;
+DROP TABLE vehicle;
