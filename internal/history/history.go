@@ -1,0 +1,116 @@
+// Package history keeps the track of every trip: it takes batches of fixes from phones, commits them
+// in groups, and answers what became of each only after the commit, because a phone deletes what was
+// acknowledged.
+//
+// Invariants:
+//   - What Record answered is on disk. An error means "unknown, send it again"; sending again is
+//     always harmless, because a fix is identified by (driver, ts).
+//   - What is stored is the same for any order, duplication or batching in which the fixes arrived:
+//     of two fixes with one (driver, ts) the better one stays (Better), never the first to arrive.
+//   - Accepted, stale, duplicate and invalid sum up to processed.
+//   - Only fixes inside a trip of their driver are stored: from the acceptance to the end + 10 min.
+//
+// The store is the authority; there is no owner to fence, because the conflict rule commutes.
+// A native fix that was never acknowledged passes through a bounded buffer (Note) that a crash may
+// lose; a batch never does.
+package history
+
+import (
+	"context"
+	"time"
+
+	"weelo/internal/fleet"
+	"weelo/internal/track"
+)
+
+// Limits of one request, from the apps' contract.
+const (
+	// MaxBatch is how many fixes one batch may carry.
+	MaxBatch = 100
+	// MaxPage is how many fixes one page of a track may carry.
+	MaxPage = 1000
+	// Retention is how long fixes are kept.
+	Retention = 30 * 24 * time.Hour
+)
+
+// Row is one fix of one driver as stored. ReceivedMS of the fix is set.
+type Row struct {
+	Driver fleet.UserID
+	Fix    track.Fix
+}
+
+// Store keeps fixes. Implementations are safe for concurrent use.
+type Store interface {
+	// Save writes the rows in one transaction and answers, at each index, whether the row's
+	// (driver, ts) was new. Of two fixes with the same key the Better one stays. Rows may repeat a key.
+	Save(ctx context.Context, rows []Row) (isNew []bool, err error)
+	// Fixes gives the fixes of one driver with after < TS <= to, sorted by TS, at most limit.
+	Fixes(ctx context.Context, driver fleet.UserID, after, to int64, limit int) ([]track.Fix, error)
+	// Latest gives the newest fix of each driver that has one at or after since (ms). At most
+	// fleet.MaxFleet drivers are asked for.
+	Latest(ctx context.Context, drivers []fleet.UserID, since int64) (map[fleet.UserID]track.Fix, error)
+	// Forget removes up to limit fixes received before the given time (ms) and says how many.
+	Forget(ctx context.Context, before int64, limit int) (int, error)
+}
+
+// Window is the span of phone time that belongs to one trip of a driver, both ends included, in ms.
+type Window struct {
+	TripID string
+	Driver fleet.UserID
+	From   int64 // acceptance
+	To     int64 // end + Grace; math.MaxInt64 while the trip lives
+}
+
+// Contains tells whether a fix with this ts belongs to the trip.
+func (w Window) Contains(ts int64) bool { return w.TripID != "" && w.From <= ts && ts <= w.To }
+
+// Grace is how long after its end a trip still takes fixes: the phone's last batch is on its way.
+const Grace = 10 * time.Minute
+
+// Ask names the trip whose window is wanted. An empty TripID means the driver's live trip, or, when
+// he has none, the one that ended last.
+type Ask struct {
+	Driver fleet.UserID
+	TripID string
+}
+
+// Windows reads trip windows from the durable rows.
+type Windows interface {
+	// Windows answers at the same index; the zero Window when the driver has no such accepted trip
+	// (unknown, somebody else's, or not accepted yet).
+	Windows(ctx context.Context, asks []Ask) ([]Window, error)
+}
+
+// Better tells whether a replaces b when both have the same (driver, ts): the better accuracy wins
+// (0 means unknown and loses to any known one), then the smaller latitude, the smaller longitude, and
+// so on through every stored field, so that no two different fixes tie and the order of arrival can
+// never show. The time of receipt takes no part. The stores spell the same rule in SQL.
+func Better(a, b track.Fix) bool {
+	x, y := order(a), order(b)
+	for i := range x {
+		if x[i] != y[i] {
+			return x[i] < y[i]
+		}
+	}
+	return false
+}
+
+// unknown is worse than every radius, speed or bearing a phone may report.
+const unknown = 1e9
+
+func order(f track.Fix) [6]float64 {
+	o := [6]float64{f.Accuracy, f.Lat, f.Lng, unknown, unknown, 0}
+	if f.Accuracy <= 0 {
+		o[0] = unknown
+	}
+	if f.HasSpeed {
+		o[3] = f.Speed
+	}
+	if f.HasBearing {
+		o[4] = f.Bearing
+	}
+	if f.Mock {
+		o[5] = 1
+	}
+	return o
+}
