@@ -1,0 +1,119 @@
+# The commands of this house. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+BIN      := bin/weelo
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+# Two packages at a time: the tests start real servers and browsers, and a small machine must not starve them.
+P        ?= 2
+FUZZTIME ?= 10s
+# Coverage is asked of the domain; what only drives a running server is left out.
+COVER_MIN  ?= 85
+COVER_OUT  := bin/cover.out
+COVER_SKIP := weelo/internal/(simulate|bench|client|servertest|deps|arch)|/[a-z]*test/
+# Packages whose tests start many processes or are timed by them; the race detector runs everywhere else.
+NO_RACE    := weelo/test/
+
+.PHONY: help
+help: ## List the commands
+	@awk -F':.*## ' '/^[a-z][a-z0-9_-]*:.*## /{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the one binary into bin/weelo (static, no cgo)
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/weelo
+
+.PHONY: run
+run: build ## Build and start weelo dev (SQLite, demo world, live map); ARGS="--speed 5" for more
+	exec $(BIN) dev $(ARGS)
+
+.PHONY: deps
+deps: ## Install what the tests need and this machine lacks (Postgres, Redis, Chromium, Node)
+	@tools/install-deps
+
+.PHONY: vet
+vet: ## go vet
+	$(GO) vet ./...
+
+.PHONY: test
+test: deps vet test-bench test-all ## Everything: vet, benchmarks once, all tests (fuzz seeds too), coverage of internal/
+
+.PHONY: test-all
+test-all: ## All tests with -race (many-process tests without), then the coverage floor
+	@mkdir -p bin
+	@race=$$($(GO) list ./... | grep -vE '$(NO_RACE)' | tr '\n' ' '); \
+	plain=$$($(GO) list ./... | grep -E '$(NO_RACE)' | tr '\n' ' ' || true); \
+	rm -f bin/cover.*.out; \
+	if [ -n "$$plain" ]; then $(GO) test -p 1 -count=1 -timeout 15m $$plain; fi; \
+	$(GO) test -p $(P) -race -count=1 -timeout 20m -coverpkg=./internal/... -coverprofile=bin/cover.race.out $$race
+	@$(MAKE) --no-print-directory cover-check
+
+.PHONY: cover-check
+cover-check: ## Fail when statement coverage of internal/ is below the floor (needs a test run)
+	@grep -hvE '$(COVER_SKIP)' bin/cover.race.out > $(COVER_OUT)
+	@COVER_PROFILE=$(CURDIR)/$(COVER_OUT) COVER_MIN=$(COVER_MIN) $(GO) test -count=1 -run '^TestCoverageFloor$$' -v ./internal/arch
+
+.PHONY: cover
+cover: ## Where the tests do not go, as a page (bin/cover.html)
+	@test -f $(COVER_OUT) || $(MAKE) test-all
+	$(GO) tool cover -html=$(COVER_OUT) -o bin/cover.html
+
+.PHONY: test-fast
+test-fast: ## Unit tests without the race detector and without many-process tests (< 3 min)
+	$(GO) test -p $(P) -short -timeout 3m $$($(GO) list ./... | grep -vE '$(NO_RACE)')
+
+.PHONY: test-fuzz-seeds
+test-fuzz-seeds: ## Run the seed corpus of every fuzz target
+	$(GO) test -p $(P) -run '^Fuzz' -timeout 5m ./...
+
+.PHONY: test-bench
+test-bench: ## Run every benchmark once, so that it keeps working
+	$(GO) test -p 1 -run '^$$' -bench . -benchtime 1x -timeout 10m ./...
+
+.PHONY: bench
+bench: build ## Compare with a bare WebSocket forwarder: CPU, memory, fan-out, commits
+	$(BIN) bench $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## Fuzz every decoder for FUZZTIME (10s) each
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+.PHONY: lint
+lint: ## golangci-lint with the import directions (.golangci.yml); the tool is pinned in tools/go.mod
+	@mkdir -p bin
+	$(GO) -C tools build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	bin/golangci-lint run --timeout 15m ./...
+
+.PHONY: fmt
+fmt: ## gofmt
+	gofmt -l -w $$(git ls-files '*.go')
+
+.PHONY: generate
+generate: ## Regenerate docs and diagrams from the code
+	$(GO) generate ./...
+
+.PHONY: verify
+verify: generate ## Fail when a generated file is not up to date
+	@git diff --exit-code -- docs .env.example
+
+.PHONY: migrate
+migrate: build ## Migrate DATABASE_URL (ARGS="status", "down" …)
+	$(BIN) migrate $(or $(ARGS),up)
+
+.PHONY: tidy
+tidy: ## go mod tidy, and fail when that changed something
+	$(GO) mod tidy
+	@git diff --exit-code -- go.mod go.sum
+
+.PHONY: docker
+docker: ## Build the production image for linux/amd64 (IMAGE=name:tag)
+	docker buildx build --platform linux/amd64 --target production --build-arg VERSION=$(VERSION) -t $(or $(IMAGE),weelo:$(VERSION)) .
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin
