@@ -1,0 +1,58 @@
+package trip
+
+import (
+	"weelo/internal/fleet"
+)
+
+// Command asks something of a trip. The set is closed.
+type Command interface{ command() }
+
+// By names who asks, from the verified session, never from a payload.
+type By struct {
+	User fleet.UserID
+	Role fleet.Role
+}
+
+// Accept: the driver takes the trip. Repeated: replay.
+type Accept struct{ By By }
+
+// Decline: the driver refuses a pending trip. Repeated: replay.
+type Decline struct {
+	By     By
+	Reason string // ≤ 500 characters, for people
+}
+
+// ChangeStatus: the driver reports a step. The same status again: replay.
+type ChangeStatus struct {
+	By By
+	To Status
+}
+
+// Cancel ends a live trip. Repeated: replay. The zero By is the order's own decision.
+type Cancel struct {
+	By     By
+	Reason string
+}
+
+// TimerFired: the named timer ran out. A number that is not the armed one is ignored.
+type TimerFired struct {
+	Name   string
+	Number int64
+	// HeardMS is the newest fix the actor knows of, which may not be written yet; 0: none.
+	HeardMS int64
+}
+
+// NoteFix: a fix of the driver arrived. It becomes a write at most once per Policy.HeardEvery, and
+// at once when the trip was flagged as silent.
+type NoteFix struct{ AtMS int64 }
+
+// AddTrack: the fold of the trip's fixes, newly computed. Equal to the present one: nothing happens.
+type AddTrack struct{ Track Track }
+
+func (Accept) command()       {}
+func (Decline) command()      {}
+func (ChangeStatus) command() {}
+func (Cancel) command()       {}
+func (TimerFired) command()   {}
+func (NoteFix) command()      {}
+func (AddTrack) command()     {}

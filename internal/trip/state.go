@@ -1,0 +1,142 @@
+package trip
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"weelo/internal/fleet"
+)
+
+// FixGrace is how long after its end a trip still takes fixes (the driver's phone was in a tunnel).
+const FixGrace = 10 * time.Minute
+
+// State is one trip as stored. Its JSON is the row's snapshot; stores extract columns from the keys
+// status, live, driverId, vehicleId, transporterId, customerId, orderId and slot, so those keys are
+// part of the schema. Keys of absent parts are left out, never empty. Times are Unix ms.
+type State struct {
+	ID     string `json:"id"` // trip id = assignment id, a bare UUID
+	Status Status `json:"status"`
+	Live   bool   `json:"live"` // false exactly in a terminal status
+
+	DriverID      fleet.UserID    `json:"driverId"`
+	VehicleID     fleet.VehicleID `json:"vehicleId"`
+	TransporterID fleet.UserID    `json:"transporterId"`
+	CustomerID    fleet.UserID    `json:"customerId,omitempty"`
+	OrderID       string          `json:"orderId,omitempty"` // absent for a trip without an order
+	Slot          string          `json:"slot,omitempty"`    // the slot's id within the order
+
+	Names   Names   `json:"names"`
+	Vehicle Vehicle `json:"vehicle"`
+	Pickup  Place   `json:"pickup"`
+	Drop    Place   `json:"drop"`
+	Cargo   Cargo   `json:"cargo"`
+
+	AssignedMS int64            `json:"assignedAt"`
+	AcceptedMS int64            `json:"acceptedAt,omitempty"`
+	StatusMS   int64            `json:"statusAt"` // when the present status began
+	Reached    map[Status]int64 `json:"reached"`  // when each status was reached
+	EndedMS    int64            `json:"endedAt,omitempty"`
+	EndedBy    string           `json:"endedBy,omitempty"` // driver, customer, transporter, ops, timer, order
+	Reason     string           `json:"reason,omitempty"`  // why it was declined or cancelled; timeout
+
+	HeardMS   int64 `json:"heardAt,omitempty"`   // last sign of the driver, to within Policy.HeardEvery
+	FlaggedMS int64 `json:"flaggedAt,omitempty"` // silent since; 0 when not flagged
+
+	Track  Track            `json:"track"`
+	Timers map[string]Timer `json:"timers"` // armed ones
+	Count  int64            `json:"events"` // events applied so far; names the next one
+}
+
+// Names are the people as they were called when the trip was assigned. Phones are canonical
+// (+91 and ten digits) and leave the server masked but to the fleet.
+type Names struct {
+	Driver        string `json:"driver"`
+	DriverPhone   string `json:"driverPhone"`
+	Transporter   string `json:"transporter,omitempty"`
+	Customer      string `json:"customer,omitempty"`
+	CustomerPhone string `json:"customerPhone,omitempty"`
+}
+
+// Vehicle is the truck as it was when the trip was assigned.
+type Vehicle struct {
+	Number  string `json:"number"`
+	Type    string `json:"type"`
+	Subtype string `json:"subtype"`
+}
+
+// Place is an address with its position, in degrees.
+type Place struct {
+	Latitude  float64 `json:"latitude"`
+	Longitude float64 `json:"longitude"`
+	Address   string  `json:"address"`
+	City      string  `json:"city,omitempty"`
+	State     string  `json:"state,omitempty"`
+}
+
+// Cargo is what is carried and for how much: whole rupees, whole kilometres.
+type Cargo struct {
+	Goods      string `json:"goods,omitempty"`
+	DistanceKm int    `json:"distanceKm"`
+	FareRupees int    `json:"fareRupees,omitempty"`
+}
+
+// Track is what the fixes of the trip fold to (package track); the fixes themselves are history.
+type Track struct {
+	OdometerM   int64  `json:"odometerM"`
+	Stops       []Stop `json:"stops,omitempty"`
+	WatermarkMS int64  `json:"watermarkAt,omitempty"` // fixes up to here are folded in for good
+}
+
+// Stop is a stand of the truck. DepartedMS 0: it still stands.
+type Stop struct {
+	Latitude   float64 `json:"latitude"`
+	Longitude  float64 `json:"longitude"`
+	ArrivedMS  int64   `json:"arrivedAt"`
+	DepartedMS int64   `json:"departedAt,omitempty"`
+}
+
+// Timer is one armed timer of the trip.
+type Timer struct {
+	Number int64 `json:"number"`
+	DueMS  int64 `json:"due"`
+}
+
+// Covers tells whether a fix taken at tsMS belongs to the trip: from the driver's acceptance to its
+// end + 10 min.
+func (s State) Covers(tsMS int64) bool {
+	from, to := s.Window()
+	return from != 0 && tsMS >= from && (to == 0 || tsMS <= to)
+}
+
+// Window is the span of fixes that belong to the trip, in ms. from 0: none do, it was never
+// accepted; to 0: open.
+func (s State) Window() (from, to int64) {
+	if s.EndedMS != 0 && s.AcceptedMS != 0 {
+		to = s.EndedMS + FixGrace.Milliseconds()
+	}
+	return s.AcceptedMS, to
+}
+
+// Participant tells whether the user may see the trip by being on it.
+func (s State) Participant(user fleet.UserID) bool {
+	return user != "" && (user == s.DriverID || user == s.TransporterID || user == s.CustomerID)
+}
+
+// Load reads a snapshot.
+func Load(snapshot json.RawMessage) (State, error) {
+	var s State
+	if err := json.Unmarshal(snapshot, &s); err != nil {
+		return State{}, fmt.Errorf("read trip snapshot: %w", err)
+	}
+	return s, nil
+}
+
+// Snapshot writes the state as its row keeps it.
+func (s State) Snapshot() (json.RawMessage, error) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("write snapshot of trip %s: %w", s.ID, err)
+	}
+	return b, nil
+}
