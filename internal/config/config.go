@@ -1,0 +1,221 @@
+// Package config turns the environment into values, once, at the start. It is the only reader of the
+// environment; every component gets its own small struct from cmd.
+//
+// Invariants: a start that cannot be right says everything that is wrong with it at once, by
+// variable name, and goes no further; production never runs with weak secrets or with anything made
+// for tests; no secret can be printed by accident. docs/configuration.md and .env.example are
+// generated from the structs below, and a test fails when they are not.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+//go:generate go run ./gendoc ../../docs/configuration.md ../../.env.example
+
+// Config is everything the environment decides. The tags are its documentation: env is the name,
+// doc the sentence in docs/configuration.md.
+type Config struct {
+	Server   Server   `doc:"Server"`
+	Store    Store    `doc:"Stores"`
+	Secrets  Secrets  `doc:"Secrets"`
+	SMS      SMS      `doc:"SMS"`
+	Login    Login    `doc:"Login and limits"`
+	Dispatch Dispatch `doc:"Dispatch"`
+	Ops      Ops      `doc:"Operation"`
+	Tests    Tests    `doc:"For tests and demonstrations; refused in production"`
+}
+
+// Server is where and for whom the process listens.
+type Server struct {
+	Port           int      `env:"PORT" envDefault:"3000" doc:"Port of REST, sockets and pages. 0 takes a free one, which is logged."`
+	PublicHosts    []string `env:"PUBLIC_HOSTS" doc:"Host names under which pages and share links are served, by comma. Empty: the name of the request (dev: localhost and 127.0.0.1)."`
+	AllowedOrigins []string `env:"ALLOWED_ORIGINS" doc:"Origins of browsers that may call the API and open sockets, by comma. Apps send none and are not affected."`
+	CORSOrigin     []string `env:"CORS_ORIGIN" doc:"Older name of ALLOWED_ORIGINS; used when that is empty."`
+	TrustedHops    int      `env:"TRUSTED_HOPS" envDefault:"-1" doc:"Number of proxies in front whose X-Forwarded-For entry is believed, counted from the right. -1: 1 on ECS (the load balancer), otherwise 0."`
+	MapStyleURL    string   `env:"MAP_STYLE_URL" doc:"MapLibre style of the live map's base map. Empty: names and lanes on a plain ground."`
+}
+
+// Store is where state is kept.
+type Store struct {
+	DatabaseURL DSN    `env:"DATABASE_URL" doc:"Postgres, e.g. postgres://user:password@host:5432/weelo. Needed by serve. What must never be lost."`
+	RedisURL    DSN    `env:"REDIS_URL" doc:"Redis, e.g. rediss://host:6379; single and cluster mode are found by themselves. Needed by serve. What may be rebuilt."`
+	Migrate     string `env:"MIGRATE" envDefault:"on" doc:"on: serve migrates at the start, under a lock. off: serve refuses an old schema instead."`
+}
+
+// Secrets sign and hide.
+type Secrets struct {
+	JWT            Secret `env:"JWT_SECRET" doc:"Signs access tokens (HS256). At least 32 bytes; needed by serve."`
+	JWTRefresh     Secret `env:"JWT_REFRESH_SECRET" doc:"Signs refresh tokens (HS256). At least 32 bytes, different from JWT_SECRET; needed by serve."`
+	Pepper         Secret `env:"OTP_PEPPER" doc:"Keys the stored hashes of one-time codes. At least 32 bytes. Empty: derived from JWT_REFRESH_SECRET."`
+	PepperPrevious Secret `env:"OTP_PEPPER_PREVIOUS" doc:"The pepper before the last rotation; codes sent under it still work."`
+}
+
+// SMS is how a code reaches a phone.
+type SMS struct {
+	Provider        string `env:"SMS_PROVIDER" doc:"msg91, console (prints; default of dev) or file:PATH (one JSON line a message; refused in production). Default: msg91 when a key is set."`
+	APIKey          Secret `env:"SMS_API_KEY" doc:"Key of the chosen provider when its own name is absent."`
+	MSG91AuthKey    Secret `env:"MSG91_AUTH_KEY" doc:"Key of MSG91."`
+	MSG91SenderID   string `env:"MSG91_SENDER_ID" envDefault:"WEELO" doc:"Sender shown on the phone."`
+	MSG91TemplateID string `env:"MSG91_TEMPLATE_ID" doc:"MSG91's id of the OTP template."`
+	MSG91BaseURL    string `env:"MSG91_BASE_URL" envDefault:"https://control.msg91.com" doc:"Where MSG91 is reached."`
+	Retriever       string `env:"SMS_RETRIEVER_HASH" doc:"11-character hash with which Android reads the code by itself, for both apps."`
+	RetrieverCust   string `env:"SMS_RETRIEVER_HASH_CUSTOMER" doc:"The same for the customer app alone."`
+	RetrieverCapt   string `env:"SMS_RETRIEVER_HASH_CAPTAIN" doc:"The same for the Captain app alone."`
+}
+
+// Login bounds who may come in, and how often.
+type Login struct {
+	OpsPhones   []string `env:"OPS_PHONES" doc:"Phones that may log in with role ops, by comma."`
+	OTPLength   int      `env:"OTP_LENGTH" envDefault:"6" doc:"Digits of a code. The apps expect 6; nothing else is accepted."`
+	OTPMinutes  int      `env:"OTP_EXPIRY_MINUTES" envDefault:"5" doc:"Minutes a code is good for, 1 to 10."`
+	AccessLife  Duration `env:"JWT_EXPIRES_IN" envDefault:"1h" doc:"Life of an access token, 5m to 24h."`
+	RefreshIdle Duration `env:"JWT_REFRESH_EXPIRES_IN" envDefault:"30d" doc:"A refresh token unused for this long is dead; 1h to 90d."`
+}
+
+// Dispatch is the tempo of the domain.
+type Dispatch struct {
+	AcceptSeconds int `env:"DRIVER_ACCEPT_TIMEOUT_SECONDS" envDefault:"45" doc:"Seconds a driver has to accept a trip, 10 to 600."`
+}
+
+// Ops is how the process is watched and stopped.
+type Ops struct {
+	AppEnv      string        `env:"APP_ENV" doc:"production refuses weak secrets and everything made for tests."`
+	NodeEnv     string        `env:"NODE_ENV" doc:"Older name of APP_ENV; used when that is empty."`
+	LogLevel    string        `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
+	AdminAddr   string        `env:"ADMIN_ADDR" envDefault:"127.0.0.1:6060" doc:"Where /metrics and /debug/pprof are served; port 0 takes a free one, which is logged; off: nowhere."`
+	DrainDelay  time.Duration `env:"DRAIN_DELAY" envDefault:"-1s" doc:"How long a stopping process goes on serving after its readiness fails, so that the load balancer notices. -1s: 15s on ECS, otherwise none."`
+	StopTimeout time.Duration `env:"STOP_TIMEOUT" envDefault:"110s" doc:"Hard limit of an orderly stop; below the stopTimeout of the task (120 s)."`
+	ECSMetadata string        `env:"ECS_CONTAINER_METADATA_URI_V4" doc:"Set by ECS itself: tells that this is a task."`
+}
+
+// Tests are switches that no production process may have.
+type Tests struct {
+	TimeScale      float64 `env:"TIME_SCALE" envDefault:"1" doc:"Divides the waits of the dispatch domain and multiplies its speed thresholds; touches nothing that talks to a device or person."`
+	LoginTimeScale float64 `env:"LOGIN_TIME_SCALE" envDefault:"1" doc:"The same for the life of codes and tokens, cool-downs and login limits only."`
+	Limits         string  `env:"LIMITS" envDefault:"on" doc:"off lifts rate and socket limits, for benches and simulations."`
+}
+
+// Duration is a time.Duration that also understands days ("30d"), as operators write it.
+type Duration time.Duration
+
+// UnmarshalText reads "90s", "1h30m" or "30d".
+func (d *Duration) UnmarshalText(text []byte) error {
+	s := string(text)
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return fmt.Errorf("%q is not a number of days", s)
+		}
+		*d = Duration(time.Duration(n) * 24 * time.Hour)
+		return nil
+	}
+	v, err := time.ParseDuration(s)
+	*d = Duration(v)
+	return err
+}
+
+// D gives the standard type.
+func (d Duration) D() time.Duration { return time.Duration(d) }
+
+// Load reads the given environment (os.Environ()) and reports every value that cannot be read.
+// Whether the values make sense for a command is asked with Serve, Dev or Database.
+func Load(environ []string) (Config, error) {
+	var c Config
+	vars := env.ToMap(environ)
+	for k, v := range vars { // an empty variable is an absent one: task templates leave them empty
+		if strings.TrimSpace(v) == "" {
+			delete(vars, k)
+		}
+	}
+	err := env.ParseWithOptions(&c, env.Options{Environment: vars})
+	if err != nil {
+		var all env.AggregateError
+		if errors.As(err, &all) {
+			problems := make(Problems, 0, len(all.Errors))
+			for _, e := range all.Errors {
+				problems = append(problems, nameProblem(e))
+			}
+			return c, problems
+		}
+		return c, err
+	}
+	if len(c.Server.AllowedOrigins) == 0 {
+		c.Server.AllowedOrigins = c.Server.CORSOrigin
+	}
+	c.settle()
+	return c, nil
+}
+
+// settle fills in what depends on where the process runs.
+func (c *Config) settle() {
+	if c.Server.TrustedHops == -1 {
+		c.Server.TrustedHops = 0
+		if c.OnECS() {
+			c.Server.TrustedHops = 1
+		}
+	}
+	if c.Ops.DrainDelay < 0 {
+		c.Ops.DrainDelay = 0
+		if c.OnECS() {
+			c.Ops.DrainDelay = 15 * time.Second
+		}
+	}
+	if c.SMS.Provider == "" && (c.SMS.APIKey != "" || c.SMS.MSG91AuthKey != "") {
+		c.SMS.Provider = "msg91"
+	}
+	if c.SMS.MSG91AuthKey == "" {
+		c.SMS.MSG91AuthKey = c.SMS.APIKey
+	}
+	if c.SMS.RetrieverCust == "" {
+		c.SMS.RetrieverCust = c.SMS.Retriever
+	}
+	if c.SMS.RetrieverCapt == "" {
+		c.SMS.RetrieverCapt = c.SMS.Retriever
+	}
+}
+
+// nameProblem finds the variable behind a field that could not be read.
+func nameProblem(err error) Problem {
+	var pe env.ParseError
+	if errors.As(err, &pe) {
+		for _, v := range Variables() {
+			if v.Field == pe.Name {
+				return Problem{v.Name, "cannot be read: " + pe.Err.Error()}
+			}
+		}
+		return Problem{pe.Name, pe.Err.Error()}
+	}
+	return Problem{"environment", err.Error()}
+}
+
+// Production tells whether everything made for tests is refused.
+func (c Config) Production() bool {
+	e := c.Ops.AppEnv
+	if e == "" {
+		e = c.Ops.NodeEnv
+	}
+	return strings.EqualFold(e, "production")
+}
+
+// OnECS tells whether the process is a task of AWS ECS.
+func (c Config) OnECS() bool { return c.Ops.ECSMetadata != "" }
+
+// LimitsOff tells whether rate and socket limits are lifted.
+func (c Config) LimitsOff() bool { return strings.EqualFold(c.Tests.Limits, "off") }
+
+// Level is the log level; Info when LOG_LEVEL is not one (Validate has said so).
+func (c Config) Level() slog.Level {
+	var l slog.Level
+	if l.UnmarshalText([]byte(c.Ops.LogLevel)) != nil {
+		return slog.LevelInfo
+	}
+	return l
+}

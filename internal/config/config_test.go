@@ -1,0 +1,232 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	keyA = "kJ8vQm2ZrT5xW9bN4cL7pD1fG6hS3yUa0eRi"
+	keyB = "Zp4Xc7Vb1Nm8Lk5Jh2Gf9Ds6Aq3We0Rt7YuI"
+)
+
+func load(t *testing.T, vars ...string) Config {
+	t.Helper()
+	c, err := Load(vars)
+	if err != nil {
+		t.Fatalf("Load(%v): %v", vars, err)
+	}
+	return c
+}
+
+func good(more ...string) []string {
+	return append([]string{
+		"DATABASE_URL=postgres://weelo:hunter2@db:5432/weelo", "REDIS_URL=rediss://cache:6379",
+		"JWT_SECRET=" + keyA, "JWT_REFRESH_SECRET=" + keyB,
+		"SMS_API_KEY=k1", "MSG91_TEMPLATE_ID=t1",
+	}, more...)
+}
+
+func variables(t *testing.T, err error) []string {
+	t.Helper()
+	var ps Problems
+	if !errors.As(err, &ps) {
+		t.Fatalf("%v (%T) is no Problems", err, err)
+	}
+	var names []string
+	for _, p := range ps {
+		names = append(names, p.Variable)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func TestTheOperatorsEnvironmentStarts(t *testing.T) {
+	t.Parallel()
+	c := load(t, good("NODE_ENV=production", "PORT=3000")...)
+	if err := c.Serve(); err != nil {
+		t.Fatal(err)
+	}
+	if c.SMS.Provider != "msg91" || string(c.SMS.MSG91AuthKey.Reveal()) != "k1" {
+		t.Errorf("SMS_API_KEY alone must choose msg91, got %q", c.SMS.Provider)
+	}
+	if !c.Production() || c.Server.TrustedHops != 0 || c.Ops.DrainDelay != 0 {
+		t.Errorf("unexpected: production=%v hops=%d drain=%v", c.Production(), c.Server.TrustedHops, c.Ops.DrainDelay)
+	}
+}
+
+func TestAllProblemsAtOnce(t *testing.T) {
+	t.Parallel()
+	c := load(t, "APP_ENV=production", "JWT_SECRET=short", "JWT_REFRESH_SECRET=short", "SMS_PROVIDER=file:/tmp/x",
+		"TIME_SCALE=10", "LOGIN_TIME_SCALE=2", "LIMITS=off", "LOG_LEVEL=loud", "PORT=70000", "MIGRATE=maybe",
+		"ADMIN_ADDR=0.0.0.0:6060", "OPS_PHONES=12", "ALLOWED_ORIGINS=not an origin", "OTP_LENGTH=4", "JWT_EXPIRES_IN=1s")
+	want := []string{"ADMIN_ADDR", "ALLOWED_ORIGINS", "DATABASE_URL", "JWT_EXPIRES_IN", "JWT_REFRESH_SECRET", "JWT_SECRET", "LIMITS",
+		"LOGIN_TIME_SCALE", "LOG_LEVEL", "MIGRATE", "OPS_PHONES", "OTP_LENGTH", "PORT", "REDIS_URL", "SMS_PROVIDER", "TIME_SCALE"}
+	if got := variables(t, c.Serve()); !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	if strings.Contains(c.Serve().Error(), "short is") {
+		t.Error("a secret is in the message")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		env  []string
+		want string // the variable refused; "" for none
+	}{
+		{"good", good("APP_ENV=production"), ""},
+		{"equal secrets", good("JWT_REFRESH_SECRET=" + keyA), "JWT_REFRESH_SECRET"},
+		{"pepper equal to a key", good("OTP_PEPPER=" + keyB), "OTP_PEPPER"},
+		{"placeholder in production", good("APP_ENV=production", "JWT_SECRET=please-changeme-please-changeme-0123"), "JWT_SECRET"},
+		{"placeholder elsewhere", good("JWT_SECRET=please-changeme-please-changeme-0123"), ""},
+		{"monotonous in production", good("APP_ENV=production", "JWT_SECRET="+strings.Repeat("ab", 20)), "JWT_SECRET"},
+		{"console in production", good("APP_ENV=production", "SMS_PROVIDER=console"), "SMS_PROVIDER"},
+		{"unknown provider", good("SMS_PROVIDER=pigeon"), "SMS_PROVIDER"},
+		{"provider not built", good("SMS_PROVIDER=twilio"), "SMS_PROVIDER"},
+		{"file without a path", good("SMS_PROVIDER=file:"), "SMS_PROVIDER"},
+		{"msg91 without template", good("MSG91_TEMPLATE_ID="), "MSG91_TEMPLATE_ID"},
+		{"msg91 in clear in production", good("APP_ENV=production", "MSG91_BASE_URL=http://x"), "MSG91_BASE_URL"},
+		{"retriever hash", good("SMS_RETRIEVER_HASH_CAPTAIN=abc"), "SMS_RETRIEVER_HASH_CAPTAIN"},
+		{"scale of zero", good("TIME_SCALE=0"), "TIME_SCALE"},
+		{"scale not a number", good("LOGIN_TIME_SCALE=NaN"), "LOGIN_TIME_SCALE"},
+		{"hops", good("TRUSTED_HOPS=11"), "TRUSTED_HOPS"},
+		{"host with a path", good("PUBLIC_HOSTS=a/b"), "PUBLIC_HOSTS"},
+		{"map style", good("MAP_STYLE_URL=style.json"), "MAP_STYLE_URL"},
+		{"admin off", good("ADMIN_ADDR=off"), ""},
+		{"admin without port", good("ADMIN_ADDR=localhost"), "ADMIN_ADDR"},
+		{"limits", good("LIMITS=some"), "LIMITS"},
+		{"mysql", good("DATABASE_URL=mysql://x/y"), "DATABASE_URL"},
+		{"stop timeout", good("STOP_TIMEOUT=10m"), "STOP_TIMEOUT"},
+		{"accept timeout", good("DRIVER_ACCEPT_TIMEOUT_SECONDS=5"), "DRIVER_ACCEPT_TIMEOUT_SECONDS"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			err := load(t, tt.env...).Serve()
+			if tt.want == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got := variables(t, err); !slices.Equal(got, []string{tt.want}) {
+				t.Errorf("refused %v, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestUnreadableValuesAreAllNamed(t *testing.T) {
+	t.Parallel()
+	_, err := Load([]string{"PORT=http", "TIME_SCALE=fast", "JWT_REFRESH_EXPIRES_IN=xd", "STOP_TIMEOUT=soon"})
+	want := []string{"JWT_REFRESH_EXPIRES_IN", "PORT", "STOP_TIMEOUT", "TIME_SCALE"}
+	if got := variables(t, err); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestDevStaysOffProductionAndECS(t *testing.T) {
+	t.Parallel()
+	if err := load(t).Dev(); err != nil {
+		t.Errorf("an empty environment: %v", err)
+	}
+	for _, v := range []string{"NODE_ENV=production", "ECS_CONTAINER_METADATA_URI_V4=http://169.254.170.2/v4/x"} {
+		if load(t, v).Dev() == nil {
+			t.Errorf("dev starts with %s", v)
+		}
+	}
+	if load(t, good("APP_ENV=production")...).Seed() == nil {
+		t.Error("seed runs in production")
+	}
+	if err := load(t, good()...).Seed(); err != nil {
+		t.Error(err)
+	}
+	if load(t).Database() == nil {
+		t.Error("migrate runs without DATABASE_URL")
+	}
+}
+
+func TestWhereItRunsDecidesDefaults(t *testing.T) {
+	t.Parallel()
+	c := load(t, good("ECS_CONTAINER_METADATA_URI_V4=http://x", "CORS_ORIGIN=https://ops.example.org", "SMS_RETRIEVER_HASH=abcdefghij1")...)
+	if c.Server.TrustedHops != 1 || c.Ops.DrainDelay != 15*time.Second {
+		t.Errorf("on ECS: hops %d, drain %v", c.Server.TrustedHops, c.Ops.DrainDelay)
+	}
+	if !slices.Equal(c.Server.AllowedOrigins, []string{"https://ops.example.org"}) {
+		t.Errorf("CORS_ORIGIN is not honoured: %v", c.Server.AllowedOrigins)
+	}
+	if c.SMS.RetrieverCapt != "abcdefghij1" || c.SMS.RetrieverCust != "abcdefghij1" {
+		t.Error("SMS_RETRIEVER_HASH must reach both apps")
+	}
+	if c.Login.RefreshIdle.D() != 30*24*time.Hour {
+		t.Errorf("30d reads as %v", c.Login.RefreshIdle.D())
+	}
+}
+
+func TestSecretsCannotBePrinted(t *testing.T) {
+	t.Parallel()
+	c := load(t, good("OTP_PEPPER=pepperpepperpepperpepperpepper12")...)
+	j, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{fmt.Sprint(c), fmt.Sprintf("%+v %#v", c, c), c.Store.DatabaseURL.LogValue().String(), c.Secrets.JWT.LogValue().String()} {
+		for _, s := range []string{keyA, keyB, "hunter2", "pepperpepper"} {
+			if strings.Contains(text, s) {
+				t.Errorf("%q is printed: %s", s, text)
+			}
+		}
+	}
+	if strings.Contains(string(j), keyA) || strings.Contains(string(j), "hunter2") {
+		t.Error("a secret is in the JSON")
+	}
+}
+
+func TestPepperIsDerivedAndDiffers(t *testing.T) {
+	t.Parallel()
+	p, err := DerivePepper(keyB)
+	if err != nil || len(p) != MinSecretBytes || p == keyB {
+		t.Fatalf("DerivePepper: %d bytes, %v", len(p), err)
+	}
+	again, _ := DerivePepper(keyB)
+	other, _ := DerivePepper(keyA)
+	if p != again || p == other {
+		t.Error("the pepper must be a function of the secret")
+	}
+	if _, err := DerivePepper(""); err == nil {
+		t.Error("nothing gives a pepper")
+	}
+}
+
+func TestUnusedNamesAreTold(t *testing.T) {
+	t.Parallel()
+	got := UnusedIn([]string{"FIREBASE_PROJECT_ID=x", "PORT=1", "GOOGLE_MAPS_API_KEY=", "AWS_SNS_REGION=ap-south-1"})
+	if !slices.Equal(got, []string{"AWS_SNS_REGION", "FIREBASE_PROJECT_ID"}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestDocsAreGenerated fails when docs/configuration.md or .env.example is older than the structs.
+func TestDocsAreGenerated(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{"../../docs/configuration.md": Markdown(), "../../.env.example": DotEnv()} {
+		got, err := os.ReadFile(path)
+		if err != nil || string(got) != want {
+			t.Errorf("%s is not up to date; run make generate (%v)", path, err)
+		}
+	}
+	for _, v := range Variables() {
+		if v.Name == "" || v.Doc == "" || v.Group == "" {
+			t.Errorf("%s has no name or no sentence", v.Field)
+		}
+	}
+}

@@ -1,0 +1,253 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Problem is one thing that is wrong, by the name of its variable.
+type Problem struct{ Variable, What string }
+
+// Problems is everything that is wrong at once. As an error it is one readable list.
+type Problems []Problem
+
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.Variable + ": " + p.What
+	}
+	return fmt.Sprintf("%d problem(s) with the configuration: %s", len(ps), strings.Join(lines, "; "))
+}
+
+func (ps *Problems) addf(variable, format string, args ...any) {
+	*ps = append(*ps, Problem{variable, fmt.Sprintf(format, args...)})
+}
+
+func (ps Problems) orNil() error {
+	if len(ps) == 0 {
+		return nil
+	}
+	return ps
+}
+
+// Serve reports everything that keeps `weelo serve` from starting, as Problems.
+func (c Config) Serve() error {
+	var ps Problems
+	c.common(&ps)
+	c.database(&ps)
+	if !isURL(string(c.Store.RedisURL), "redis", "rediss") {
+		ps.addf("REDIS_URL", "needed: redis://host:6379 or rediss://host:6379")
+	}
+	c.secrets(&ps)
+	if c.SMS.Provider == "" {
+		ps.addf("SMS_PROVIDER", "needed: set SMS_API_KEY (or MSG91_AUTH_KEY), or SMS_PROVIDER=console to print codes")
+	}
+	if c.Production() {
+		c.production(&ps)
+	}
+	return ps.orNil()
+}
+
+// Dev reports everything that keeps `weelo dev` from starting. Its secrets and stores are its own.
+func (c Config) Dev() error {
+	var ps Problems
+	c.common(&ps)
+	if c.Production() {
+		ps.addf("APP_ENV", "is production: weelo dev keeps its data in SQLite beside generated secrets; use weelo serve")
+	}
+	if c.OnECS() {
+		ps.addf("ECS_CONTAINER_METADATA_URI_V4", "this is an ECS task, whose disk does not last: weelo dev refuses to keep data on it; use weelo serve")
+	}
+	return ps.orNil()
+}
+
+// Database reports what keeps a command that only needs Postgres from starting.
+func (c Config) Database() error {
+	var ps Problems
+	c.database(&ps)
+	return ps.orNil()
+}
+
+// Seed reports what keeps `weelo seed` from writing a demo world into a serve's stores.
+func (c Config) Seed() error {
+	var ps Problems
+	c.database(&ps)
+	c.secrets(&ps)
+	if c.Production() {
+		ps.addf("APP_ENV", "is production: a demo world is not put into it")
+	}
+	return ps.orNil()
+}
+
+func (c Config) database(ps *Problems) {
+	if !isURL(string(c.Store.DatabaseURL), "postgres", "postgresql") {
+		ps.addf("DATABASE_URL", "needed: postgres://user:password@host:5432/database")
+	}
+}
+
+func isURL(s string, schemes ...string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && slices.Contains(schemes, u.Scheme)
+}
+
+func (c Config) secrets(ps *Problems) {
+	named := []struct {
+		name     string
+		value    Secret
+		optional bool
+	}{
+		{"JWT_SECRET", c.Secrets.JWT, false},
+		{"JWT_REFRESH_SECRET", c.Secrets.JWTRefresh, false},
+		{"OTP_PEPPER", c.Secrets.Pepper, true},
+		{"OTP_PEPPER_PREVIOUS", c.Secrets.PepperPrevious, true},
+	}
+	for i, s := range named {
+		switch {
+		case s.value == "" && s.optional:
+			continue
+		case s.value == "":
+			ps.addf(s.name, "needed: at least %d random bytes, e.g. openssl rand -base64 48", MinSecretBytes)
+			continue
+		case len(s.value) < MinSecretBytes:
+			ps.addf(s.name, "has %d bytes, at least %d are needed", len(s.value), MinSecretBytes)
+		case c.Production() && weakness(s.value) != "":
+			ps.addf(s.name, "%s", weakness(s.value))
+		}
+		for _, other := range named[:i] {
+			if other.value == s.value {
+				ps.addf(s.name, "is the same as %s", other.name)
+			}
+		}
+	}
+}
+
+// production refuses what is made for tests.
+func (c Config) production(ps *Problems) {
+	if strings.HasPrefix(c.SMS.Provider, "file:") || c.SMS.Provider == "console" {
+		ps.addf("SMS_PROVIDER", "%s does not send; it is for development", strings.SplitN(c.SMS.Provider, ":", 2)[0])
+	}
+	if c.Tests.TimeScale != 1 {
+		ps.addf("TIME_SCALE", "is for tests")
+	}
+	if c.Tests.LoginTimeScale != 1 {
+		ps.addf("LOGIN_TIME_SCALE", "is for tests")
+	}
+	if c.LimitsOff() {
+		ps.addf("LIMITS", "off is for benches and simulations")
+	}
+}
+
+var (
+	tenDigits = regexp.MustCompile(`^(\+91|91|0)?[6-9][0-9]{9}$`)
+	retriever = regexp.MustCompile(`^[A-Za-z0-9+/]{11}$`)
+	levels    = []string{"debug", "info", "warn", "error"}
+	// maxScale is where waits become shorter than the work in them.
+	maxScale = 1000.0
+)
+
+// common checks what every command that listens has.
+func (c Config) common(ps *Problems) {
+	if c.Server.Port < 0 || c.Server.Port > 65535 {
+		ps.addf("PORT", "%d is not a port", c.Server.Port)
+	}
+	if c.Server.TrustedHops < 0 || c.Server.TrustedHops > 10 {
+		ps.addf("TRUSTED_HOPS", "%d is not in 0..10", c.Server.TrustedHops)
+	}
+	for _, o := range c.Server.AllowedOrigins {
+		if u, err := url.Parse(o); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.Trim(u.Path, "/") != "" {
+			ps.addf("ALLOWED_ORIGINS", "%q is not an origin such as https://ops.example.org", o)
+		}
+	}
+	for _, h := range c.Server.PublicHosts {
+		if strings.ContainsAny(h, "/ ") {
+			ps.addf("PUBLIC_HOSTS", "%q is not a host name", h)
+		}
+	}
+	if c.Server.MapStyleURL != "" && !isURL(c.Server.MapStyleURL, "http", "https") {
+		ps.addf("MAP_STYLE_URL", "%q is not a web address", c.Server.MapStyleURL)
+	}
+	if c.Store.Migrate != "on" && c.Store.Migrate != "off" {
+		ps.addf("MIGRATE", "%q is neither on nor off", c.Store.Migrate)
+	}
+	c.sms(ps)
+	for _, p := range c.Login.OpsPhones {
+		if !tenDigits.MatchString(strings.TrimSpace(p)) {
+			ps.addf("OPS_PHONES", "one of the entries is not an Indian mobile number")
+			break
+		}
+	}
+	if c.Login.OTPLength != 6 {
+		ps.addf("OTP_LENGTH", "the apps expect 6 digits, not %d", c.Login.OTPLength)
+	}
+	inRange(ps, "OTP_EXPIRY_MINUTES", c.Login.OTPMinutes, 1, 10)
+	inRange(ps, "DRIVER_ACCEPT_TIMEOUT_SECONDS", c.Dispatch.AcceptSeconds, 10, 600)
+	between(ps, "JWT_EXPIRES_IN", c.Login.AccessLife.D(), 5*time.Minute, 24*time.Hour)
+	between(ps, "JWT_REFRESH_EXPIRES_IN", c.Login.RefreshIdle.D(), time.Hour, 90*24*time.Hour)
+	between(ps, "DRAIN_DELAY", c.Ops.DrainDelay, 0, 60*time.Second)
+	between(ps, "STOP_TIMEOUT", c.Ops.StopTimeout, time.Second, 115*time.Second)
+	if !slices.Contains(levels, strings.ToLower(c.Ops.LogLevel)) {
+		ps.addf("LOG_LEVEL", "%q is not one of debug, info, warn, error", c.Ops.LogLevel)
+	}
+	if c.Ops.AdminAddr != "off" {
+		host, port, err := net.SplitHostPort(c.Ops.AdminAddr)
+		if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n > 65535 {
+			ps.addf("ADMIN_ADDR", "%q is not host:port", c.Ops.AdminAddr)
+		} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) && c.Production() {
+			ps.addf("ADMIN_ADDR", "profiles are served on loopback only in production, not on %q", host)
+		}
+	}
+	if !(c.Tests.TimeScale > 0 && c.Tests.TimeScale <= maxScale) {
+		ps.addf("TIME_SCALE", "%v is not above 0 and at most %v", c.Tests.TimeScale, maxScale)
+	}
+	if !(c.Tests.LoginTimeScale > 0 && c.Tests.LoginTimeScale <= maxScale) {
+		ps.addf("LOGIN_TIME_SCALE", "%v is not above 0 and at most %v", c.Tests.LoginTimeScale, maxScale)
+	}
+	if l := strings.ToLower(c.Tests.Limits); l != "on" && l != "off" {
+		ps.addf("LIMITS", "%q is neither on nor off", c.Tests.Limits)
+	}
+}
+
+func (c Config) sms(ps *Problems) {
+	p := c.SMS.Provider
+	switch {
+	case p == "" || p == "console":
+	case p == "msg91":
+		if c.SMS.MSG91AuthKey == "" {
+			ps.addf("MSG91_AUTH_KEY", "needed by SMS_PROVIDER=msg91 (or SMS_API_KEY)")
+		}
+		if c.SMS.MSG91TemplateID == "" {
+			ps.addf("MSG91_TEMPLATE_ID", "needed by SMS_PROVIDER=msg91: MSG91 sends by template")
+		}
+		if !isURL(c.SMS.MSG91BaseURL, "https", "http") || (c.Production() && !isURL(c.SMS.MSG91BaseURL, "https")) {
+			ps.addf("MSG91_BASE_URL", "%q is not an https address", c.SMS.MSG91BaseURL)
+		}
+	case p == "twilio" || p == "aws-sns":
+		ps.addf("SMS_PROVIDER", "%s is not built into this version; use msg91", p)
+	case strings.HasPrefix(p, "file:") && len(p) > len("file:"):
+	default:
+		ps.addf("SMS_PROVIDER", "%q is not msg91, console or file:PATH", p)
+	}
+	for name, h := range map[string]string{"SMS_RETRIEVER_HASH_CUSTOMER": c.SMS.RetrieverCust, "SMS_RETRIEVER_HASH_CAPTAIN": c.SMS.RetrieverCapt} {
+		if h != "" && !retriever.MatchString(h) {
+			ps.addf(name, "is not an 11-character hash")
+		}
+	}
+}
+
+func inRange(ps *Problems, name string, v, lo, hi int) {
+	if v < lo || v > hi {
+		ps.addf(name, "%d is not in %d..%d", v, lo, hi)
+	}
+}
+
+func between(ps *Problems, name string, v, lo, hi time.Duration) {
+	if v < lo || v > hi {
+		ps.addf(name, "%v is not in %v..%v", v, lo, hi)
+	}
+}
