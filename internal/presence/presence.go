@@ -1,5 +1,5 @@
-// Package presence answers who is there: which drivers and transporters are online, since when, and
-// where they were last seen.
+// Package presence answers who is there: which drivers and transporters are online and since when,
+// and where each was last.
 //
 // Presence is soft: it is rebuilt from heartbeats within one heartbeat interval, and losing all of it
 // costs latency, never correctness. The durable side is the intent (fleet.User.Available), a row.
@@ -8,7 +8,7 @@
 //   - Only Enter makes somebody present. A beat renews what is there and never revives somebody who
 //     left or expired: a heartbeat that was on its way when its sender went offline changes nothing.
 //   - Nobody is present for longer than the lifetime of his role after his last sign of life.
-//   - A position never goes back in time.
+//   - A last position never goes back in time.
 package presence
 
 import (
@@ -38,7 +38,8 @@ func Life(role fleet.Role) time.Duration {
 	return 0
 }
 
-// Buckets is how many hashes hold presence in Redis: presence:0 … presence:63. Fixed, so that every
+// Buckets is how many hashes hold presence in Redis: presence:0 … presence:63, and as many hold the
+// last positions. Fixed, so that every
 // reader knows all of them.
 const Buckets = 64
 
@@ -49,56 +50,37 @@ func Bucket(user fleet.UserID) int {
 	return int(h.Sum32() % Buckets)
 }
 
-// Spot is where somebody was at a moment. The zero Spot means unknown.
-type Spot struct {
-	TS       int64   `json:"ts,omitempty"`  // ms, clock of the phone; server time where the phone gave none
-	RX       int64   `json:"rx,omitempty"`  // ms, server clock at receipt
-	Lat      float64 `json:"lat,omitempty"` // degrees
-	Lng      float64 `json:"lng,omitempty"` // degrees
-	Speed    float64 `json:"spd,omitempty"` // m/s, 0 unknown
-	Bearing  float64 `json:"brg,omitempty"` // degrees, 0 unknown
-	Accuracy float64 `json:"acc,omitempty"` // metres, 0 unknown
+// Person is who may be present.
+type Person struct {
+	User  fleet.UserID
+	Role  fleet.Role
+	Fleet fleet.UserID // of a driver: his transporter
 }
-
-// Known tells whether there is a position at all.
-func (s Spot) Known() bool { return s.TS != 0 }
-
-// Newer tells whether s replaces old.
-func (s Spot) Newer(old Spot) bool { return s.TS > old.TS }
 
 // Entry is one present person.
 type Entry struct {
 	User    fleet.UserID `json:"-"`
 	Role    fleet.Role   `json:"role"`
-	Fleet   fleet.UserID `json:"fleet,omitempty"` // of a driver: his transporter
+	Fleet   fleet.UserID `json:"fleet,omitempty"`
 	Since   int64        `json:"since"`           // ms, when he came online
 	Seen    int64        `json:"seen"`            // ms, the last sign of life
 	Expires int64        `json:"exp"`             // ms, Seen + Life
-	Spot    Spot         `json:"spot"`
 }
 
 // Live tells whether the entry still counts at now (ms). The boundary instant no longer does.
 func (e Entry) Live(now int64) bool { return now < e.Expires }
 
-// Beat is one sign of life, with a position when it had one.
-type Beat struct {
-	User fleet.UserID
-	Role fleet.Role
-	Spot Spot
-}
-
 // Store keeps presence. Times are passed in; implementations are safe for concurrent use. A lost or
 // unreachable store answers an error; callers go on and try again with the next beat.
 type Store interface {
-	// Enter makes the person present from now on, keeping Since and a newer Spot of an entry that still
-	// lives.
-	Enter(ctx context.Context, e Entry, now time.Time) error
-	// Beat renews all those who are present, in one round trip, and answers at each index whether the
-	// person was. Spots only move forward in time.
-	Beat(ctx context.Context, beats []Beat, now time.Time) (present []bool, err error)
+	// Enter makes the person present from now on, keeping the Since of an entry that still lives.
+	Enter(ctx context.Context, who Person, now time.Time) (Entry, error)
+	// Beat renews those who are present, in one round trip, and answers at each index whether the person
+	// was. It never makes anybody present.
+	Beat(ctx context.Context, who []Person, now time.Time) (present []bool, err error)
 	// Leave removes the person at once; false when he was not present.
 	Leave(ctx context.Context, user fleet.UserID, now time.Time) (bool, error)
-	// Read gives those of the users who are present, in no order.
+	// Read gives those of the users who are present.
 	Read(ctx context.Context, users []fleet.UserID, now time.Time) (map[fleet.UserID]Entry, error)
 	// All gives everybody present, in no order, and forgets those who expired. It is what a task reads at
 	// its start and every 10 s.
