@@ -1,0 +1,258 @@
+package hub
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"time"
+
+	"weelo/actors/protocol"
+	"weelo/internal/fleet"
+	"weelo/internal/ledger"
+	"weelo/internal/token"
+)
+
+// Close codes that the hub uses (design §7).
+const (
+	CodeRestart    = 1012 // reconnect with resume
+	CodeOverloaded = 1013 // reconnect with resume
+	CodeReplaced   = 4409 // a newer socket took its place; do not reconnect by itself
+	CodeSlow       = 4410 // reconnect with resume
+)
+
+// Bounds of one socket.
+const (
+	MaxQueued      = 256       // messages waiting in a socket's queue
+	MaxQueuedBytes = 256 << 10 // bytes waiting in a socket's queue
+	MaxWatches     = 50        // watches of one socket
+	MaxReplay      = 500       // events; more is a resync
+	MaxHeld        = 256       // events held while a gap is filled or a replay runs
+	maxWaiting     = 4096      // trips whose newest position waits
+	maxSoft        = 32        // soft messages held before a socket has begun
+)
+
+// Waits of one socket.
+const (
+	Tick      = 100 * time.Millisecond // positions of several trips are joined for at most this long
+	GapWait   = 250 * time.Millisecond // a gap in the numbers waits this long, then is read from the inbox
+	WriteWait = 5 * time.Second        // a write that takes longer ends the socket
+	ReplayAge = 24 * time.Hour         // older events are not replayed
+	readWait  = 5 * time.Second        // bound of one read from the inbox or from Access
+)
+
+// Config is what a hub needs. Inbox and Access are required.
+type Config struct {
+	Inbox    ledger.Inbox
+	Access   Access
+	Observer Observer     // nil: nothing is counted
+	Log      *slog.Logger // nil: slog.Default
+	// Unlimited lifts the number of sockets per user (LIMITS=off, benches and simulations only).
+	Unlimited bool
+}
+
+const shards = 64
+
+// Hub holds the sockets and watchers of this task. Make it with New, run Run beside it.
+type Hub struct {
+	inbox     ledger.Inbox
+	access    Access
+	observer  Observer
+	log       *slog.Logger
+	unlimited bool
+	seed      maphash.Seed
+
+	users    [shards]userShard
+	watchers [shards]topicShard
+
+	// rechecks are asked for by publishers, who must not wait for Access.
+	rechecks chan recheck
+}
+
+var _ protocol.Publisher = (*Hub)(nil)
+
+type userShard struct {
+	mu    sync.RWMutex
+	users map[fleet.UserID][]*Socket
+}
+
+// New makes a hub.
+func New(c Config) *Hub {
+	h := &Hub{
+		inbox: c.Inbox, access: c.Access, observer: c.Observer, log: c.Log,
+		unlimited: c.Unlimited, seed: maphash.MakeSeed(), rechecks: make(chan recheck, 1024),
+	}
+	if h.observer == nil {
+		h.observer = unobserved{}
+	}
+	if h.log == nil {
+		h.log = slog.Default()
+	}
+	h.log = h.log.With("component", "hub")
+	for i := range shards {
+		h.users[i].users = make(map[fleet.UserID][]*Socket)
+		h.watchers[i].topics = make(map[Scope]*watchers)
+	}
+	return h
+}
+
+// Run does what needs a clock: it ends sockets whose write is stuck and re-checks watches that a
+// change may have made forbidden. It returns when ctx ends.
+func (h *Hub) Run(ctx context.Context) error {
+	sweep := time.NewTicker(time.Second)
+	defer sweep.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-sweep.C:
+			h.sweep(now)
+		case r := <-h.rechecks:
+			h.recheck(ctx, r)
+		}
+	}
+}
+
+// Attachment describes a new, authenticated socket.
+type Attachment struct {
+	Identity  token.Identity
+	Device    string // "" falls back to the identity's device, then to its session
+	Conn      string // an id for logs and for presence
+	Codec     Codec
+	Transport Transport
+}
+
+// Attach makes a socket known. It starts holding back events at once; nothing is sent until Begin.
+// An older socket of the same user and device is closed with 4409, and so is the oldest one of a
+// user who has too many. The caller must Detach it when the connection ends.
+func (h *Hub) Attach(a Attachment) *Socket {
+	s := newSocket(h, a)
+	sh := h.userShard(s.who.UserID)
+	sh.mu.Lock()
+	list := sh.users[s.who.UserID]
+	replaced := h.replacedBy(s, list)
+	kept := make([]*Socket, 0, len(list)+1)
+	for _, o := range list {
+		if !contains(replaced, o) {
+			kept = append(kept, o)
+		}
+	}
+	sh.users[s.who.UserID] = append(kept, s)
+	sh.mu.Unlock()
+
+	for _, o := range replaced {
+		o.Kill(CodeReplaced, "replaced by a newer connection")
+	}
+	h.observer.Sockets(s.format, string(s.who.Role), 1)
+	return s
+}
+
+// replacedBy picks the sockets of the user that have to go for s.
+func (h *Hub) replacedBy(s *Socket, list []*Socket) []*Socket {
+	var gone []*Socket
+	for _, o := range list {
+		if o.device == s.device && o.format == s.format {
+			gone = append(gone, o)
+		}
+	}
+	if h.unlimited {
+		return gone
+	}
+	for _, o := range list {
+		if len(list)-len(gone) < maxSockets(s.who.Role) {
+			break
+		}
+		if !contains(gone, o) {
+			gone = append(gone, o) // the list is in order of arrival
+		}
+	}
+	return gone
+}
+
+func maxSockets(role fleet.Role) int {
+	switch role {
+	case fleet.Driver:
+		return 2
+	case fleet.Customer:
+		return 5
+	case fleet.Transporter, fleet.Ops:
+		return 10
+	}
+	return 1
+}
+
+func contains(list []*Socket, s *Socket) bool {
+	for _, o := range list {
+		if o == s {
+			return true
+		}
+	}
+	return false
+}
+
+// Detach forgets a socket: its watches, its place among the user's sockets and what waits in it. The
+// transport is not touched. Harmless when repeated.
+func (h *Hub) Detach(s *Socket) {
+	if !s.forget() {
+		return
+	}
+	sh := h.userShard(s.who.UserID)
+	sh.mu.Lock()
+	list := sh.users[s.who.UserID]
+	kept := make([]*Socket, 0, len(list))
+	for _, o := range list {
+		if o != s {
+			kept = append(kept, o)
+		}
+	}
+	if len(kept) == 0 {
+		delete(sh.users, s.who.UserID)
+	} else {
+		sh.users[s.who.UserID] = kept
+	}
+	sh.mu.Unlock()
+	h.observer.Sockets(s.format, string(s.who.Role), -1)
+}
+
+// Sockets gives the sockets of a user at this moment. The slice is shared and must not be changed.
+func (h *Hub) Sockets(user fleet.UserID) []*Socket {
+	sh := h.userShard(user)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.users[user] // never changed in place: Attach and Detach replace it
+}
+
+// Count is the number of sockets on this task.
+func (h *Hub) Count() int {
+	n := 0
+	h.each(func(*Socket) { n++ })
+	return n
+}
+
+// each calls f for every socket, outside the locks.
+func (h *Hub) each(f func(*Socket)) {
+	for i := range shards {
+		sh := &h.users[i]
+		sh.mu.RLock()
+		var list []*Socket
+		for _, sockets := range sh.users {
+			list = append(list, sockets...)
+		}
+		sh.mu.RUnlock()
+		for _, s := range list {
+			f(s)
+		}
+	}
+}
+
+func (h *Hub) sweep(now time.Time) {
+	h.each(func(s *Socket) {
+		if s.stuck(now) {
+			s.Kill(CodeSlow, "too slow")
+		}
+	})
+}
+
+func (h *Hub) userShard(user fleet.UserID) *userShard {
+	return &h.users[maphash.String(h.seed, string(user))%shards]
+}

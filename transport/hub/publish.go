@@ -1,0 +1,195 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"weelo/actors/protocol"
+	"weelo/internal/fault"
+	"weelo/internal/fleet"
+	"weelo/internal/ledger"
+)
+
+// topicsOf gives the scopes that a trip belongs to, narrowest first.
+func topicsOf(trip, order string, transporter fleet.UserID) [4]Scope {
+	t := [4]Scope{{Trip, trip}, {}, {}, {All, ""}}
+	if order != "" {
+		t[1] = Scope{Order, order}
+	}
+	if transporter != "" {
+		t[2] = Scope{Fleet, string(transporter)}
+	}
+	return t
+}
+
+// Position shows the newest position of a trip to everybody who watches it, each socket once.
+func (h *Hub) Position(p protocol.Position) {
+	var (
+		now    = time.Now()
+		topics = topicsOf(p.TripID, p.OrderID, p.Transporter)
+		cache  encoded
+	)
+	for i, t := range topics {
+		if t.Kind == 0 {
+			continue
+		}
+		sh := h.topicShard(t)
+		sh.mu.RLock()
+		if ws := sh.topics[t]; ws != nil {
+			for _, w := range ws.list {
+				w.show(&p, topics[:i], &cache, now)
+			}
+		}
+		sh.mu.RUnlock()
+	}
+}
+
+// encoded keeps the messages of one position, one per wire format.
+type encoded struct {
+	n        int
+	formats  [4]string
+	messages [4][]byte
+}
+
+func (e *encoded) of(s *Socket, p *protocol.Position) []byte {
+	for i := range e.n {
+		if e.formats[i] == s.format {
+			return e.messages[i]
+		}
+	}
+	m := s.codec.Position(p)
+	if e.n < len(e.formats) {
+		e.formats[e.n], e.messages[e.n] = s.format, m
+		e.n++
+	}
+	return m
+}
+
+// show offers a position to the watch's socket unless it has it from a narrower watch already.
+func (w *watch) show(p *protocol.Position, narrower []Scope, cache *encoded, now time.Time) {
+	s := w.socket
+	message := cache.of(s, p)
+	if message == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return
+	}
+	if !w.ready {
+		if len(w.early.list) < 64 {
+			w.early.put(p.TripID, message)
+		}
+		return
+	}
+	if len(s.watches) > 1 {
+		for _, t := range narrower {
+			if t.Kind != 0 && s.watchesLocked(t) {
+				return
+			}
+		}
+	}
+	s.positionLocked(p.TripID, message, now, s.loneLocked())
+}
+
+// Deliver hands committed events to the sockets of their recipients.
+func (h *Hub) Deliver(ds []protocol.Delivery) {
+	for i := range ds {
+		for recipient, seq := range ds[i].Numbers {
+			for _, s := range h.Sockets(fleet.UserID(recipient)) {
+				s.event(seq, ds[i].Event)
+			}
+		}
+	}
+}
+
+// TripChanged shows the new state of a trip to every watch it belongs to.
+func (h *Hub) TripChanged(v protocol.TripView) {
+	for _, t := range topicsOf(v.TripID, v.OrderID, v.Transporter) {
+		if t.Kind == 0 {
+			continue
+		}
+		for _, w := range h.watching(t) {
+			w.socket.tripChanged(w, &v)
+		}
+	}
+}
+
+func (s *Socket) tripChanged(w *watch, v *protocol.TripView) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead || !w.ready {
+		return
+	}
+	s.pushAllLocked(s.codec.Trip(v, w.id))
+	s.startLocked()
+}
+
+// TripEnded lets the watchers of a trip go. An ended trip lets everybody go; for any other reason only
+// those whom Access refuses from now on.
+func (h *Hub) TripEnded(e protocol.TripEnded) {
+	if e.Reason == "ended" {
+		for _, w := range h.watching(Scope{Trip, e.TripID}) {
+			w.socket.unwatched(w, "ended")
+		}
+		return
+	}
+	select {
+	case h.rechecks <- recheck(e):
+	default: // everybody is let go rather than somebody shown what he may not see
+		for _, w := range h.watching(Scope{Trip, e.TripID}) {
+			w.socket.unwatched(w, e.Reason)
+		}
+	}
+}
+
+type recheck protocol.TripEnded
+
+// recheck asks Access again for every watcher of a trip.
+func (h *Hub) recheck(ctx context.Context, r recheck) {
+	for _, w := range h.watching(Scope{Trip, r.TripID}) {
+		ctx, cancel := context.WithTimeout(ctx, readWait)
+		_, err := h.access.Watch(ctx, w.socket.who, w.scope)
+		cancel()
+		var refusal *fault.Error
+		if errors.As(err, &refusal) && !refusal.Retryable() {
+			w.socket.unwatched(w, r.Reason)
+		}
+	}
+}
+
+// Notify sends a soft event to the sockets of a user: it has no number and is kept nowhere.
+func (h *Hub) Notify(user fleet.UserID, event string, data any) {
+	sockets := h.Sockets(user)
+	if len(sockets) == 0 {
+		return
+	}
+	body, err := json.Marshal(data)
+	if err != nil {
+		h.log.Error("soft event cannot be encoded", "event", event, "error", err)
+		return
+	}
+	e := Event{Event: ledger.Event{Type: event, PayloadVersion: 1, At: time.Now(), Data: body}}
+	for _, s := range sockets {
+		s.notify(s.codec.Event(e))
+	}
+}
+
+// Offer sends the state of an offer to the sockets of a transporter.
+func (h *Hub) Offer(user fleet.UserID, o Offer) {
+	for _, s := range h.Sockets(user) {
+		s.notify(s.codec.Offer(o))
+	}
+}
+
+// Disconnect closes every socket of a session or, with an empty session, of the user.
+func (h *Hub) Disconnect(user fleet.UserID, sessionID string, closeCode int, reason string) {
+	for _, s := range h.Sockets(user) {
+		if sessionID == "" || s.who.SessionID == sessionID {
+			s.Kill(closeCode, reason)
+		}
+	}
+}

@@ -1,0 +1,355 @@
+package hub
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weelo/internal/token"
+)
+
+// Socket is one authenticated connection as the hub sees it. It has no goroutine of its own: one is
+// started when there is something to write and ends when there is nothing left, so that an idle
+// socket costs little.
+type Socket struct {
+	hub       *Hub
+	who       token.Identity
+	device    string
+	conn      string
+	format    string
+	codec     Codec
+	transport Transport
+
+	writingSince atomic.Int64 // Unix ms of the write that is under way; 0: none
+	done         chan struct{}
+
+	mu        sync.Mutex
+	queue     [][]byte // messages in order; all but positions
+	bytes     int      // sum of their lengths
+	writing   bool     // a writer goroutine is at work
+	pending   waiting  // newest position per trip
+	due       bool     // pending may be written now
+	ticking   bool     // a tick will make pending due
+	flushed   time.Time
+	room      chan struct{} // closed when the queue shrank; nil: nobody waits
+	ending    *ending       // after the queue is empty, close with this
+	dead      bool          // detached or killed: nothing more is accepted
+	forgotten bool          // detached
+	watches   map[string]*watch
+
+	numbers numbers
+	soft    [][]byte // soft messages that came before the socket had begun; at most maxSoft
+}
+
+type ending struct {
+	code   int
+	reason string
+}
+
+func newSocket(h *Hub, a Attachment) *Socket {
+	s := &Socket{
+		hub: h, who: a.Identity, device: a.Device, conn: a.Conn, format: a.Codec.Format(),
+		codec: a.Codec, transport: a.Transport, done: make(chan struct{}),
+	}
+	if s.device == "" {
+		s.device = a.Identity.Device
+	}
+	if s.device == "" {
+		s.device = a.Identity.SessionID
+	}
+	s.numbers.holding = true
+	return s
+}
+
+// Identity is who the socket speaks for.
+func (s *Socket) Identity() token.Identity { return s.who }
+
+// Device is what tells two sockets of one user apart.
+func (s *Socket) Device() string { return s.device }
+
+// Conn is the id given at Attach.
+func (s *Socket) Conn() string { return s.conn }
+
+// Done is closed when the socket was detached or killed.
+func (s *Socket) Done() <-chan struct{} { return s.done }
+
+// Send puts a complete message into the queue. It never blocks: a socket whose queue is full is
+// closed with 4410 and false is answered.
+func (s *Socket) Send(message []byte) bool {
+	s.mu.Lock()
+	ok := s.pushLocked(message)
+	s.startLocked()
+	s.mu.Unlock()
+	return ok
+}
+
+// SendAll is Send for several messages that belong together.
+func (s *Socket) SendAll(messages [][]byte) bool {
+	s.mu.Lock()
+	ok := s.pushAllLocked(messages)
+	s.startLocked()
+	s.mu.Unlock()
+	return ok
+}
+
+// notify is SendAll for what is not kept anywhere: before the socket has begun it waits, in bounds.
+func (s *Socket) notify(messages [][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.numbers.holding {
+		s.pushAllLocked(messages)
+		s.startLocked()
+	} else if len(s.soft)+len(messages) <= maxSoft && !s.dead {
+		s.soft = append(s.soft, messages...)
+	}
+}
+
+// End closes the socket with a code after what waits in its queue was written.
+func (s *Socket) End(code int, reason string) {
+	s.mu.Lock()
+	if !s.dead && s.ending == nil {
+		s.ending = &ending{code, reason}
+		s.startLocked()
+	}
+	s.mu.Unlock()
+}
+
+// Kill closes the socket with a code at once; what waits in its queue is lost.
+func (s *Socket) Kill(code int, reason string) {
+	s.mu.Lock()
+	first := s.killLocked()
+	s.mu.Unlock()
+	if first {
+		s.closeTransport(code, reason)
+	}
+}
+
+// killLocked stops everything that could be sent and tells whether it was the first to do so.
+func (s *Socket) killLocked() bool {
+	if s.dead {
+		return false
+	}
+	s.dead = true
+	s.queue, s.bytes, s.pending, s.soft = nil, 0, waiting{}, nil
+	s.numbers.stopLocked()
+	s.wakeLocked()
+	close(s.done)
+	return true
+}
+
+// forget is Detach's part under the socket's lock; it tells whether it was the first.
+func (s *Socket) forget() bool {
+	s.mu.Lock()
+	first := !s.forgotten
+	s.forgotten = true
+	s.killLocked()
+	gone := s.watches
+	s.watches = nil
+	s.mu.Unlock()
+	for _, w := range gone {
+		s.hub.leave(w)
+	}
+	return first
+}
+
+// closeTransport runs in its own goroutine: closing may wait for the peer, the caller must not.
+func (s *Socket) closeTransport(code int, reason string) {
+	s.hub.observer.Closed(s.format, code)
+	go s.transport.Close(code, reason)
+}
+
+func (s *Socket) pushLocked(message []byte) bool {
+	if s.dead || s.ending != nil {
+		return false
+	}
+	if len(s.queue) >= MaxQueued || s.bytes+len(message) > MaxQueuedBytes {
+		s.hub.observer.Frames(s.format, "dropped", 1+len(s.queue))
+		if s.killLocked() {
+			s.closeTransport(CodeSlow, "too slow")
+		}
+		return false
+	}
+	s.queue = append(s.queue, message)
+	s.bytes += len(message)
+	return true
+}
+
+func (s *Socket) pushAllLocked(messages [][]byte) bool {
+	for _, m := range messages {
+		if !s.pushLocked(m) {
+			return false
+		}
+	}
+	return true
+}
+
+// position offers the newest position of a trip. lone sockets are not delayed.
+func (s *Socket) positionLocked(trip string, message []byte, now time.Time, lone bool) {
+	if s.dead || s.ending != nil {
+		return
+	}
+	if s.pending.put(trip, message) {
+		s.hub.observer.Frames(s.format, "coalesced", 1)
+	} else if len(s.pending.list) > maxWaiting {
+		s.hub.observer.Frames(s.format, "dropped", 1)
+		s.pending.takeTrip(s.pending.list[0].trip)
+	}
+	s.scheduleLocked(now, lone)
+}
+
+// scheduleLocked writes what is pending now when the last such write is a tick ago, else at its end.
+func (s *Socket) scheduleLocked(now time.Time, lone bool) {
+	switch wait := Tick - now.Sub(s.flushed); {
+	case lone || wait <= 0:
+		s.due = true
+		s.startLocked()
+	case !s.ticking:
+		s.ticking = true
+		time.AfterFunc(wait, s.tick)
+	}
+}
+
+func (s *Socket) tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ticking = false
+	if !s.dead && len(s.pending.list) > 0 {
+		s.due = true
+		s.startLocked()
+	}
+}
+
+// startLocked starts a writer unless one is at work or there is nothing to do.
+func (s *Socket) startLocked() {
+	if s.writing || s.dead {
+		return
+	}
+	if len(s.queue) == 0 && !s.due && s.ending == nil {
+		return
+	}
+	s.writing = true
+	go s.write()
+}
+
+// write is the writer: it takes what waits, writes it outside the lock, and ends when nothing waits.
+func (s *Socket) write() {
+	var batch [][]byte
+	for {
+		s.mu.Lock()
+		batch = s.takeLocked(batch[:0])
+		if len(batch) == 0 {
+			s.writing = false
+			end := s.ending
+			finished := end != nil && s.killLocked()
+			s.mu.Unlock()
+			if finished {
+				s.closeTransport(end.code, end.reason)
+			}
+			return
+		}
+		s.mu.Unlock()
+		if !s.writeBatch(batch) {
+			return
+		}
+	}
+}
+
+// takeLocked moves the queue, then the positions that are due, into batch.
+func (s *Socket) takeLocked(batch [][]byte) [][]byte {
+	if s.dead {
+		return batch
+	}
+	if n := len(s.queue); n > 0 {
+		batch = append(batch, s.queue...)
+		clear(s.queue)
+		s.queue, s.bytes = s.queue[:0], 0
+		if n > MaxQueued/8 {
+			s.queue = nil
+		}
+		s.wakeLocked()
+		return batch
+	}
+	if !s.due {
+		return batch
+	}
+	s.due = false
+	s.flushed = time.Now()
+	if len(s.pending.list) == 1 {
+		return s.pending.takeAll(batch)
+	}
+	return s.joined(batch)
+}
+
+// joined takes all pending positions as few messages.
+func (s *Socket) joined(batch [][]byte) [][]byte {
+	all := s.pending.takeAll(nil)
+	per := s.codec.MaxJoin()
+	for len(all) > 0 {
+		n := min(per, len(all))
+		if n == 1 {
+			batch = append(batch, all[0])
+		} else {
+			batch = append(batch, s.codec.Join(all[:n]))
+			s.hub.observer.Frames(s.format, "coalesced", n-1)
+		}
+		all = all[n:]
+	}
+	return batch
+}
+
+func (s *Socket) writeBatch(batch [][]byte) bool {
+	defer s.writingSince.Store(0)
+	for i, m := range batch {
+		s.writingSince.Store(time.Now().UnixMilli())
+		if err := s.transport.Write(m); err != nil {
+			s.fail()
+			return false
+		}
+		batch[i] = nil
+	}
+	s.hub.observer.Frames(s.format, "out", len(batch))
+	return true
+}
+
+// fail ends a socket whose peer is gone.
+func (s *Socket) fail() {
+	s.mu.Lock()
+	first := s.killLocked()
+	s.mu.Unlock()
+	if first {
+		go s.transport.Close(CodeRestart, "write failed")
+	}
+}
+
+// stuck tells whether one write has taken longer than WriteWait.
+func (s *Socket) stuck(now time.Time) bool {
+	since := s.writingSince.Load()
+	return since != 0 && now.UnixMilli()-since > WriteWait.Milliseconds()
+}
+
+// wakeLocked lets go whoever waits for room in the queue.
+func (s *Socket) wakeLocked() {
+	if s.room != nil {
+		close(s.room)
+		s.room = nil
+	}
+}
+
+// roomLocked gives a channel that is closed when the queue has shrunk.
+func (s *Socket) roomLocked() <-chan struct{} {
+	if s.room == nil {
+		s.room = make(chan struct{})
+	}
+	return s.room
+}
+
+// lone tells whether the socket watches exactly one trip and nothing else.
+func (s *Socket) loneLocked() bool {
+	if len(s.watches) != 1 {
+		return false
+	}
+	for _, w := range s.watches {
+		return w.scope.Kind == Trip
+	}
+	return false
+}
