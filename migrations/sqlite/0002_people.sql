@@ -1,0 +1,55 @@
+-- +goose Up
+-- Everybody who can log in, one row per phone and role; the membership of drivers in a fleet; the
+-- refresh families; and the failed tries that no restart may forget. Times are Unix milliseconds UTC.
+
+CREATE TABLE app_user (
+    id                 TEXT PRIMARY KEY,
+    phone              TEXT    NOT NULL CHECK (length(phone) = 13 AND phone GLOB '+91[6-9]*'),
+    role               TEXT    NOT NULL CHECK (role IN ('customer', 'transporter', 'driver', 'ops')),
+    name               TEXT    NOT NULL DEFAULT '',
+    email              TEXT    NOT NULL DEFAULT '',
+    suspended          INTEGER NOT NULL DEFAULT 0,
+    transporter_id     TEXT REFERENCES app_user (id),
+    membership_version INTEGER NOT NULL DEFAULT 0,
+    license_number     TEXT    NOT NULL DEFAULT '',
+    available          INTEGER NOT NULL DEFAULT 0,
+    created_at         INTEGER NOT NULL,
+    updated_at         INTEGER NOT NULL,
+    CONSTRAINT one_user_per_phone_and_role UNIQUE (phone, role),
+    CONSTRAINT only_drivers_have_a_fleet CHECK (transporter_id IS NULL OR role = 'driver')
+);
+CREATE INDEX drivers_of_a_fleet ON app_user (transporter_id, created_at, id) WHERE transporter_id IS NOT NULL;
+
+-- presented is the highest generation of the family that was ever presented. Generation presented is
+-- good (its child was not presented yet), presented + 1 is the child; everything below is reuse.
+CREATE TABLE session_family (
+    id                 TEXT PRIMARY KEY,
+    user_id            TEXT    NOT NULL REFERENCES app_user (id) ON DELETE CASCADE,
+    role               TEXT    NOT NULL,
+    transporter_id     TEXT,
+    membership_version INTEGER NOT NULL DEFAULT 0,
+    device             TEXT    NOT NULL DEFAULT '',
+    presented          INTEGER NOT NULL DEFAULT 0,
+    created_at         INTEGER NOT NULL,
+    used_at            INTEGER NOT NULL,
+    ends_at            INTEGER NOT NULL,
+    revoked_at         INTEGER,
+    revoked_why        TEXT    NOT NULL DEFAULT ''
+);
+CREATE INDEX live_families_of_a_user ON session_family (user_id) WHERE revoked_at IS NULL;
+CREATE INDEX revoked_families_by_time ON session_family (revoked_at) WHERE revoked_at IS NOT NULL;
+CREATE INDEX families_by_end ON session_family (ends_at);
+
+-- One row per failed try. A try counts for 24 hours or until the person logs in.
+CREATE TABLE otp_fail (
+    id        INTEGER PRIMARY KEY,
+    phone     TEXT    NOT NULL,
+    failed_at INTEGER NOT NULL
+);
+CREATE INDEX otp_fails_of_a_phone ON otp_fail (phone, failed_at);
+CREATE INDEX otp_fails_by_time ON otp_fail (failed_at);
+
+-- +goose Down
+DROP TABLE otp_fail;
+DROP TABLE session_family;
+DROP TABLE app_user;
