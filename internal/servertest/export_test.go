@@ -1,0 +1,7 @@
+package servertest
+
+// Folder is where this process's servers live.
+func Folder() string {
+	dir, _ := base()
+	return dir
+}

@@ -1,0 +1,256 @@
+package servertest
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	_ "github.com/jackc/pgx/v5/stdlib" // the database/sql driver that migrations use
+
+	"weelo/migrations"
+)
+
+const template = "weelo_template"
+
+// PostgresServer is one Postgres of this test process. It is safe for concurrent use, except Kill,
+// Start and Stop, which belong to the test that owns a private one.
+type PostgresServer struct {
+	bin     string
+	dir     string
+	port    int
+	as      *syscall.Credential
+	setting []string
+	process *process
+
+	migrate  sync.Once
+	migrated error
+	created  atomic.Int64
+}
+
+// shared is this process's server. It has no owner that could stop it: it ends with the process.
+var shared struct {
+	sync.Mutex
+	server *PostgresServer
+}
+
+// Postgres gives the server that all tests of this process share, started at the first call. It
+// forgets fsync: a shared server is never killed, and tests should not wait for a disk.
+func Postgres(t testing.TB) *PostgresServer {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.server == nil {
+		s := newPostgres(t, "fsync=off", "full_page_writes=off", "max_wal_size=256MB")
+		s.initialise(t)
+		s.Start(t)
+		shared.server = s
+	}
+	return shared.server
+}
+
+// Database gives the URL of a fresh, migrated database on the shared server, dropped at the end of
+// the test.
+func Database(t testing.TB) string {
+	t.Helper()
+	return Postgres(t).Database(t)
+}
+
+// PrivatePostgres starts a server of this test alone, with every durability setting as in
+// production (fsync on), to be killed and started again. settings are extra name=value pairs.
+func PrivatePostgres(t testing.TB, settings ...string) *PostgresServer {
+	t.Helper()
+	s := newPostgres(t, settings...)
+	s.initialise(t)
+	s.Start(t)
+	t.Cleanup(func() { s.Stop(t) })
+	return s
+}
+
+func newPostgres(t testing.TB, settings ...string) *PostgresServer {
+	t.Helper()
+	as := postgresUser(t)
+	return &PostgresServer{
+		bin:     filepath.Dir(binary(t, "postgres", "postgresql-15", "/usr/lib/postgresql/*/bin")),
+		dir:     folder(t, "postgres", as),
+		as:      as,
+		setting: settings,
+	}
+}
+
+func (s *PostgresServer) initialise(t testing.TB) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", "weelo", //nolint:gosec // our own paths
+		"--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
+	p, err := launch(cmd, s.dir, s.as)
+	if err != nil {
+		t.Fatalf("servertest: initdb: %v", err)
+	}
+	select {
+	case <-p.done:
+	case <-time.After(2 * patience):
+		_ = p.end(syscall.SIGKILL, true)
+	}
+	if !cmd.ProcessState.Success() {
+		t.Fatalf("servertest: initdb failed (can user postgres enter the temporary folder?): %s", p.log)
+	}
+}
+
+func (s *PostgresServer) data() string { return filepath.Join(s.dir, "data") }
+
+// Start starts a server that is down, on the port and data it had, and waits until it answers.
+func (s *PostgresServer) Start(t testing.TB) {
+	t.Helper()
+	var err error
+	for range 5 { // only a first start may move to another port; another process may have taken it
+		fresh := s.port == 0
+		if fresh {
+			if s.port, err = freePort(0); err != nil {
+				t.Fatalf("servertest: %v", err)
+			}
+		}
+		if err = s.run(); err == nil {
+			return
+		}
+		if fresh {
+			s.port = 0
+		}
+	}
+	t.Fatalf("servertest: postgres: %v", err)
+}
+
+func (s *PostgresServer) run() error {
+	args := []string{"-D", s.data(), "-p", fmt.Sprint(s.port), "-h", "127.0.0.1", "-c", "unix_socket_directories=",
+		"-c", "max_connections=300", "-c", "log_min_messages=fatal", "-c", "shared_buffers=64MB"}
+	for _, setting := range s.setting {
+		args = append(args, "-c", setting)
+	}
+	p, err := launch(exec.Command(filepath.Join(s.bin, "postgres"), args...), s.dir, s.as) //nolint:gosec // our own paths
+	if err != nil {
+		return err
+	}
+	s.process = p
+	if err := p.await(func() error { return ping(s.URL("postgres")) }); err != nil {
+		_ = p.end(syscall.SIGKILL, true)
+		return err
+	}
+	return nil
+}
+
+// Kill ends the postmaster and all its children with SIGKILL, as a crash of the machine's process
+// table would: no goodbye to clients, no checkpoint.
+func (s *PostgresServer) Kill(t testing.TB) {
+	t.Helper()
+	// Children leave the postmaster's process group (each calls setsid), so they are found by parent.
+	// The postmaster is stopped first so that it cannot start others or tell them to quit.
+	pid := s.process.cmd.Process.Pid
+	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	for _, child := range childrenOf(pid) {
+		_ = syscall.Kill(child, syscall.SIGKILL)
+	}
+	if err := s.process.end(syscall.SIGKILL, false); err != nil {
+		t.Errorf("servertest: kill postgres: %v", err)
+	}
+}
+
+// Stop ends the server at once but in order (SIGQUIT would leave recovery to the next start, so
+// SIGINT: a fast shutdown). A server that is down stays so.
+func (s *PostgresServer) Stop(t testing.TB) {
+	t.Helper()
+	if s.process == nil {
+		return
+	}
+	if err := s.process.end(syscall.SIGINT, false); err != nil {
+		t.Errorf("servertest: stop postgres: %v", err)
+	}
+}
+
+// Addr is host:port.
+func (s *PostgresServer) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+
+// URL names a database of this server.
+func (s *PostgresServer) URL(database string) string {
+	return "postgres://weelo@" + s.Addr() + "/" + database + "?sslmode=disable"
+}
+
+// Database gives the URL of a fresh, migrated database, dropped at the end of the test. The schema
+// is made once, in a template that each database is cloned from.
+func (s *PostgresServer) Database(t testing.TB) string {
+	t.Helper()
+	s.migrate.Do(func() { s.migrated = s.makeTemplate() })
+	if s.migrated != nil {
+		t.Fatalf("servertest: template database: %v", s.migrated)
+	}
+	return s.create(t, " TEMPLATE "+template)
+}
+
+// Empty gives the URL of a fresh database without a schema, dropped at the end of the test.
+func (s *PostgresServer) Empty(t testing.TB) string {
+	t.Helper()
+	return s.create(t, "")
+}
+
+func (s *PostgresServer) create(t testing.TB, how string) string {
+	t.Helper()
+	name := fmt.Sprintf("t_%d", s.created.Add(1))
+	if err := s.execute("CREATE DATABASE " + name + how); err != nil {
+		t.Fatalf("servertest: %v", err)
+	}
+	t.Cleanup(func() {
+		// A server the test has killed and left down has nothing to drop.
+		select {
+		case <-s.process.done:
+		default:
+			if err := s.execute("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)"); err != nil {
+				t.Logf("servertest: %v", err)
+			}
+		}
+	})
+	return s.URL(name)
+}
+
+func (s *PostgresServer) makeTemplate() error {
+	if err := s.execute("CREATE DATABASE " + template); err != nil {
+		return err
+	}
+	db, err := sql.Open("pgx", s.URL(template))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, err = migrations.Up(ctx, db, migrations.Postgres)
+	return err
+}
+
+func (s *PostgresServer) execute(statement string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	if _, err := conn.Exec(ctx, statement); err != nil {
+		return fmt.Errorf("%s: %w", statement, err)
+	}
+	return nil
+}
+
+func ping(url string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}
