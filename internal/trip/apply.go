@@ -1,9 +1,6 @@
 package trip
 
-import (
-	"maps"
-	"slices"
-)
+import "maps"
 
 // Apply folds one event into the state. It is total: it judges nothing, Decide has.
 func Apply(s State, e Event) State {
@@ -26,7 +23,7 @@ func Apply(s State, e Event) State {
 	case WentSilent:
 		s.HeardMS, s.FlaggedMS = e.HeardMS, e.AtMS
 	case TrackFolded:
-		s.Track = e.Track.clone()
+		s.Track = *e.Track
 	}
 	for _, t := range e.Timers {
 		if t.DueMS == 0 {
@@ -56,16 +53,5 @@ func (s State) clone() State {
 	if s.Timers == nil {
 		s.Timers = map[string]Timer{}
 	}
-	s.Track = s.Track.clone()
 	return s
-}
-
-func (t Track) clone() Track {
-	t.Stops = slices.Clone(t.Stops)
-	return t
-}
-
-// Equal tells whether two folds say the same.
-func (t Track) Equal(o Track) bool {
-	return t.OdometerM == o.OdometerM && t.WatermarkMS == o.WatermarkMS && slices.Equal(t.Stops, o.Stops)
 }

@@ -2,6 +2,7 @@ package trip
 
 import (
 	"weelo/internal/fleet"
+	"weelo/internal/track"
 )
 
 // Command asks something of a trip. The set is closed.
@@ -47,7 +48,7 @@ type TimerFired struct {
 type NoteFix struct{ AtMS int64 }
 
 // AddTrack: the fold of the trip's fixes, newly computed. Equal to the present one: nothing happens.
-type AddTrack struct{ Track Track }
+type AddTrack struct{ Track track.Track }
 
 func (Accept) command()       {}
 func (Decline) command()      {}

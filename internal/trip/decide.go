@@ -172,8 +172,7 @@ func addTrack(s State, c AddTrack, now time.Time) (Decision, error) {
 	if s.AcceptedMS == 0 || s.Track.Equal(c.Track) {
 		return replay(s, now), nil
 	}
-	track := c.Track.clone()
-	return decided(s, now, Event{What: TrackFolded, AtMS: now.UnixMilli(), Track: &track})
+	return decided(s, now, Event{What: TrackFolded, AtMS: now.UnixMilli(), Track: &c.Track})
 }
 
 func decided(s State, now time.Time, events ...Event) (Decision, error) {

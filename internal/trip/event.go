@@ -1,5 +1,7 @@
 package trip
 
+import "weelo/internal/track"
+
 // Happening names what an Event says.
 type Happening string
 
@@ -18,15 +20,15 @@ const (
 
 // Event is one thing that happened to a trip. Which fields count follows from What.
 type Event struct {
-	What    Happening  `json:"what"`
-	AtMS    int64      `json:"at"`
-	Birth   *State     `json:"birth,omitempty"` // Assigned
-	To      Status     `json:"to,omitempty"`    // every change of status
-	By      string     `json:"by,omitempty"`    // driver, customer, transporter, ops, timer, order
-	Reason  string     `json:"reason,omitempty"`
-	HeardMS int64      `json:"heardAt,omitempty"` // Heard, WentSilent: the last sign of the driver
-	Track   *Track     `json:"track,omitempty"`   // TrackFolded
-	Timers  []TimerSet `json:"timers,omitempty"`  // what it arms and cancels
+	What    Happening    `json:"what"`
+	AtMS    int64        `json:"at"`
+	Birth   *State       `json:"birth,omitempty"` // Assigned
+	To      Status       `json:"to,omitempty"`    // every change of status
+	By      string       `json:"by,omitempty"`    // driver, customer, transporter, ops, timer, order
+	Reason  string       `json:"reason,omitempty"`
+	HeardMS int64        `json:"heardAt,omitempty"` // Heard, WentSilent: the last sign of the driver
+	Track   *track.Track `json:"track,omitempty"`   // TrackFolded
+	Timers  []TimerSet   `json:"timers,omitempty"`  // what it arms and cancels
 }
 
 // TimerSet arms a timer under a new number, or cancels it with DueMS 0.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"weelo/internal/fleet"
+	"weelo/internal/track"
 )
 
 // FixGrace is how long after its end a trip still takes fixes (the driver's phone was in a tunnel).
@@ -43,7 +44,7 @@ type State struct {
 	HeardMS   int64 `json:"heardAt,omitempty"`   // last sign of the driver, to within Policy.HeardEvery
 	FlaggedMS int64 `json:"flaggedAt,omitempty"` // silent since; 0 when not flagged
 
-	Track  Track            `json:"track"`
+	Track  track.Track      `json:"track"`  // what its fixes fold to; the fixes themselves are history
 	Timers map[string]Timer `json:"timers"` // armed ones
 	Count  int64            `json:"events"` // events applied so far; names the next one
 }
@@ -79,21 +80,6 @@ type Cargo struct {
 	Goods      string `json:"goods,omitempty"`
 	DistanceKm int    `json:"distanceKm"`
 	FareRupees int    `json:"fareRupees,omitempty"`
-}
-
-// Track is what the fixes of the trip fold to (package track); the fixes themselves are history.
-type Track struct {
-	OdometerM   int64  `json:"odometerM"`
-	Stops       []Stop `json:"stops,omitempty"`
-	WatermarkMS int64  `json:"watermarkAt,omitempty"` // fixes up to here are folded in for good
-}
-
-// Stop is a stand of the truck. DepartedMS 0: it still stands.
-type Stop struct {
-	Latitude   float64 `json:"latitude"`
-	Longitude  float64 `json:"longitude"`
-	ArrivedMS  int64   `json:"arrivedAt"`
-	DepartedMS int64   `json:"departedAt,omitempty"`
 }
 
 // Timer is one armed timer of the trip.

@@ -1,6 +1,9 @@
 package trip
 
-import "weelo/internal/fleet"
+import (
+	"weelo/internal/fleet"
+	"weelo/internal/track"
+)
 
 // Summary is a trip as the apps' AssignmentData has it, ready for a transport to spell. BookingID
 // is never null for the apps: it is the order's id or empty.
@@ -23,7 +26,7 @@ type Summary struct {
 	// Unix ms; 0: not yet.
 	AssignedMS, AcceptedMS, StartedMS, CompletedMS, EndedMS, ExpiresMS int64
 	OdometerM                                                          int64
-	Stops                                                              []Stop
+	Stops                                                              []track.Stop
 }
 
 // Summary is the trip as the viewer may see it.
@@ -42,6 +45,6 @@ func (s State) Summary(viewer fleet.Role) Summary {
 		DistanceKm: s.Cargo.DistanceKm, PricePerTruck: s.Cargo.FareRupees, GoodsType: s.Cargo.Goods,
 		AssignedMS: s.AssignedMS, AcceptedMS: s.AcceptedMS, StartedMS: s.Reached[InTransit],
 		CompletedMS: s.Reached[Completed], EndedMS: s.EndedMS, ExpiresMS: s.Timers[AcceptTimer].DueMS,
-		OdometerM: s.Track.OdometerM, Stops: s.Track.clone().Stops,
+		OdometerM: s.Track.Whole.OdometerM(), Stops: s.Track.Whole.Stops,
 	}
 }
