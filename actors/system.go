@@ -1,0 +1,287 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// Config is what a System needs. Only Node is required.
+type Config struct {
+	Node       string       // this task's name, as Owner tells it and claims record it
+	Log        *slog.Logger // nil: nothing is logged
+	Tracer     trace.Tracer // nil: no spans
+	Observer   Observer     // nil: nothing is observed
+	Quarantine Quarantine   // nil: quarantined commands are only logged
+}
+
+// System runs the actors of one task. It is the local Router.
+//
+// It keeps the activation table: at most one activation of an address is starting, active or
+// stopping at any moment, and whoever sends to one that is not active waits in its bounded queue.
+// A message that was accepted reaches an activation or is counted as a dead letter; none is lost
+// between two activations.
+type System struct {
+	node       string
+	log        *slog.Logger
+	tracer     trace.Tracer
+	observer   Observer
+	quarantine Quarantine
+
+	engine *actor.ActorSystem
+	base   context.Context // of every message that has no trace; ends with Close
+	cancel context.CancelFunc
+	kinds  map[string]*kind // fixed after Start
+	table  table
+	struck strikes
+	work   sync.WaitGroup // starts and I/O of actors in flight
+	closed atomic.Bool    // no new activations
+}
+
+// kind is a registered Kind with its counters.
+type kind struct {
+	Kind
+	live   atomic.Int64
+	starts chan struct{} // bounds concurrent New
+}
+
+var _ Router = (*System)(nil)
+
+// NewSystem makes a System that knows these kinds. It answers messages at once; Run must run too,
+// so that idle actors leave memory.
+func NewSystem(c Config, kinds ...Kind) (*System, error) {
+	s := &System{
+		node: c.Node, log: c.Log, tracer: c.Tracer, observer: c.Observer, quarantine: c.Quarantine,
+		kinds: make(map[string]*kind, len(kinds)),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.tracer == nil {
+		s.tracer = noop.NewTracerProvider().Tracer("weelo/actors")
+	}
+	if s.observer == nil {
+		s.observer = Silent{}
+	}
+	var problems []error
+	if c.Node == "" {
+		problems = append(problems, errors.New("actors: a system needs the node's name"))
+	}
+	for _, k := range kinds {
+		problems = append(problems, k.validate())
+		if _, twice := s.kinds[k.Name]; twice {
+			problems = append(problems, fmt.Errorf("actors: kind %s is registered twice", k.Name))
+		}
+		s.kinds[k.Name] = &kind{Kind: k, starts: make(chan struct{}, max(k.MaxStarts, 1))}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.table.init()
+	s.engine = newEngine(s.log)
+	s.engine.EventStream.Subscribe(s.onEngineEvent)
+	return s, nil
+}
+
+// newEngine starts the actor library with its talk turned down to warnings.
+func newEngine(log *slog.Logger) *actor.ActorSystem {
+	library := slog.New(atLeast{log.Handler(), slog.LevelWarn}).With("component", "protoactor")
+	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return library }))
+}
+
+// onEngineEvent counts the library's own dead letters. The runtime never sends to a stopped actor,
+// so there should be none.
+func (s *System) onEngineEvent(event any) {
+	if dead, ok := event.(*actor.DeadLetterEvent); ok {
+		if _, library := dead.Message.(actor.SystemMessage); !library {
+			s.observer.DeadLetter("engine")
+		}
+	}
+}
+
+// Owner is always this task.
+func (s *System) Owner(Address) (string, bool) { return s.node, true }
+
+// Tell implements Router.
+func (s *System) Tell(ctx context.Context, to Address, msg any) error {
+	if span := tracedBy(ctx); span.IsValid() {
+		return s.send(to, &envelope{msg: msg, span: span})
+	}
+	return s.send(to, msg)
+}
+
+// Ask implements Router.
+func (s *System) Ask(ctx context.Context, to Address, msg any) (any, error) {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, AskTimeout)
+		defer cancel()
+	}
+	deadline, _ := ctx.Deadline()
+	env := &envelope{msg: msg, span: tracedBy(ctx), answer: make(chan answer, 1), deadline: deadline}
+	if err := s.send(to, env); err != nil {
+		return nil, err
+	}
+	select {
+	case a := <-env.answer:
+		return a.value, a.err
+	case <-ctx.Done():
+		return nil, ErrNoAnswer.Because(context.Cause(ctx))
+	}
+}
+
+// send finds or makes the activation and gives it the message.
+func (s *System) send(to Address, wrapped any) error {
+	if s.struck.any() {
+		if msg, _, _ := open(wrapped); s.struck.out(to, msg, time.Now()) {
+			s.observer.Refused(to.Kind, ErrPoisoned.Reason)
+			return ErrPoisoned
+		}
+	}
+	for {
+		a, err := s.find(to, wrapped)
+		if err != nil {
+			return err
+		}
+		err = a.accept(wrapped)
+		if errors.Is(err, errGone) {
+			continue // it left the table between find and accept
+		}
+		if err != nil {
+			s.observer.Refused(to.Kind, "BUSY")
+		}
+		return err
+	}
+}
+
+// find returns the activation of an address, making it when there is none.
+func (s *System) find(to Address, cause any) (*activation, error) {
+	if a := s.table.get(to); a != nil {
+		return a, nil
+	}
+	k, ok := s.kinds[to.Kind]
+	if !ok {
+		return nil, errUnknownKind.Because(fmt.Errorf("no actors of kind %q", to.Kind))
+	}
+	if s.closed.Load() {
+		s.observer.Refused(to.Kind, ErrShuttingDown.Reason)
+		return nil, ErrShuttingDown
+	}
+	if k.live.Load() >= int64(k.MaxLive) {
+		s.observer.Refused(to.Kind, "MAX_LIVE")
+		return nil, ErrBusy
+	}
+	a, made := s.table.getOrPut(to, func() *activation { return newActivation(s, k, to) })
+	if made {
+		k.live.Add(1)
+		a.begin(cause)
+	}
+	return a, nil
+}
+
+// Live is how many actors of a kind are in memory.
+func (s *System) Live(kindName string) int {
+	if k, ok := s.kinds[kindName]; ok {
+		return int(k.live.Load())
+	}
+	return 0
+}
+
+// Close drains and ends the engine. Nothing may be sent afterwards.
+func (s *System) Close(ctx context.Context) error {
+	err := s.Drain(ctx)
+	s.cancel()
+	s.engine.Shutdown()
+	return err
+}
+
+// shards is how many parts the activation table has, so that senders seldom meet.
+const shards = 64
+
+type table struct {
+	seed  maphash.Seed
+	parts [shards]struct {
+		sync.RWMutex
+		of map[Address]*activation
+	}
+}
+
+func (t *table) init() {
+	t.seed = maphash.MakeSeed()
+	for i := range t.parts {
+		t.parts[i].of = make(map[Address]*activation)
+	}
+}
+
+func (t *table) part(to Address) int { return int(maphash.String(t.seed, to.ID) % shards) }
+
+func (t *table) get(to Address) *activation {
+	p := &t.parts[t.part(to)]
+	p.RLock()
+	defer p.RUnlock()
+	return p.of[to]
+}
+
+func (t *table) getOrPut(to Address, make func() *activation) (a *activation, made bool) {
+	p := &t.parts[t.part(to)]
+	p.Lock()
+	defer p.Unlock()
+	if a, ok := p.of[to]; ok {
+		return a, false
+	}
+	a = make()
+	p.of[to] = a
+	return a, true
+}
+
+func (t *table) remove(to Address) {
+	p := &t.parts[t.part(to)]
+	p.Lock()
+	defer p.Unlock()
+	delete(p.of, to)
+}
+
+// snapshot is every activation at some moment of one part after the other.
+func (t *table) snapshot() []*activation {
+	var all []*activation
+	for i := range t.parts {
+		p := &t.parts[i]
+		p.RLock()
+		for _, a := range p.of {
+			all = append(all, a)
+		}
+		p.RUnlock()
+	}
+	return all
+}
+
+// atLeast is a handler that drops what is below its level.
+type atLeast struct {
+	slog.Handler
+	level slog.Level
+}
+
+// Enabled implements slog.Handler.
+func (h atLeast) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= h.level && h.Handler.Enabled(ctx, l)
+}
+
+// WithAttrs implements slog.Handler.
+func (h atLeast) WithAttrs(as []slog.Attr) slog.Handler {
+	return atLeast{h.Handler.WithAttrs(as), h.level}
+}
+
+// WithGroup implements slog.Handler.
+func (h atLeast) WithGroup(name string) slog.Handler {
+	return atLeast{h.Handler.WithGroup(name), h.level}
+}
