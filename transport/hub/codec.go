@@ -63,12 +63,15 @@ type Transport interface {
 // ScopeKind says what a watch is about.
 type ScopeKind uint8
 
-// The scopes. ID is a trip id, an order id, a transporter's user id, or "" for All.
+// The scopes. ID is a trip id, an order id, a transporter's user id, "" for All, or, for Own, the
+// customer's user id: every trip of his, those to come included. Access.Live answers for Own, so
+// that a customer needs no watch for each new trip.
 const (
 	Trip ScopeKind = iota + 1
 	Order
 	Fleet
 	All
+	Own
 )
 
 // Scope is what a watch is about.

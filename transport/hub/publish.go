@@ -13,13 +13,16 @@ import (
 )
 
 // topicsOf gives the scopes that a trip belongs to, narrowest first.
-func topicsOf(trip, order string, transporter fleet.UserID) [4]Scope {
-	t := [4]Scope{{Trip, trip}, {}, {}, {All, ""}}
+func topicsOf(trip, order string, transporter, customer fleet.UserID) [5]Scope {
+	t := [5]Scope{{Trip, trip}, {}, {}, {}, {All, ""}}
 	if order != "" {
 		t[1] = Scope{Order, order}
 	}
 	if transporter != "" {
 		t[2] = Scope{Fleet, string(transporter)}
+	}
+	if customer != "" {
+		t[3] = Scope{Own, string(customer)}
 	}
 	return t
 }
@@ -28,7 +31,7 @@ func topicsOf(trip, order string, transporter fleet.UserID) [4]Scope {
 func (h *Hub) Position(p protocol.Position) {
 	var (
 		now    = time.Now()
-		topics = topicsOf(p.TripID, p.OrderID, p.Transporter)
+		topics = topicsOf(p.TripID, p.OrderID, p.Transporter, p.Customer)
 		cache  encoded
 	)
 	for i, t := range topics {
@@ -108,7 +111,7 @@ func (h *Hub) Deliver(ds []protocol.Delivery) {
 
 // TripChanged shows the new state of a trip to every watch it belongs to.
 func (h *Hub) TripChanged(v protocol.TripView) {
-	for _, t := range topicsOf(v.TripID, v.OrderID, v.Transporter) {
+	for _, t := range topicsOf(v.TripID, v.OrderID, v.Transporter, v.Customer) {
 		if t.Kind == 0 {
 			continue
 		}

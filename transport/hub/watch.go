@@ -7,7 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"weelo/actors/protocol"
 	"weelo/internal/fault"
+	"weelo/internal/fleet"
 )
 
 // watch is one watch of one socket. While it is not ready (Access has not answered yet) positions
@@ -90,7 +92,7 @@ func (s *Socket) Watch(ctx context.Context, id string, scope Scope) error {
 	if fresh {
 		s.hub.join(w)
 	}
-	views, err := s.hub.access.Watch(ctx, s.who, scope)
+	views, err := s.allowed(ctx, scope)
 	if err != nil {
 		if fresh {
 			s.Unwatch(id)
@@ -107,6 +109,18 @@ func (s *Socket) Watch(ctx context.Context, id string, scope Scope) error {
 		s.unwatched(w, "ended")
 	}
 	return nil
+}
+
+// allowed asks Access who may see what is in the scope. A customer's own trips are his by definition;
+// anybody else's are not found.
+func (s *Socket) allowed(ctx context.Context, scope Scope) ([]protocol.TripView, error) {
+	if scope.Kind != Own {
+		return s.hub.access.Watch(ctx, s.who, scope)
+	}
+	if s.who.Role != fleet.Customer || scope.ID != string(s.who.UserID) {
+		return nil, fault.New(fault.NotFound, "NOT_FOUND", "There is no such trip.")
+	}
+	return s.hub.access.Live(ctx, s.who)
 }
 
 func (s *Socket) reserve(id string, scope Scope) (w *watch, fresh bool, err error) {
