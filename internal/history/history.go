@@ -6,7 +6,7 @@
 //   - What Record answered is on disk. An error means "unknown, send it again"; sending again is
 //     always harmless, because a fix is identified by (driver, ts).
 //   - What is stored is the same for any order, duplication or batching in which the fixes arrived:
-//     of two fixes with one (driver, ts) the better one stays (Better), never the first to arrive.
+//     of two fixes with one (driver, ts) the better one stays (track.Better), never the first to arrive.
 //   - Accepted, stale, duplicate and invalid sum up to processed.
 //   - Only fixes inside a trip of their driver are stored: from the acceptance to the end + 10 min.
 //
@@ -42,13 +42,14 @@ type Row struct {
 // Store keeps fixes. Implementations are safe for concurrent use.
 type Store interface {
 	// Save writes the rows in one transaction and answers, at each index, whether the row's
-	// (driver, ts) was new. Of two fixes with the same key the Better one stays. Rows may repeat a key.
+	// (driver, ts) was new. Of two fixes with the same key the better one stays (track.Better, spelled in SQL by the stores).
+	// Rows may repeat a key; only the first of them can be new.
 	Save(ctx context.Context, rows []Row) (isNew []bool, err error)
 	// Fixes gives the fixes of one driver with after < TS <= to, sorted by TS, at most limit.
 	Fixes(ctx context.Context, driver fleet.UserID, after, to int64, limit int) ([]track.Fix, error)
-	// Latest gives the newest fix of each driver that has one at or after since (ms). At most
-	// fleet.MaxFleet drivers are asked for.
-	Latest(ctx context.Context, drivers []fleet.UserID, since int64) (map[fleet.UserID]track.Fix, error)
+	// Newest gives, at each index, the newest fix inside the window that is not simulated; TS 0: none.
+	// At most fleet.MaxFleet windows.
+	Newest(ctx context.Context, ws []Window) ([]track.Fix, error)
 	// Forget removes up to limit fixes received before the given time (ms) and says how many.
 	Forget(ctx context.Context, before int64, limit int) (int, error)
 }
@@ -58,14 +59,11 @@ type Window struct {
 	TripID string
 	Driver fleet.UserID
 	From   int64 // acceptance
-	To     int64 // end + Grace; math.MaxInt64 while the trip lives
+	To     int64 // end + trip.FixGrace; math.MaxInt64 while the trip lives
 }
 
 // Contains tells whether a fix with this ts belongs to the trip.
 func (w Window) Contains(ts int64) bool { return w.TripID != "" && w.From <= ts && ts <= w.To }
-
-// Grace is how long after its end a trip still takes fixes: the phone's last batch is on its way.
-const Grace = 10 * time.Minute
 
 // Ask names the trip whose window is wanted. An empty TripID means the driver's live trip, or, when
 // he has none, the one that ended last.
@@ -79,38 +77,4 @@ type Windows interface {
 	// Windows answers at the same index; the zero Window when the driver has no such accepted trip
 	// (unknown, somebody else's, or not accepted yet).
 	Windows(ctx context.Context, asks []Ask) ([]Window, error)
-}
-
-// Better tells whether a replaces b when both have the same (driver, ts): the better accuracy wins
-// (0 means unknown and loses to any known one), then the smaller latitude, the smaller longitude, and
-// so on through every stored field, so that no two different fixes tie and the order of arrival can
-// never show. The time of receipt takes no part. The stores spell the same rule in SQL.
-func Better(a, b track.Fix) bool {
-	x, y := order(a), order(b)
-	for i := range x {
-		if x[i] != y[i] {
-			return x[i] < y[i]
-		}
-	}
-	return false
-}
-
-// unknown is worse than every radius, speed or bearing a phone may report.
-const unknown = 1e9
-
-func order(f track.Fix) [6]float64 {
-	o := [6]float64{f.Accuracy, f.Lat, f.Lng, unknown, unknown, 0}
-	if f.Accuracy <= 0 {
-		o[0] = unknown
-	}
-	if f.HasSpeed {
-		o[3] = f.Speed
-	}
-	if f.HasBearing {
-		o[4] = f.Bearing
-	}
-	if f.Mock {
-		o[5] = 1
-	}
-	return o
 }

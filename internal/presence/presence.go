@@ -62,9 +62,9 @@ type Entry struct {
 	User    fleet.UserID `json:"-"`
 	Role    fleet.Role   `json:"role"`
 	Fleet   fleet.UserID `json:"fleet,omitempty"`
-	Since   int64        `json:"since"`           // ms, when he came online
-	Seen    int64        `json:"seen"`            // ms, the last sign of life
-	Expires int64        `json:"exp"`             // ms, Seen + Life
+	Since   int64        `json:"since"` // ms, when he came online
+	Seen    int64        `json:"seen"`  // ms, the last sign of life
+	Expires int64        `json:"exp"`   // ms, Seen + Life
 }
 
 // Live tells whether the entry still counts at now (ms). The boundary instant no longer does.

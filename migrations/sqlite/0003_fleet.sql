@@ -9,8 +9,8 @@ CREATE TABLE vehicle (
     model          text    NOT NULL,
     year           integer NOT NULL,
     status         text    NOT NULL,
-    created_ms     integer NOT NULL,
-    updated_ms     integer NOT NULL,
+    created_at     integer NOT NULL,
+    updated_at     integer NOT NULL,
     CONSTRAINT one_vehicle_per_number UNIQUE (number),
     CONSTRAINT vehicle_status_known CHECK (status IN ('available', 'maintenance', 'inactive'))
 ) STRICT;

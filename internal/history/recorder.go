@@ -1,0 +1,360 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"weelo/internal/fault"
+	"weelo/internal/fleet"
+	"weelo/internal/track"
+)
+
+// Config sizes a Recorder. The zero value of a field means its default.
+type Config struct {
+	// Linger is how long the first batch of a group waits for company; ≤ 250 ms. While a group
+	// commits the next one collects anyway. Default 25 ms.
+	Linger time.Duration
+	// MaxRows closes a group early. Default 1024.
+	MaxRows int
+	// Queue is how many batches may wait before callers are refused with BUSY. Default 1024.
+	Queue int
+	// CommitTimeout bounds one group, windows and commit together. Default 5 s.
+	CommitTimeout time.Duration
+	// NoteEvery is how often unacknowledged native fixes are flushed. Default 1 s.
+	NoteEvery time.Duration
+	// MaxNotes bounds the fixes waiting for that flush; the oldest is dropped. Default 65,536
+	// (about 7 MB, 13 s of 5,000 drivers at one fix a second).
+	MaxNotes int
+	// Drivers is how many drivers' live filters are remembered. Default 20,000.
+	Drivers int
+	// Rules are the thresholds of the live filter. Default track.DefaultRules.
+	Rules track.Rules
+}
+
+// MaxLinger is the design's bound on how long a batch may wait for its group.
+const MaxLinger = 250 * time.Millisecond
+
+// Validate fills defaults and names everything wrong.
+func (c *Config) Validate() error {
+	defaults := Config{
+		Linger: 25 * time.Millisecond, MaxRows: 1024, Queue: 1024, CommitTimeout: 5 * time.Second,
+		NoteEvery: time.Second, MaxNotes: 65536, Drivers: 20000,
+	}
+	fill(&c.Linger, defaults.Linger)
+	fill(&c.MaxRows, defaults.MaxRows)
+	fill(&c.Queue, defaults.Queue)
+	fill(&c.CommitTimeout, defaults.CommitTimeout)
+	fill(&c.NoteEvery, defaults.NoteEvery)
+	fill(&c.MaxNotes, defaults.MaxNotes)
+	fill(&c.Drivers, defaults.Drivers)
+	if c.Rules == (track.Rules{}) {
+		c.Rules = track.DefaultRules()
+	}
+	var errs []error
+	if c.Linger < 0 || c.Linger > MaxLinger {
+		errs = append(errs, fmt.Errorf("history: linger %s is not within 0…%s", c.Linger, MaxLinger))
+	}
+	if c.MaxRows < 1 || c.Queue < 1 || c.CommitTimeout < 0 || c.NoteEvery < 0 || c.MaxNotes < 1 || c.Drivers < 1 {
+		errs = append(errs, errors.New("history: sizes and times must be positive"))
+	}
+	return errors.Join(errs...)
+}
+
+func fill[T int | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// Result says what became of one batch. Accepted, Stale, Duplicate and Invalid sum to Processed.
+type Result struct {
+	TripID    string // the trip the fixes were measured against; empty: the driver has no such trip
+	Processed int
+	Accepted  int   // new, fresh and believable
+	Stale     int   // new, but older than track.StaleAfter: history only
+	Duplicate int   // its (driver, ts) was there already
+	Invalid   int   // see InvalidAt
+	InvalidAt []int // indexes of the invalid ones, ascending
+	// LastAcceptedMS is the greatest ts of the batch that is in history now and believable; 0: none.
+	LastAcceptedMS int64
+	// NewestFresh is the fix of the batch that may move the live position; HasFresh tells if there is one.
+	NewestFresh track.Fix
+	HasFresh    bool
+}
+
+// Recorder commits batches in groups. Make it with NewRecorder, run it with Run, stop it by ending
+// Run's context: what was queued before is committed and answered, what comes later is refused.
+type Recorder struct {
+	store   Store
+	windows Windows
+	now     func() time.Time
+	log     *slog.Logger
+	cfg     Config
+
+	queue chan *job
+	notes *notes
+	live  *generations // only touched by Run
+
+	mu      sync.RWMutex // guards stopped against senders in flight
+	stopped bool
+	stats   counters
+}
+
+type job struct {
+	driver fleet.UserID
+	tripID string
+	fixes  []track.Fix
+	at     time.Time
+	reply  chan answer // nil for native fixes, which nobody waits for
+}
+
+type answer struct {
+	result Result
+	err    error
+}
+
+// errBusy refuses a batch that cannot be queued or committed now; nothing is known to be stored.
+var errBusy = fault.New(fault.Unavailable, "BUSY", "We could not store your positions just now. They will be sent again.").After(2 * time.Second)
+
+// NewRecorder makes a recorder over a store with its own connections.
+func NewRecorder(store Store, windows Windows, now func() time.Time, log *slog.Logger, cfg Config) (*Recorder, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Recorder{
+		store: store, windows: windows, now: now, log: log.With("component", "history"), cfg: cfg,
+		queue: make(chan *job, cfg.Queue),
+		notes: newNotes(cfg.MaxNotes),
+		live:  newGenerations(cfg.Drivers),
+	}, nil
+}
+
+// Record stores a batch of a driver's fixes and answers after the commit. An empty tripID means his
+// live trip. The fixes are those of the wire; Record stamps the time of receipt. It refuses more than
+// MaxBatch fixes; it answers BUSY (Unavailable) when the queue is full or the commit failed or is
+// uncertain, and then the same batch must be sent again.
+func (r *Recorder) Record(ctx context.Context, driver fleet.UserID, tripID string, fixes []track.Fix) (Result, error) {
+	if len(fixes) > MaxBatch {
+		return Result{}, fault.Invalid("points", fmt.Sprintf("at most %d points may be sent at once", MaxBatch))
+	}
+	if len(fixes) == 0 {
+		return Result{}, nil
+	}
+	j := &job{driver: driver, tripID: tripID, fixes: fixes, at: r.now(), reply: make(chan answer, 1)}
+	if !r.enqueue(j) {
+		r.stats.refused.Add(1)
+		return Result{}, errBusy
+	}
+	select {
+	case a := <-j.reply:
+		return a.result, a.err
+	case <-ctx.Done():
+		return Result{}, errBusy.Because(ctx.Err())
+	}
+}
+
+func (r *Recorder) enqueue(j *job) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.stopped {
+		return false
+	}
+	select {
+	case r.queue <- j:
+		return true
+	default:
+		return false
+	}
+}
+
+// Note puts one native, never acknowledged fix into the buffer that is flushed every second. It never
+// blocks. The fix enters history only if it lies inside a trip of its driver.
+func (r *Recorder) Note(driver fleet.UserID, fix track.Fix) {
+	if r.notes.add(Row{Driver: driver, Fix: fix}) {
+		r.stats.notesDropped.Add(1)
+	}
+}
+
+// Run commits groups until ctx ends, then commits what is queued and returns nil.
+func (r *Recorder) Run(ctx context.Context) error {
+	tick := time.NewTicker(r.cfg.NoteEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case j := <-r.queue:
+			r.commit(ctx, r.collect(ctx, j))
+		case <-tick.C:
+			r.flushNotes(ctx)
+		case <-ctx.Done():
+			r.drain(ctx)
+			return nil
+		}
+	}
+}
+
+// collect gathers the group that starts with first: until the linger is over, the group is full, or
+// the recorder stops.
+func (r *Recorder) collect(ctx context.Context, first *job) []*job {
+	group, rows := []*job{first}, len(first.fixes)
+	linger := time.NewTimer(r.cfg.Linger)
+	defer linger.Stop()
+	for rows < r.cfg.MaxRows {
+		select {
+		case j := <-r.queue:
+			group, rows = append(group, j), rows+len(j.fixes)
+		case <-linger.C:
+			return group
+		case <-ctx.Done():
+			return group
+		}
+	}
+	return group
+}
+
+func (r *Recorder) drain(ctx context.Context) {
+	r.mu.Lock()
+	r.stopped = true
+	r.mu.Unlock()
+	for {
+		select {
+		case j := <-r.queue:
+			r.commit(ctx, []*job{j})
+		default:
+			r.flushNotes(ctx)
+			return
+		}
+	}
+}
+
+// flushNotes moves the buffered native fixes into history, in groups. What could not be committed
+// goes back to the buffer, as far as there is room.
+func (r *Recorder) flushNotes(ctx context.Context) {
+	rows := r.notes.take()
+	for len(rows) > 0 {
+		n := min(len(rows), r.cfg.MaxRows)
+		if err := r.commit(ctx, byDriver(rows[:n], r.now())); err != nil {
+			r.stats.notesDropped.Add(int64(r.notes.giveBack(rows)))
+			return
+		}
+		rows = rows[n:]
+	}
+}
+
+// byDriver makes one job per driver, in order of first appearance.
+func byDriver(rows []Row, at time.Time) []*job {
+	index := make(map[fleet.UserID]*job)
+	var jobs []*job
+	for _, row := range rows {
+		j := index[row.Driver]
+		if j == nil {
+			j = &job{driver: row.Driver, at: at}
+			index[row.Driver] = j
+			jobs = append(jobs, j)
+		}
+		j.fixes = append(j.fixes, row.Fix)
+	}
+	return jobs
+}
+
+// commit judges and stores one group and answers its jobs. It outlives ctx: what was taken from the
+// queue is decided within CommitTimeout.
+func (r *Recorder) commit(ctx context.Context, group []*job) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.CommitTimeout)
+	defer cancel()
+	judged, rows, err := r.judge(ctx, group)
+	var isNew []bool
+	if err == nil && len(rows) > 0 {
+		isNew, err = r.store.Save(ctx, rows)
+	}
+	if err != nil {
+		r.stats.failures.Add(1)
+		r.log.ErrorContext(ctx, "fixes not committed", "batches", len(group), "rows", len(rows), "error", err)
+		for _, j := range group {
+			j.answer(answer{err: errBusy.Because(err)})
+		}
+		return err
+	}
+	r.stats.groups.Add(1)
+	r.stats.rows.Add(int64(len(rows)))
+	for _, b := range judged {
+		result := b.tally(isNew[:b.stored])
+		isNew = isNew[b.stored:]
+		r.stats.count(result, b.job.reply == nil)
+		b.job.answer(answer{result: result})
+	}
+	r.live.merge(judged)
+	return nil
+}
+
+func (j *job) answer(a answer) {
+	if j.reply != nil {
+		j.reply <- a
+	}
+}
+
+// judge looks up the windows of a group and classifies every fix, in the order of the queue. The
+// rows are those to be stored, batch after batch.
+func (r *Recorder) judge(ctx context.Context, group []*job) ([]*batch, []Row, error) {
+	asks := make([]Ask, len(group))
+	for i, j := range group {
+		asks[i] = Ask{Driver: j.driver, TripID: j.tripID}
+	}
+	windows, err := r.windows.Windows(ctx, asks)
+	if err != nil {
+		return nil, nil, fmt.Errorf("trip windows: %w", err)
+	}
+	filters := make(map[fleet.UserID]track.Live, len(group))
+	judged := make([]*batch, len(group))
+	var rows []Row
+	for i, j := range group {
+		filter, ok := filters[j.driver]
+		if !ok {
+			filter = r.live.get(j.driver)
+		}
+		judged[i] = classify(j, windows[i], filter, r.cfg.Rules)
+		filters[j.driver] = judged[i].live
+		rows = judged[i].rows(rows)
+	}
+	return judged, rows, nil
+}
+
+type counters struct {
+	groups, rows, failures, refused         atomic.Int64
+	accepted, stale, duplicate, invalid     atomic.Int64
+	notesStored, notesDropped, notesOutside atomic.Int64
+}
+
+func (c *counters) count(r Result, native bool) {
+	if native {
+		c.notesStored.Add(int64(r.Accepted + r.Stale))
+		c.notesOutside.Add(int64(r.Invalid))
+		return
+	}
+	c.accepted.Add(int64(r.Accepted))
+	c.stale.Add(int64(r.Stale))
+	c.duplicate.Add(int64(r.Duplicate))
+	c.invalid.Add(int64(r.Invalid))
+}
+
+// Stats is a snapshot of what a recorder did since its start, for metrics.
+type Stats struct {
+	Groups, Rows, Failures, Refused         int64 // commits, rows in them, failed commits, batches refused with BUSY
+	Accepted, Stale, Duplicate, Invalid     int64 // fixes of batches
+	NotesStored, NotesDropped, NotesOutside int64 // native fixes: stored, dropped by the bound, outside any trip or malformed
+	QueueLength                             int
+}
+
+// Stats reads the counters.
+func (r *Recorder) Stats() Stats {
+	return Stats{
+		Groups: r.stats.groups.Load(), Rows: r.stats.rows.Load(), Failures: r.stats.failures.Load(), Refused: r.stats.refused.Load(),
+		Accepted: r.stats.accepted.Load(), Stale: r.stats.stale.Load(), Duplicate: r.stats.duplicate.Load(), Invalid: r.stats.invalid.Load(),
+		NotesStored: r.stats.notesStored.Load(), NotesDropped: r.stats.notesDropped.Load(), NotesOutside: r.stats.notesOutside.Load(),
+		QueueLength: len(r.queue),
+	}
+}
