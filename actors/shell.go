@@ -26,7 +26,7 @@ var stopOnPanic = actor.NewOneForOneStrategy(0, time.Second, func(any) actor.Dir
 
 func (sh *shell) props() *actor.Props {
 	return actor.PropsFromProducer(func() actor.Actor { return sh },
-		actor.WithMailbox(actor.UnboundedLockfree()), // bounded by activation.accept, before the send
+		actor.WithMailbox(actor.Unbounded()), // bounded by activation.accept, before the send
 		actor.WithGuardian(stopOnPanic))
 }
 

@@ -44,8 +44,11 @@ func endSpan(span trace.Span) {
 	}
 }
 
-// messageName is the type's name without its package: AcceptTrip.
+// messageName is the name a message gives itself, or its type's without the package: GetTrip.
 func messageName(msg any) string {
+	if n, ok := msg.(interface{ MessageName() string }); ok {
+		return n.MessageName()
+	}
 	t := reflect.TypeOf(msg)
 	if t == nil {
 		return "nil"

@@ -57,3 +57,25 @@ func (Cancel) command()       {}
 func (TimerFired) command()   {}
 func (NoteFix) command()      {}
 func (AddTrack) command()     {}
+
+// CommandName is the command's name for traces and logs: Accept, Decline, …
+func CommandName(c Command) string {
+	switch c.(type) {
+	case Accept:
+		return "Accept"
+	case Decline:
+		return "Decline"
+	case ChangeStatus:
+		return "ChangeStatus"
+	case Cancel:
+		return "Cancel"
+	case TimerFired:
+		return "TimerFired"
+	case NoteFix:
+		return "NoteFix"
+	case AddTrack:
+		return "AddTrack"
+	default:
+		return "Unknown"
+	}
+}

@@ -1,0 +1,28 @@
+package protocol
+
+import "encoding/json"
+
+// TimerDue is sent to a durable actor by its own clock or by the sweeper when a timer row is overdue.
+// No answer. A number that is not the armed one is ignored, so a second copy is harmless.
+type TimerDue struct {
+	Name   string
+	Number int64
+}
+
+// CommandID names the firing, the same one however often it is delivered.
+func (t TimerDue) CommandID() string { return "timer:" + t.Name }
+
+// Hint tells a durable actor that its row has been born or changed by somebody else's transaction:
+// it activates, loads and arms its timers. No answer; a lost or second hint is harmless.
+type Hint struct{}
+
+// Letter is a durable message on its way to its receiver. It is sent again until the receiver has
+// committed it (or consumed it as already known), which the answer Done says.
+type Letter struct {
+	ID   string // the command id at the receiver
+	Type string // names the body
+	Body json.RawMessage
+}
+
+// CommandID is the letter's own.
+func (l *Letter) CommandID() string { return l.ID }
