@@ -71,6 +71,7 @@ func BoundsOf(points ...Point) Bounds {
 // Around is a box that contains every point within radiusM metres of p. Near a pole it spans every
 // longitude.
 func Around(p Point, radiusM float64) Bounds {
+	radiusM += 0.001 // a millimetre, so that rounding never leaves out a point on the edge
 	dLat := degrees(radiusM / EarthRadiusM)
 	b := Bounds{MinLat: math.Max(-90, p.Lat-dLat), MaxLat: math.Min(90, p.Lat+dLat), MinLng: -180, MaxLng: 180}
 	ratio := math.Sin(radiusM/EarthRadiusM) / math.Cos(radians(p.Lat))

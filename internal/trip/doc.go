@@ -13,3 +13,5 @@
 // Authority: the stored row. A trip that two activations believe to own is decided twice and
 // committed once (package ledger).
 package trip
+
+//go:generate go test . -run ^TestDiagram$ -update

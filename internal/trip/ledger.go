@@ -37,7 +37,7 @@ func (d Decision) Timers() []ledger.TimerChange {
 		for _, t := range e.Timers {
 			c := ledger.TimerChange{Name: t.Name, Number: t.Number}
 			if t.DueMS != 0 {
-				c.Due = time.UnixMilli(t.DueMS)
+				c.Due = time.UnixMilli(t.DueMS).UTC()
 			}
 			changes = append(changes, c)
 		}
@@ -59,7 +59,7 @@ func (d Decision) ledgerEvents() ([]ledger.Event, error) {
 			}
 			lines = append(lines, ledger.Event{
 				ID: eventID(s.ID, s.Count, i), Type: n.kind, PayloadVersion: 1,
-				At: time.UnixMilli(e.AtMS), Expires: n.expires,
+				At: time.UnixMilli(e.AtMS).UTC(), Expires: n.expires,
 				TripID: s.ID, OrderID: s.OrderID, Data: data, Recipients: n.to,
 			})
 		}

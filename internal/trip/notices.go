@@ -95,7 +95,7 @@ type AssignedData struct {
 func (s State) assignedNotice() notice {
 	due := s.Timers[AcceptTimer].DueMS
 	return notice{
-		kind: "trip_assigned", to: []string{string(s.DriverID)}, expires: time.UnixMilli(due),
+		kind: "trip_assigned", to: []string{string(s.DriverID)}, expires: time.UnixMilli(due).UTC(),
 		data: AssignedData{
 			AssignmentID: s.ID, TripID: s.ID, OrderID: s.OrderID, BookingID: s.OrderID, TruckRequestID: s.Slot,
 			Pickup: s.Pickup.Spot(), Drop: s.Drop.Spot(), RoutePoints: s.Route(),

@@ -1,0 +1,92 @@
+package trip_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"weelo/internal/trip"
+)
+
+// TestDiagram keeps docs/state-machines.md what the table says. Run with -update to write it.
+func TestDiagram(t *testing.T) {
+	t.Parallel()
+	const file = "../../docs/state-machines.md"
+	want := diagram()
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("make generate writes it anew (-want +got):\n%s", diff)
+	}
+}
+
+func diagram() string {
+	var b strings.Builder
+	b.WriteString("# State machines\n\nGenerated from the transition tables by `make generate`; do not edit.\n\n## Trip\n\n" +
+		"A trip is one vehicle and one driver on one slot. Steps may be skipped, never undone. The apps\n" +
+		"call `en_route_pickup` heading_to_pickup. `driver_declined` is also where an acceptance that timed\n" +
+		"out ends, with reason timeout.\n\n```mermaid\nstateDiagram-v2\n    [*] --> pending\n")
+	for _, from := range trip.Statuses() {
+		for _, to := range from.Next() {
+			fmt.Fprintf(&b, "    %s --> %s\n", from, to)
+		}
+		if from.Terminal() {
+			fmt.Fprintf(&b, "    %s --> [*]\n", from)
+		}
+	}
+	b.WriteString("```\n\n| status | waits for | ends the wait |\n|---|---|---|\n" +
+		"| `pending` | the driver's answer | timer `accept`, 45 s |\n" +
+		"| `driver_accepted` … `loading_complete` | the driver's next step | timer `silence`, 6 h without a sign: people are told |\n" +
+		"| `in_transit`, `arrived_at_drop` | the driver's next step | timer `silence`, 12 h without a sign: people are told |\n")
+	return b.String()
+}
+
+func TestStatusNames(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]trip.Status{
+		"heading_to_pickup": trip.EnRoutePickup, "en_route_pickup": trip.EnRoutePickup, "at_pickup": trip.AtPickup,
+		"loading_complete": trip.LoadingComplete, "in_transit": trip.InTransit, "arrived_at_drop": trip.ArrivedAtDrop, "completed": trip.Completed,
+	} {
+		got, err := trip.ParseStep(name)
+		if err != nil || got != want {
+			t.Errorf("ParseStep(%q) = %q, %v; want %q", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"", "pending", "driver_accepted", "cancelled", "partial_delivery", "AT_PICKUP", "flying"} {
+		if got, err := trip.ParseStep(name); err == nil {
+			t.Errorf("ParseStep(%q) = %q; want a refusal", name, got)
+		}
+	}
+	for _, s := range trip.Statuses() {
+		if got, err := trip.ParseFilter(s.App()); err != nil || got != s {
+			t.Errorf("ParseFilter(%q) = %q, %v", s.App(), got, err)
+		}
+	}
+	if _, err := trip.ParseFilter("flying"); err == nil {
+		t.Error("ParseFilter took a status that does not exist")
+	}
+}
+
+// TestTimeScale: only waits shrink, and a meaningless scale changes nothing.
+func TestTimeScale(t *testing.T) {
+	t.Parallel()
+	p := trip.DefaultPolicy()
+	fast := p.Scaled(10)
+	if fast.AcceptWithin*10 != p.AcceptWithin || fast.SilentInTransit*10 != p.SilentInTransit ||
+		fast.SilentBeforeTransit*10 != p.SilentBeforeTransit || fast.AcceptGrace*10 != p.AcceptGrace || fast.HeardEvery*10 != p.HeardEvery {
+		t.Errorf("scaled by 10: %+v", fast)
+	}
+	if p.Scaled(0) != p {
+		t.Error("scale 0 changed the policy")
+	}
+}
