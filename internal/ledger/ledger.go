@@ -15,12 +15,22 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // ErrMissing: there is no such aggregate.
 var ErrMissing = errors.New("ledger: no such aggregate")
 
-// Kind names a kind of fenced aggregate. It is also the table's name.
+// ErrBusy is the Err of a Failed outcome: the writer's queue is full, or the transition waited in it
+// for too long. Nothing was tried; the caller may try again.
+var ErrBusy = errors.New("ledger: the writer is busy")
+
+// ErrMalformed is the Err of a Failed outcome: the transition cannot be stored as it is.
+var ErrMalformed = errors.New("ledger: malformed transition")
+
+// Kind names a kind of fenced aggregate. It is also the table's name, but for an order, whose table
+// is customer_order (order is a word of SQL).
 type Kind string
 
 // The fenced aggregates. Every lane locks in this order: orders by id, then trips by id.
@@ -49,6 +59,9 @@ type Transition struct {
 	// so that its refusal cannot abort its neighbours. A birth is always contended.
 	Contended bool
 	At        time.Time // the "now" the decision was made with
+	// Trace is the span that asked for the step, if that trace is recorded: the commit becomes its
+	// child. Zero: the span of Commit's context.
+	Trace trace.SpanContext
 }
 
 // Event is one line of an aggregate's history, and, for each recipient, one inbox entry.
@@ -100,6 +113,9 @@ type Message struct {
 	Type     string // names the body
 	Body     json.RawMessage
 	Deadline time.Time // zero: never
+	// NotBefore keeps the message from Take until then; zero: the transition's At. A sender that
+	// tries at once by itself sets it 2 s ahead, so that the relay only sends what got stuck.
+	NotBefore time.Time
 }
 
 // Status is how a transition ended.
@@ -165,13 +181,15 @@ type Claimer interface {
 	Claim(ctx context.Context, ref Ref, node string) (Claimed, error)
 }
 
-// Timers finds what is overdue, for the sweeper.
+// Timers finds what is overdue (due at or before the given time), oldest first, for the sweeper.
 type Timers interface {
 	Overdue(ctx context.Context, before time.Time, limit int) ([]Timer, error)
 }
 
 // Outbox is the relay's view of durable messages. Take leases up to limit messages of the channels
-// until now+lease (SKIP LOCKED where the store has it); Done deletes one; Later gives it back.
+// until now+lease (SKIP LOCKED where the store has it), oldest first, and drops those past their
+// deadline; Done deletes one; Later gives it back until at. Done and Later of a message that is gone
+// are no errors: somebody else has settled it.
 type Outbox interface {
 	Take(ctx context.Context, channels []string, now time.Time, lease time.Duration, limit int) ([]Pending, error)
 	Done(ctx context.Context, id string) error
@@ -211,4 +229,51 @@ type Recorded struct {
 	Version int64
 	Ordinal int
 	Event   Event
+}
+
+// Quarantine counts the times a command made its aggregate's actor panic. After three strikes the
+// command is refused for good; the aggregate goes on serving others.
+type Quarantine interface {
+	// Strike counts one more panic and tells how many there were.
+	Strike(ctx context.Context, ref Ref, commandID, reason string, at time.Time) (strikes int, err error)
+	// Strikes tells how many there were; 0 for a command that never did harm.
+	Strikes(ctx context.Context, ref Ref, commandID string) (int, error)
+}
+
+// Retention says how long what is only needed for a while is kept. Zero takes the default.
+type Retention struct {
+	Inbox time.Duration // default 24 h: a client away for longer resynchronises
+	Idem  time.Duration // default 72 h: a retry later than that is a new command
+}
+
+// WithDefaults fills what is zero.
+func (r Retention) WithDefaults() Retention {
+	if r.Inbox == 0 {
+		r.Inbox = 24 * time.Hour
+	}
+	if r.Idem == 0 {
+		r.Idem = 72 * time.Hour
+	}
+	return r
+}
+
+// Pruned counts the rows that one pruning removed.
+type Pruned struct {
+	Inbox int64
+	Idem  int64
+}
+
+// Pruner removes what is older than the retention, in bounded batches, so that no commit waits
+// long behind it. Events are the history and stay; inbox numbers are never used again.
+type Pruner interface {
+	Prune(ctx context.Context, now time.Time, r Retention) (Pruned, error)
+}
+
+// Flush is what a writer tells its observer after each flush.
+type Flush struct {
+	Lane     string        // "plain" or "alone"
+	Size     int           // transitions in it
+	Waited   time.Duration // of the transition that waited longest, before the flush began
+	Took     time.Duration // from the first statement to the answer of COMMIT
+	Statuses [Failed + 1]int
 }
