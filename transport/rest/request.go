@@ -1,0 +1,109 @@
+package rest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"weelo/internal/token"
+)
+
+// Request is what every handler may want to know of the request besides its body.
+type Request struct {
+	ID             string // answered in X-Request-ID and in refusals
+	IdempotencyKey string // X-Idempotency-Key, "" when absent; at most 128 printable ASCII characters
+	Device         string // X-Device-Id, "" when absent
+	Client         netip.Addr
+	UserAgent      string
+}
+
+// DeviceOrOrigin names the sender for "the same device": the device id, else address and user agent.
+func (r Request) DeviceOrOrigin() string {
+	if r.Device != "" {
+		return "device:" + r.Device
+	}
+	return "origin:" + r.Client.String() + " " + r.UserAgent
+}
+
+type contextKey int
+
+const (
+	requestKey contextKey = iota
+	callerKey
+)
+
+// RequestOf gives the request's facts; the zero Request outside of one.
+func RequestOf(ctx context.Context) Request {
+	r, _ := ctx.Value(requestKey).(Request)
+	return r
+}
+
+// Caller is who asks, from the access token. Only in handlers of routes that are not Public; else zero.
+func Caller(ctx context.Context) token.Identity {
+	id, _ := ctx.Value(callerKey).(token.Identity)
+	return id
+}
+
+const (
+	maxDevice = 128 // characters; ANDROID_ID has 16
+	maxAgent  = 256
+)
+
+// facts reads a request's facts. What is longer or stranger than a client sends is taken as absent.
+func facts(r *http.Request, trustedHops int) Request {
+	id := printable(r.Header.Get("X-Request-Id"), 64)
+	if len(id) < 8 {
+		id = newRequestID()
+	}
+	return Request{
+		ID: id, IdempotencyKey: printable(r.Header.Get("X-Idempotency-Key"), 128),
+		Device: printable(r.Header.Get("X-Device-Id"), maxDevice), Client: clientAddr(r, trustedHops),
+		UserAgent: printable(r.UserAgent(), maxAgent),
+	}
+}
+
+func newRequestID() string {
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand since Go 1.24)
+	return hex.EncodeToString(b[:])
+}
+
+// printable gives s when it is at most limit printable ASCII characters.
+func printable(s string, limit int) string {
+	if len(s) > limit {
+		return ""
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return ""
+		}
+	}
+	return s
+}
+
+// clientAddr finds the client's address. Each trusted hop appends one address to X-Forwarded-For, so
+// with n hops the n-th from the right is the client as the outermost of them saw it. What stands
+// further left is written by anybody and ignored, as are X-Real-IP and Forwarded.
+func clientAddr(r *http.Request, hops int) netip.Addr {
+	if hops > 0 {
+		chain := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+		if len(chain) >= hops {
+			if addr, err := netip.ParseAddr(strings.TrimSpace(chain[len(chain)-hops])); err == nil {
+				return addr.Unmap()
+			}
+		}
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap()
+}

@@ -1,0 +1,133 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"weelo/internal/fleet"
+)
+
+// Route says where a handler is reached and by whom.
+type Route struct {
+	Method  string
+	Path    string // with the base, e.g. /api/v1/assignments/{id}
+	Name    string // unique, kebab-case: the OpenAPI operation id
+	Tag     string // groups the routes of a resource
+	Summary string
+	Status  int          // of success; 200 when 0
+	Message string       // top-level message of success, "" for none
+	Public  bool         // no token needed
+	Roles   []fleet.Role // who may call; none: every role
+	MaxBody int64        // bytes; MaxBody when 0
+}
+
+// Success is the envelope of an answer.
+type Success[T any] struct {
+	Success bool   `json:"success" example:"true"`
+	Message string `json:"message,omitempty"`
+	Data    T      `json:"data"`
+}
+
+// Ack is the envelope of an answer without data.
+type Ack struct {
+	Success bool   `json:"success" example:"true"`
+	Message string `json:"message,omitempty"`
+}
+
+type output[T any] struct {
+	Status int
+	Body   T
+}
+
+// Handle adds a route whose answer is {"success":true,"data":…}. The handler's error decides the
+// refusal; see package fault.
+func Handle[I, O any](a *API, route Route, h func(ctx context.Context, in *I) (O, error)) {
+	register(a, route, func(ctx context.Context, in *I) (Success[O], error) {
+		data, err := h(ctx, in)
+		return Success[O]{Success: true, Message: route.Message, Data: data}, err
+	})
+}
+
+// HandleAck adds a route whose answer is {"success":true,"message":…} without data.
+func HandleAck[I any](a *API, route Route, h func(ctx context.Context, in *I) error) {
+	register(a, route, func(ctx context.Context, in *I) (Ack, error) {
+		return Ack{Success: true, Message: route.Message}, h(ctx, in)
+	})
+}
+
+// HandleWhole adds a route of which the handler gives the whole body: the few answers of the
+// contract that stand outside the envelope.
+func HandleWhole[I, O any](a *API, route Route, h func(ctx context.Context, in *I) (O, error)) {
+	register(a, route, h)
+}
+
+func register[I, O any](a *API, route Route, h func(ctx context.Context, in *I) (O, error)) {
+	if route.Status == 0 {
+		route.Status = http.StatusOK
+	}
+	if route.MaxBody == 0 {
+		route.MaxBody = MaxBody
+	}
+	op := huma.Operation{
+		Method: route.Method, Path: route.Path, OperationID: route.Name, Summary: route.Summary,
+		Tags: []string{route.Tag}, DefaultStatus: route.Status, MaxBodyBytes: route.MaxBody,
+	}
+	if !route.Public {
+		op.Security = []map[string][]string{{"bearer": {}}}
+		op.Middlewares = append(op.Middlewares, a.authenticate(route.Roles))
+	}
+	if body, ok := reflect.TypeFor[I]().FieldByName("Body"); ok {
+		op.Middlewares = append(op.Middlewares, a.guarded(route.MaxBody, fieldNames(body.Type)))
+	}
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*output[O], error) {
+		answer, err := h(ctx, in)
+		if err != nil {
+			return nil, a.refusal(ctx, err)
+		}
+		return &output[O]{Status: route.Status, Body: answer}, nil
+	})
+}
+
+// refusal hands a handler's error to huma with its headers.
+func (a *API) refusal(ctx context.Context, err error) error {
+	f := a.failure(ctx, err)
+	if f.retryAfter <= 0 {
+		return f
+	}
+	return huma.ErrorWithHeaders(f, http.Header{"Retry-After": {retryAfter(f.retryAfter)}})
+}
+
+// authenticate finds out who asks, before the body is read.
+func (a *API) authenticate(roles []fleet.Role) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
+		id, err := a.bearer(r)
+		if err != nil {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			a.refuse(w, r, err)
+			return
+		}
+		if len(roles) > 0 && !slices.Contains(roles, id.Role) {
+			a.refuse(w, r, errForbidden)
+			return
+		}
+		next(huma.WithValue(ctx, callerKey, id))
+	}
+}
+
+// guarded checks the body before huma reads it.
+func (a *API) guarded(limit int64, names map[string]string) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
+		if err := guard(w, r, limit, names); err != nil {
+			a.refuse(w, r, err)
+			return
+		}
+		next(ctx)
+	}
+}
