@@ -54,6 +54,15 @@ func (r Reply) Refuse(err error) {
 	r.send(answer{err: err})
 }
 
+// answerOr refuses when err is not nil and answers otherwise.
+func (r Reply) answerOr(value any, err error) {
+	if err != nil {
+		r.Refuse(err)
+		return
+	}
+	r.Answer(value)
+}
+
 func (r Reply) send(a answer) {
 	if !r.Wanted() {
 		return

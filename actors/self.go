@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Self is an activation's hold on itself. Its messages reach this activation or nobody: they are
@@ -68,3 +70,21 @@ func (s *Self) attempt(ctx context.Context, work func(ctx context.Context) any) 
 
 // broken is the result of work that panicked.
 type broken struct{ reason any }
+
+// work runs something off the actor's turn that has nothing to come back with. It goes on when the
+// activation ends.
+func (s *Self) work(ctx context.Context, limit time.Duration, do func(ctx context.Context)) {
+	s.of.sys.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+		defer cancel()
+		s.attempt(ctx, func(ctx context.Context) any { do(ctx); return nil })
+	})
+}
+
+// startSpan begins a span inside a traced message's; of an untraced one it is nothing.
+func (s *Self) startSpan(ctx context.Context, name string) (context.Context, trace.Span) {
+	if !tracedBy(ctx).IsValid() {
+		return ctx, nil
+	}
+	return s.of.sys.tracer.Start(ctx, name)
+}

@@ -12,9 +12,10 @@ type TimerDue struct {
 // CommandID names the firing, the same one however often it is delivered.
 func (t TimerDue) CommandID() string { return "timer:" + t.Name }
 
-// Hint tells a durable actor that its row has been born or changed by somebody else's transaction:
-// it activates, loads and arms its timers. No answer; a lost or second hint is harmless.
-type Hint struct{}
+// Hint tells a durable actor that somebody else's transaction gave birth to its row, or wrote version
+// Version of it. It activates, loads and arms its timers; an activation that already knows the version
+// does nothing. No answer; a lost or second hint is harmless.
+type Hint struct{ Version int64 }
 
 // Letter is a durable message on its way to its receiver. It is sent again until the receiver has
 // committed it (or consumed it as already known), which the answer Done says.
