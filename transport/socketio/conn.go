@@ -1,0 +1,306 @@
+package socketio
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
+
+	"weelo/internal/token"
+	"weelo/transport/hub"
+)
+
+// Close codes of this package (design §7); the hub has its own.
+const (
+	codeMalformed    = 4400
+	codeUnauthorized = 4401
+	codeForbidden    = 4403
+	codeTimeout      = 4408
+	codeRate         = 4429
+)
+
+// conn is one connection. Its reader goroutine owns every field below `reader only`; the rest is safe
+// for all. The hub writes through Write.
+type conn struct {
+	server *Server
+	ws     *websocket.Conn
+	id     string
+	device string
+	closed atomic.Bool
+
+	mu           sync.Mutex
+	timer        *time.Timer // CONNECT deadline, then pings
+	named        bool        // CONNECT was accepted
+	waitsForPong bool
+	acked        bool     // the CONNECT acknowledgement was written
+	early        [][]byte // what the hub had before that
+
+	messageTimer *time.Timer // bounds the time of one message
+
+	// reader only
+	who      token.Identity
+	codec    *codec
+	socket   *hub.Socket // nil until CONNECT was accepted
+	limiter  *rate.Limiter
+	strikes  strikeCount
+	connects int                  // refused CONNECT packets
+	joined   map[string]time.Time // rooms asked for lately
+	presence presence             // the person's hold on his actor
+	trip     string               // the trip this driver was last found to drive
+	tripAt   time.Time            // when that was
+	refused  map[string]time.Time // trips that were not his, lately
+}
+
+var _ hub.Transport = (*conn)(nil)
+
+func (s *Server) newConn(ws *websocket.Conn, device string) *conn {
+	return &conn{server: s, ws: ws, id: newID(), device: device}
+}
+
+// openPacket is the first frame of every connection.
+type openPacket struct {
+	SID          string   `json:"sid"`
+	Upgrades     []string `json:"upgrades"`
+	PingInterval int64    `json:"pingInterval"`
+	PingTimeout  int64    `json:"pingTimeout"`
+	MaxPayload   int      `json:"maxPayload"`
+}
+
+// errDone ends a connection that ended itself in order.
+var errDone = errors.New("socketio: done")
+
+// run reads the connection to its end. It owns the connection's place in the server and in the hub.
+func (c *conn) run() {
+	c.server.unnamed.Add(1)
+	defer c.server.leave(c)
+	defer c.forget()
+	c.ws.SetReadLimit(preAuthPayload)
+	open, err := json.Marshal(openPacket{
+		SID: c.id, Upgrades: []string{}, PingInterval: c.server.cfg.PingInterval.Milliseconds(),
+		PingTimeout: c.server.cfg.PingTimeout.Milliseconds(), MaxPayload: maxPayload,
+	})
+	if err == nil {
+		err = c.write(append([]byte{engineOpen}, open...))
+	}
+	if err != nil {
+		c.Close(hub.CodeRestart, "write failed")
+		return
+	}
+	c.mu.Lock()
+	c.timer = time.AfterFunc(c.server.cfg.ConnectWait, c.tick)
+	c.messageTimer = time.AfterFunc(time.Hour, func() { c.Close(codeTimeout, "message took too long") })
+	c.messageTimer.Stop()
+	c.mu.Unlock()
+	c.end(c.read())
+}
+
+// end closes the connection for what reading it ended with.
+func (c *conn) end(err error) {
+	switch {
+	case errors.Is(err, errDone):
+		c.Close(int(websocket.StatusNormalClosure), "")
+	case errors.Is(err, errMalformed):
+		c.server.cfg.Observer.Refused(formatName, "MALFORMED")
+		c.Close(codeMalformed, "malformed")
+	case errors.Is(err, errTooFast):
+		c.Close(codeRate, "too many requests")
+	default: // the peer is gone, sent too much (1009, sent by the library) or somebody closed us
+		c.closed.Store(true)
+		_ = c.ws.CloseNow()
+	}
+}
+
+// forget gives everything back. It runs once, at the end of the reader.
+func (c *conn) forget() {
+	c.mu.Lock()
+	c.timerStopLocked()
+	named := c.named
+	c.mu.Unlock()
+	if !named {
+		c.server.unnamed.Add(-1)
+		return
+	}
+	c.server.cfg.Hub.Detach(c.socket)
+	c.presence.detach()
+	c.server.limits.leave(c.who.UserID)
+	c.server.named.Add(-1)
+}
+
+func (c *conn) timerStopLocked() {
+	if c.timer != nil {
+		c.timer.Stop()
+		c.messageTimer.Stop()
+	}
+}
+
+// buffers are shared by the readers: an idle connection holds none.
+var buffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, 1024)) }}
+
+// read handles frames until one of them, or the peer, ends the connection.
+func (c *conn) read() error {
+	for {
+		kind, r, err := c.ws.Reader(context.Background())
+		if err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
+		c.messageTimer.Reset(messageWait)
+		buf := buffers.Get().(*bytes.Buffer)
+		buf.Reset()
+		if _, err = buf.ReadFrom(r); err == nil {
+			c.messageTimer.Stop()
+			err = c.frame(kind, buf.Bytes())
+		}
+		if buf.Cap() <= maxPayload+bytes.MinRead {
+			buffers.Put(buf)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// frame handles one Engine.IO packet. The bytes are only lent.
+func (c *conn) frame(kind websocket.MessageType, frame []byte) error {
+	if kind != websocket.MessageText || len(frame) == 0 || !utf8.Valid(frame) {
+		return fmt.Errorf("%w: not a text packet", errMalformed)
+	}
+	switch frame[0] {
+	case engineMessage:
+		p, err := decodePacket(frame[1:])
+		if err != nil {
+			return err
+		}
+		return c.packet(p)
+	case enginePong:
+		c.pong()
+		c.presence.beat(nil)
+		return nil
+	case engineNoop:
+		return nil
+	case engineClose:
+		return errDone
+	default: // open, ping and upgrade are not a client's to send here
+		return fmt.Errorf("%w: unexpected engine packet", errMalformed)
+	}
+}
+
+// packet handles one Socket.IO packet.
+func (c *conn) packet(p packet) error {
+	switch {
+	case p.Type == packetConnect && p.Namespace != rootNamespace:
+		return c.write(appendPacket(nil, packet{
+			Type: packetConnectError, Namespace: p.Namespace, Data: refusalMessage{Message: "Invalid namespace"}.json(),
+		}))
+	case p.Namespace != rootNamespace:
+		return fmt.Errorf("%w: not connected to the namespace", errMalformed)
+	case p.Type == packetConnect && c.socket == nil:
+		return c.connect(p.Data)
+	case c.socket == nil, p.Type == packetConnect, p.Type == packetConnectError:
+		return fmt.Errorf("%w: packet out of order", errMalformed)
+	case p.Type == packetDisconnect:
+		return errDone
+	case p.Type == packetEvent:
+		return c.event(p)
+	case p.Type == packetAck:
+		return nil // we never ask for one
+	default:
+		return fmt.Errorf("%w: binary attachments are not served", errMalformed)
+	}
+}
+
+// tick is the connection's clock: it ends a connection that never said who it is or does not answer
+// a ping, and sends the next ping.
+func (c *conn) tick() {
+	c.mu.Lock()
+	named, late := c.named, c.waitsForPong
+	if named && !late {
+		c.waitsForPong = true
+		c.timer.Reset(c.server.cfg.PingTimeout)
+	}
+	socket := c.socket
+	c.mu.Unlock()
+	switch {
+	case !named:
+		c.Close(codeTimeout, "no CONNECT packet in time")
+	case late:
+		socket.Kill(codeTimeout, "ping timeout")
+	default:
+		socket.Send([]byte{enginePing})
+	}
+}
+
+func (c *conn) pong() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waitsForPong {
+		c.waitsForPong = false
+		c.timer.Reset(c.server.cfg.PingInterval)
+	}
+}
+
+// write sends one message at once, at most WriteWait long. Before CONNECT only the reader writes,
+// afterwards only the hub's writer does.
+func (c *conn) write(message []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), hub.WriteWait)
+	defer cancel()
+	if err := c.ws.Write(ctx, websocket.MessageText, message); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	return nil
+}
+
+// maxEarly bounds what waits for the CONNECT acknowledgement: a few positions, which are lossy.
+const maxEarly = 64
+
+// Write is the hub's way out. Nothing overtakes the acknowledgement of CONNECT: what comes before it
+// waits for it.
+func (c *conn) Write(message []byte) error {
+	var early [][]byte
+	c.mu.Lock()
+	if !c.acked {
+		if !bytes.HasPrefix(message, []byte("40")) {
+			if len(c.early) < maxEarly {
+				c.early = append(c.early, message)
+			}
+			c.mu.Unlock()
+			return nil
+		}
+		c.acked, early, c.early = true, c.early, nil
+	}
+	c.mu.Unlock()
+	if err := c.write(message); err != nil {
+		return err
+	}
+	for _, m := range early {
+		if err := c.write(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends the connection. After a code that asks the client not to come back by itself, it is told
+// so in the words of Socket.IO, whose client library knows no close codes.
+func (c *conn) Close(code int, reason string) {
+	if c.closed.Swap(true) {
+		return
+	}
+	switch code {
+	case hub.CodeReplaced, codeUnauthorized, codeForbidden:
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		goodbye := appendEvent(nil, "error", refusalMessage{Message: reason}.json())
+		if c.ws.Write(ctx, websocket.MessageText, goodbye) == nil {
+			_ = c.ws.Write(ctx, websocket.MessageText, []byte{engineMessage, '0' + byte(packetDisconnect)})
+		}
+		cancel()
+	}
+	_ = c.ws.Close(websocket.StatusCode(code), reason) // it ends the connection in any case
+}

@@ -1,0 +1,138 @@
+package socketio
+
+import (
+	"time"
+
+	"weelo/internal/fleet"
+)
+
+// fields is the payload of one event on its way out: the event's data, then the contract's spelling.
+type fields map[string]any
+
+// text reads a field that should be a string.
+func (f fields) text(name string) string {
+	s, _ := f[name].(string)
+	return s
+}
+
+// emission is one Socket.IO event that an event of the domain becomes.
+type emission struct {
+	name string
+	to   fleet.Role          // only for this role; empty: for every recipient
+	when func(d fields) bool // nil: always
+	// build makes the payload where it is not simply the data; it may keep and change d.
+	build func(d fields, now time.Time) fields
+}
+
+// outward maps every event type (design §7) to the names of the apps' contract (§2.4). One event of
+// the domain may be several of the contract's; they then share eventId and _seq.
+var outward = map[string][]emission{
+	"trip_assigned": {
+		{name: "trip_assigned", build: withRemaining},
+	},
+	"trip_status": {
+		{name: "assignment_status_changed"},
+		{name: "driver_accepted", to: fleet.Transporter, when: status("driver_accepted")},
+		{name: "driver_declined", to: fleet.Transporter, when: status("driver_declined")},
+		{name: "truck_assigned", to: fleet.Customer, when: status("driver_accepted"), build: truckAssigned},
+	},
+	"trip_cancelled": {
+		{name: "trip_cancelled"},
+	},
+	"trip_timeout": {
+		{name: "driver_timeout"},
+		{name: "assignment_timeout"},
+	},
+	"driver_status": {
+		{name: "driver_status_changed"},
+	},
+	"driver_connectivity": {
+		{name: "driver_connectivity_issue", to: fleet.Customer},
+		{name: "driver_may_be_offline", to: fleet.Transporter, when: not(kind("assignment_stale"))},
+		{name: "assignment_stale", to: fleet.Transporter, when: kind("assignment_stale")},
+		{name: "driver_connectivity_issue", to: fleet.Driver},
+		{name: "driver_connectivity_issue", to: fleet.Ops},
+	},
+	"driver_approaching": {
+		{name: "driver_approaching"},
+	},
+	"order_completed": {
+		{name: "booking_completed", to: fleet.Customer},
+		{name: "order_completed", to: fleet.Transporter},
+		{name: "order_completed", to: fleet.Driver},
+		{name: "order_completed", to: fleet.Ops},
+	},
+	"order_status": {
+		{name: "order_expired", when: status("expired")},
+		{name: "order_cancelled", when: status("cancelled")},
+		{name: "broadcast_state_changed", when: status("created", "broadcasting", "active", "partially_filled", "fully_filled")},
+		{name: "order_status_update", when: status("in_progress", "completed")},
+	},
+	"order_fill": {
+		{name: "trucks_remaining_update"},
+		{name: "booking_fully_filled", when: filled},
+	},
+	"hold_expired": {
+		{name: "hold_expired"},
+	},
+	"offer_closed": {
+		{name: "broadcast_expired", when: reason("timeout"), build: offerClosed},
+		{name: "broadcast_dismissed", when: not(reason("timeout")), build: offerClosed},
+	},
+}
+
+// soon is what a driver needs to be able to answer at all; a trip offered for less is not shown.
+const soon = 2 * time.Second
+
+func status(wanted ...string) func(fields) bool { return oneOf("status", wanted) }
+func kind(wanted ...string) func(fields) bool   { return oneOf("kind", wanted) }
+func reason(wanted ...string) func(fields) bool { return oneOf("reason", wanted) }
+
+func oneOf(field string, wanted []string) func(fields) bool {
+	return func(d fields) bool {
+		value := d.text(field)
+		for _, w := range wanted {
+			if value == w {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func not(f func(fields) bool) func(fields) bool {
+	return func(d fields) bool { return !f(d) }
+}
+
+// filled tells whether no truck of the order is missing any more.
+func filled(d fields) bool {
+	remaining, ok := number(d["trucksRemaining"])
+	return ok && remaining == 0
+}
+
+// withRemaining adds how long the driver still has to answer.
+func withRemaining(d fields, now time.Time) fields {
+	if due, ok := number(d["expiresAt"]); ok {
+		d["remainingSeconds"] = max(0, int64(time.UnixMilli(due).Sub(now)/time.Second))
+	}
+	return d
+}
+
+// truckAssigned is the card that the customer's app puts into its list of trucks.
+func truckAssigned(d fields, _ time.Time) fields {
+	return fields{
+		"orderId": d["orderId"], "bookingId": d["bookingId"], "tripId": d["tripId"], "message": d["message"],
+		"assignment": fields{
+			"id": d["assignmentId"], "tripId": d["tripId"], "vehicleNumber": d["vehicleNumber"],
+			"driverName": d["driverName"], "status": d["status"],
+		},
+	}
+}
+
+// offerClosed adds the name by which the transporter's app dismisses a broadcast.
+func offerClosed(d fields, _ time.Time) fields {
+	if _, ok := d["broadcastId"]; !ok {
+		d["broadcastId"] = d["orderId"]
+	}
+	return d
+}
