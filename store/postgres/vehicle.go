@@ -1,0 +1,79 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"weelo/internal/fleet"
+)
+
+// Vehicles keeps the trucks of transporters.
+type Vehicles struct{ db *DB }
+
+var _ fleet.Vehicles = (*Vehicles)(nil)
+
+// NewVehicles makes one.
+func NewVehicles(db *DB) *Vehicles { return &Vehicles{db: db} }
+
+const vehicleColumns = `id, transporter_id, number, type, subtype, capacity, model, year, status, created_at, updated_at`
+
+// Vehicle gives one vehicle.
+func (s *Vehicles) Vehicle(ctx context.Context, id fleet.VehicleID) (fleet.Vehicle, error) {
+	v, err := scanVehicle(s.db.General.QueryRow(ctx, `SELECT `+vehicleColumns+` FROM vehicle WHERE id = $1`, string(id)))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fleet.Vehicle{}, fleet.ErrNoVehicle
+	}
+	if err != nil {
+		return fleet.Vehicle{}, fmt.Errorf("read vehicle %s: %w", id, err)
+	}
+	return v, nil
+}
+
+// VehiclesOf gives a transporter's vehicles by number.
+func (s *Vehicles) VehiclesOf(ctx context.Context, transporter fleet.UserID) ([]fleet.Vehicle, error) {
+	rows, err := s.db.General.Query(ctx, `SELECT `+vehicleColumns+` FROM vehicle WHERE transporter_id = $1 ORDER BY number LIMIT $2`,
+		string(transporter), fleet.MaxFleet)
+	if err != nil {
+		return nil, fmt.Errorf("vehicles of %s: %w", transporter, err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (fleet.Vehicle, error) { return scanVehicle(row) })
+	if err != nil {
+		return nil, fmt.Errorf("vehicles of %s: %w", transporter, err)
+	}
+	return list, nil
+}
+
+// Upsert stores a vehicle under its number. The conflict is decided by the unique index, so that two
+// transporters who register one plate at once cannot both succeed.
+func (s *Vehicles) Upsert(ctx context.Context, v fleet.Vehicle) (fleet.Vehicle, bool, error) {
+	var isNew bool
+	stored, err := scanVehicle(s.db.General.QueryRow(ctx, `
+		INSERT INTO vehicle AS v (`+vehicleColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		ON CONFLICT (number) DO UPDATE
+		SET type = excluded.type, subtype = excluded.subtype, capacity = excluded.capacity, model = excluded.model,
+		    year = excluded.year, status = excluded.status, updated_at = excluded.updated_at
+		WHERE v.transporter_id = excluded.transporter_id
+		RETURNING `+vehicleColumns+`, (v.xmax = 0)`,
+		string(v.ID), string(v.TransporterID), v.Number, v.Type, v.Subtype, v.Capacity, v.Model, v.Year, v.Status, v.CreatedAt, v.UpdatedAt), &isNew)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fleet.Vehicle{}, false, fleet.ErrNumberTaken
+	}
+	if err != nil {
+		return fleet.Vehicle{}, false, fmt.Errorf("store vehicle %s: %w", v.Number, err)
+	}
+	return stored, isNew, nil
+}
+
+// scanVehicle reads vehicleColumns, and any columns after them.
+func scanVehicle(row pgx.Row, after ...any) (fleet.Vehicle, error) {
+	var v fleet.Vehicle
+	var created, updated time.Time
+	err := row.Scan(append([]any{&v.ID, &v.TransporterID, &v.Number, &v.Type, &v.Subtype, &v.Capacity, &v.Model, &v.Year,
+		&v.Status, &created, &updated}, after...)...)
+	v.CreatedAt, v.UpdatedAt = created.UTC(), updated.UTC()
+	return v, err
+}

@@ -1,0 +1,149 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"weelo/internal/fleet"
+	"weelo/internal/history"
+	"weelo/internal/track"
+)
+
+// Fixes keeps the fixes of every driver, on the one writer.
+type Fixes struct{ db *DB }
+
+var _ history.Store = (*Fixes)(nil)
+
+// NewFixes makes one.
+func NewFixes(db *DB) *Fixes { return &Fixes{db: db} }
+
+const insertFix = `
+INSERT INTO fix (driver_id, ts_ms, lat, lng, accuracy, speed, bearing, mock, received_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (driver_id, ts_ms) DO NOTHING`
+
+// replaceFix is track.Better, by the order of the row values.
+const replaceFix = `
+UPDATE fix SET lat = ?3, lng = ?4, accuracy = ?5, speed = ?6, bearing = ?7, mock = ?8, received_ms = ?9
+WHERE driver_id = ?1 AND ts_ms = ?2
+  AND (CASE WHEN ?5 <= 0 THEN 1e9 ELSE ?5 END, ?3, ?4, coalesce(?6, 1e9), coalesce(?7, 1e9), ?8)
+    < (CASE WHEN accuracy <= 0 THEN 1e9 ELSE accuracy END, lat, lng, coalesce(speed, 1e9), coalesce(bearing, 1e9), mock)`
+
+// Save stores the rows in one transaction.
+func (s *Fixes) Save(ctx context.Context, rows []history.Row) (isNew []bool, err error) {
+	isNew = make([]bool, len(rows))
+	if len(rows) == 0 {
+		return isNew, nil
+	}
+	tx, err := s.db.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("save fixes: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	insert, err := tx.PrepareContext(ctx, insertFix)
+	if err != nil {
+		return nil, fmt.Errorf("save fixes: %w", err)
+	}
+	defer insert.Close()
+	replace, err := tx.PrepareContext(ctx, replaceFix)
+	if err != nil {
+		return nil, fmt.Errorf("save fixes: %w", err)
+	}
+	defer replace.Close()
+	for i, r := range rows {
+		if isNew[i], err = saveFix(ctx, insert, replace, r); err != nil {
+			return nil, fmt.Errorf("save fixes: %w", err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return nil, fmt.Errorf("save fixes: commit: %w", err)
+	}
+	return isNew, nil
+}
+
+func saveFix(ctx context.Context, insert, replace *sql.Stmt, r history.Row) (isNew bool, err error) {
+	f := r.Fix
+	var speed, bearing any
+	if f.HasSpeed {
+		speed = f.Speed
+	}
+	if f.HasBearing {
+		bearing = f.Bearing
+	}
+	args := []any{string(r.Driver), f.TS, f.Lat, f.Lng, f.Accuracy, speed, bearing, f.Mock, f.ReceivedMS}
+	done, err := insert.ExecContext(ctx, args...)
+	if err != nil {
+		return false, err
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 1 {
+		return n == 1, err
+	}
+	_, err = replace.ExecContext(ctx, args...)
+	return false, err
+}
+
+const fixColumns = `ts_ms, received_ms, lat, lng, accuracy, speed, bearing, mock`
+
+// Fixes gives a span of one driver's fixes, by time.
+func (s *Fixes) Fixes(ctx context.Context, driver fleet.UserID, after, to int64, limit int) ([]track.Fix, error) {
+	rows, err := s.db.Read.QueryContext(ctx, `SELECT `+fixColumns+` FROM fix
+		WHERE driver_id = ? AND ts_ms > ? AND ts_ms <= ? ORDER BY ts_ms LIMIT ?`, string(driver), after, to, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read fixes: %w", err)
+	}
+	defer rows.Close()
+	var fixes []track.Fix
+	for rows.Next() {
+		f, err := scanFix(rows)
+		if err != nil {
+			return nil, fmt.Errorf("read fixes: %w", err)
+		}
+		fixes = append(fixes, f)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read fixes: %w", err)
+	}
+	return fixes, nil
+}
+
+// Newest gives the newest fix inside each window.
+func (s *Fixes) Newest(ctx context.Context, ws []history.Window) ([]track.Fix, error) {
+	newest := make([]track.Fix, len(ws))
+	for i, w := range ws {
+		if w.Driver == "" {
+			continue
+		}
+		f, err := scanFix(s.db.Read.QueryRowContext(ctx, `SELECT `+fixColumns+` FROM fix
+			WHERE driver_id = ? AND ts_ms BETWEEN ? AND ? AND NOT mock ORDER BY ts_ms DESC LIMIT 1`, string(w.Driver), w.From, w.To))
+		if err == sql.ErrNoRows {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("newest fixes: %w", err)
+		}
+		newest[i] = f
+	}
+	return newest, nil
+}
+
+// Forget removes old fixes.
+func (s *Fixes) Forget(ctx context.Context, before int64, limit int) (int, error) {
+	done, err := s.db.Write.ExecContext(ctx, `DELETE FROM fix WHERE (driver_id, ts_ms) IN (
+		SELECT driver_id, ts_ms FROM fix WHERE received_ms < ? LIMIT ?)`, before, limit)
+	if err != nil {
+		return 0, fmt.Errorf("forget fixes: %w", err)
+	}
+	n, err := done.RowsAffected()
+	return int(n), err
+}
+
+type scanner interface{ Scan(...any) error }
+
+func scanFix(row scanner) (track.Fix, error) {
+	var f track.Fix
+	var speed, bearing sql.NullFloat64
+	err := row.Scan(&f.TS, &f.ReceivedMS, &f.Lat, &f.Lng, &f.Accuracy, &speed, &bearing, &f.Mock)
+	f.Speed, f.HasSpeed = speed.Float64, speed.Valid
+	f.Bearing, f.HasBearing = bearing.Float64, bearing.Valid
+	return f, err
+}

@@ -1,0 +1,57 @@
+package sqlite_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"weelo/internal/fleet"
+	"weelo/internal/history"
+	"weelo/internal/trip"
+	"weelo/store/sqlite"
+	"weelo/store/storetest"
+)
+
+// freshDB opens a migrated file of this test alone.
+func freshDB(t *testing.T) *sqlite.DB {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "weelo.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return db
+}
+
+func TestFixes(t *testing.T) {
+	t.Parallel()
+	storetest.Fixes(t, func(t *testing.T) history.Store { return sqlite.NewFixes(freshDB(t)) })
+}
+
+func TestVehicles(t *testing.T) {
+	t.Parallel()
+	storetest.Vehicles(t, func(t *testing.T) fleet.Vehicles { return sqlite.NewVehicles(freshDB(t)) })
+}
+
+func TestTripReads(t *testing.T) {
+	t.Parallel()
+	storetest.TripReads(t, func(t *testing.T) (storetest.TripReader, func(trip.State, int64)) {
+		db := freshDB(t)
+		return sqlite.NewTripReads(db), func(s trip.State, version int64) {
+			snapshot, err := s.Snapshot()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Write.ExecContext(t.Context(), `INSERT INTO trip (id, version, state, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4)`,
+				s.ID, version, string(snapshot), s.AssignedMS*1000); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,139 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+
+	"weelo/internal/access"
+	"weelo/internal/fleet"
+	"weelo/internal/history"
+	"weelo/internal/trip"
+)
+
+// TripReads reads committed trips for people and for the recorder of fixes. It never writes: trips
+// are written through the ledger only.
+type TripReads struct{ db *DB }
+
+var (
+	_ access.Trips    = (*TripReads)(nil)
+	_ history.Windows = (*TripReads)(nil)
+)
+
+// NewTripReads makes one.
+func NewTripReads(db *DB) *TripReads { return &TripReads{db: db} }
+
+// Trip gives one trip.
+func (r *TripReads) Trip(ctx context.Context, id string) (access.Row, error) {
+	row, err := scanTrip(r.db.Read.QueryRowContext(ctx, `SELECT version, state FROM trip WHERE id = ?`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return access.Row{}, access.ErrNoTrip
+	}
+	if err != nil {
+		return access.Row{}, fmt.Errorf("read trip %s: %w", id, err)
+	}
+	return row, nil
+}
+
+// Live gives live trips, newest first.
+func (r *TripReads) Live(ctx context.Context, by access.By, limit int) ([]access.Row, error) {
+	var where string
+	var key any
+	switch {
+	case by.Driver != "":
+		where, key = `driver_id = ?`, string(by.Driver)
+	case by.Transporter != "":
+		where, key = `transporter_id = ?`, string(by.Transporter)
+	case by.Customer != "":
+		where, key = `customer_id = ?`, string(by.Customer)
+	case by.Order != "":
+		where, key = `order_id = ?`, by.Order
+	case by.Everybody:
+		where, key = `?`, true
+	default:
+		return nil, nil
+	}
+	return r.collect(ctx, `SELECT version, state FROM trip WHERE live AND `+where+` ORDER BY created_at DESC, id LIMIT ?`, key, limit)
+}
+
+// OfDriver gives a page of a driver's trips, newest first.
+func (r *TripReads) OfDriver(ctx context.Context, driver fleet.UserID, statuses []trip.Status, offset, limit int) ([]access.Row, int, error) {
+	names, err := json.Marshal(append([]trip.Status{}, statuses...))
+	if err != nil {
+		return nil, 0, fmt.Errorf("trips of driver: %w", err)
+	}
+	const where = ` FROM trip WHERE driver_id = ?1 AND (json_array_length(?2) = 0 OR status IN (SELECT value FROM json_each(?2)))`
+	var total int
+	if err := r.db.Read.QueryRowContext(ctx, `SELECT count(*)`+where, string(driver), string(names)).Scan(&total); err != nil {
+		return nil, 0, fmt.Errorf("count trips of driver: %w", err)
+	}
+	page, err := r.collect(ctx, `SELECT version, state`+where+` ORDER BY created_at DESC, id LIMIT ?4 OFFSET ?3`,
+		string(driver), string(names), offset, limit)
+	return page, total, err
+}
+
+// Windows gives the span of each asked trip. A driver's newest accepted trip is his live one if he
+// has one: while one lives he is given no other.
+func (r *TripReads) Windows(ctx context.Context, asks []history.Ask) ([]history.Window, error) {
+	ws := make([]history.Window, len(asks))
+	if len(asks) == 0 {
+		return ws, nil
+	}
+	stmt, err := r.db.Read.PrepareContext(ctx, `
+		SELECT id, state ->> 'acceptedAt', coalesce(state ->> 'endedAt', 0) FROM trip
+		WHERE driver_id = ?1 AND (?2 = '' OR id = ?2) AND state ->> 'acceptedAt' IS NOT NULL
+		ORDER BY created_at DESC LIMIT 1`)
+	if err != nil {
+		return nil, fmt.Errorf("trip windows: %w", err)
+	}
+	defer stmt.Close()
+	for i, a := range asks {
+		w := history.Window{Driver: a.Driver, To: math.MaxInt64}
+		var ended int64
+		switch err := stmt.QueryRowContext(ctx, string(a.Driver), a.TripID).Scan(&w.TripID, &w.From, &ended); {
+		case errors.Is(err, sql.ErrNoRows):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("trip windows: %w", err)
+		}
+		if ended != 0 {
+			w.To = ended + trip.FixGrace.Milliseconds()
+		}
+		ws[i] = w
+	}
+	return ws, nil
+}
+
+func (r *TripReads) collect(ctx context.Context, query string, args ...any) ([]access.Row, error) {
+	rows, err := r.db.Read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read trips: %w", err)
+	}
+	defer rows.Close()
+	var trips []access.Row
+	for rows.Next() {
+		row, err := scanTrip(rows)
+		if err != nil {
+			return nil, fmt.Errorf("read trips: %w", err)
+		}
+		trips = append(trips, row)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read trips: %w", err)
+	}
+	return trips, nil
+}
+
+func scanTrip(row scanner) (access.Row, error) {
+	var r access.Row
+	var state []byte
+	if err := row.Scan(&r.Version, &state); err != nil {
+		return access.Row{}, err
+	}
+	var err error
+	r.Trip, err = trip.Load(state)
+	return r, err
+}
