@@ -16,7 +16,6 @@ type Metrics struct {
 	Hub      *HubMetrics
 	Commits  *CommitMetrics
 	OTP      *OTPMetrics
-	HTTP     *HTTPMetrics
 	Frames   *FrameMetrics
 }
 
@@ -29,7 +28,7 @@ func NewMetrics(version string) *Metrics {
 	r.MustRegister(build)
 	return &Metrics{
 		Registry: r, Actors: newActorMetrics(r), Hub: newHubMetrics(r), Commits: newCommitMetrics(r),
-		OTP: newOTPMetrics(r), HTTP: newHTTPMetrics(r), Frames: newFrameMetrics(r),
+		OTP: newOTPMetrics(r), Frames: newFrameMetrics(r),
 	}
 }
 
@@ -201,26 +200,4 @@ func newOTPMetrics(r prometheus.Registerer) *OTPMetrics {
 // Count counts one event of a flow (user or driver) with its reason ("" when there is none).
 func (m *OTPMetrics) Count(flow, event, reason string) {
 	m.events.WithLabelValues(flow, event, reason).Inc()
-}
-
-// HTTPMetrics counts requests by route, never by path.
-type HTTPMetrics struct {
-	requests *prometheus.CounterVec
-	latency  *prometheus.HistogramVec
-}
-
-func newHTTPMetrics(r prometheus.Registerer) *HTTPMetrics {
-	return &HTTPMetrics{
-		requests: counter(r, "weelo_http_requests_total", "Requests answered.", "method", "route", "status"),
-		latency:  histogram(r, "weelo_http_seconds", "Time to answer.", seconds, "route"),
-	}
-}
-
-// Answered counts one request. Route is the pattern it matched ("" becomes unknown).
-func (m *HTTPMetrics) Answered(method, route string, status int, took time.Duration) {
-	if route == "" {
-		route = "unknown"
-	}
-	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
-	m.latency.WithLabelValues(route).Observe(took.Seconds())
 }

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net"
+
+	"weelo/internal/config"
+	"weelo/internal/telemetry"
+)
+
+// devOptions are the flags of weelo dev.
+type devOptions struct {
+	dir          string
+	speed        float64
+	noSimulation bool
+}
+
+func devCommand() command {
+	return command{
+		name: "dev", summary: "run everything in one process with a demo world (start here)",
+		help: `
+Starts the whole product on this machine: SQLite and generated keys in a folder, a demo world with
+a moving fleet, a live map at /. It prints the address, the demo logins and every SMS. Ctrl-C ends
+it; the next start goes on from what was stored. PORT chooses the port (3000).
+
+  weelo dev
+  weelo dev --speed 10                 time runs ten times as fast
+  weelo dev --no-simulation --dir /tmp/w  an empty world of your own
+
+The folder has weelo.db, secrets.json, demo.json (who is in the demo world, for scripts) and
+sms.jsonl (every SMS, one JSON line each).`,
+		flags: func(fs *flag.FlagSet) func(context.Context, []string, surroundings) error {
+			var o devOptions
+			fs.StringVar(&o.dir, "dir", ".weelo", "`folder` for database, keys and demo files")
+			fs.Float64Var(&o.speed, "speed", 0, "run the dispatch clock and the simulation `N` times as fast (default TIME_SCALE, 1)")
+			fs.BoolVar(&o.noSimulation, "no-simulation", false, "do not move the demo fleet")
+			return func(ctx context.Context, args []string, s surroundings) error {
+				if err := noArgs(args); err != nil {
+					return err
+				}
+				return dev(ctx, o, s)
+			}
+		},
+	}
+}
+
+func dev(ctx context.Context, o devOptions, s surroundings) error {
+	cfg, err := config.Load(s.environ)
+	log := telemetry.NewConsole(s.err, cfg.Level())
+	if o.speed != 0 {
+		cfg.Tests.TimeScale = o.speed
+	}
+	if err == nil {
+		err = cfg.Dev()
+	}
+	if err != nil {
+		return refuseStart(log, err)
+	}
+	folder, err := openFolder(o.dir)
+	if err != nil {
+		return err
+	}
+	defer folder.close() //nolint:errcheck // the lock ends with the process anyway
+	made, err := folder.secrets()
+	if err != nil {
+		return err
+	}
+	keys := config.Secrets{JWT: config.Secret(made.JWT), JWTRefresh: config.Secret(made.Refresh), Pepper: config.Secret(made.Pepper)}
+	var p *process
+	return launch(ctx, cfg, log, func(ctx context.Context, built *process) error {
+		p = built
+		st, err := embedded(ctx, p, folder.path(databaseFile))
+		if err != nil {
+			return err
+		}
+		return wire(ctx, p, st, keys)
+	}, func(addr net.Addr) {
+		fmt.Fprintf(s.out, "\n  Weelo is at http://localhost:%d\n\n", addr.(*net.TCPAddr).Port)
+	})
+}
