@@ -3,13 +3,13 @@
 -- refresh families; and the failed tries that no flush of Redis may forget.
 
 CREATE TABLE app_user (
-    id                 uuid PRIMARY KEY,
+    id                 text PRIMARY KEY,
     phone              text        NOT NULL CHECK (phone ~ '^\+91[6-9][0-9]{9}$'),
     role               text        NOT NULL CHECK (role IN ('customer', 'transporter', 'driver', 'ops')),
     name               text        NOT NULL DEFAULT '',
     email              text        NOT NULL DEFAULT '',
     suspended          boolean     NOT NULL DEFAULT false,
-    transporter_id     uuid REFERENCES app_user (id),
+    transporter_id     text REFERENCES app_user (id),
     membership_version bigint      NOT NULL DEFAULT 0,
     license_number     text        NOT NULL DEFAULT '',
     available          boolean     NOT NULL DEFAULT false,
@@ -23,10 +23,10 @@ CREATE INDEX drivers_of_a_fleet ON app_user (transporter_id, created_at, id) WHE
 -- presented is the highest generation of the family that was ever presented. Generation presented is
 -- good (its child was not presented yet), presented + 1 is the child; everything below is reuse.
 CREATE TABLE session_family (
-    id                 uuid PRIMARY KEY,
-    user_id            uuid        NOT NULL REFERENCES app_user (id) ON DELETE CASCADE,
+    id                 text PRIMARY KEY,
+    user_id            text        NOT NULL REFERENCES app_user (id) ON DELETE CASCADE,
     role               text        NOT NULL,
-    transporter_id     uuid,
+    transporter_id     text,
     membership_version bigint      NOT NULL DEFAULT 0,
     device             text        NOT NULL DEFAULT '',
     presented          bigint      NOT NULL DEFAULT 0,

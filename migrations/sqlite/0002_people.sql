@@ -1,6 +1,6 @@
 -- +goose Up
 -- Everybody who can log in, one row per phone and role; the membership of drivers in a fleet; the
--- refresh families; and the failed tries that no restart may forget. Times are Unix milliseconds UTC.
+-- refresh families; and the failed tries that no restart may forget. Times are Unix microseconds UTC.
 
 CREATE TABLE app_user (
     id                 TEXT PRIMARY KEY,
