@@ -273,7 +273,8 @@ func (d *Durable[S]) decide(a ask) {
 		return
 	}
 	t := *step.Transition
-	t.Ref, t.Version, t.Epoch, t.At = d.ref, d.version, d.epoch, now
+	t.Ref, t.Version, t.Epoch, t.At, t.Trace = d.ref, d.version, d.epoch, now, tracedBy(a.ctx)
+	t.Outbox = postponed(t.Outbox, now)
 	if a.req.Key != "" {
 		answer, err := d.b.Encode(d.b.Answer(step.State, d.version+1, false))
 		if err != nil {
@@ -291,8 +292,6 @@ func (d *Durable[S]) commit(f *flight[S]) {
 	d.flight = f
 	writer, t := d.led.Writer, *f.step.Transition
 	d.self.Go(f.ctx, commitLimit, func(ctx context.Context) any {
-		ctx, span := d.self.startSpan(ctx, "commit")
-		defer endSpan(span)
 		return &outcome[S]{of: f, Outcome: writer.Commit(ctx, []ledger.Transition{t})[0]}
 	})
 }

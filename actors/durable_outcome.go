@@ -3,6 +3,8 @@ package actors
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"weelo/internal/fault"
 	"weelo/internal/ledger"
@@ -140,6 +142,17 @@ func (d *Durable[S]) post(ctx context.Context, messages []ledger.Message) {
 			}
 		})
 	}
+}
+
+// postponed keeps messages that are sent at once from the relay for a while.
+func postponed(messages []ledger.Message, now time.Time) []ledger.Message {
+	out := slices.Clone(messages)
+	for i := range out {
+		if out[i].Channel == actorChannel && out[i].NotBefore.IsZero() {
+			out[i].NotBefore = now.Add(relayAfter)
+		}
+	}
+	return out
 }
 
 // kept is an answer by command id.

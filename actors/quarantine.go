@@ -2,26 +2,14 @@ package actors
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"weelo/actors/protocol"
+	"weelo/internal/ledger"
 )
-
-// Quarantine records commands that broke their actor three times, for people to look at.
-type Quarantine interface {
-	Quarantined(ctx context.Context, q Quarantined) error
-}
-
-// Quarantined is one such command.
-type Quarantined struct {
-	To      Address
-	Command string // its command id, or its type when it has none
-	Message string // its type
-	Panic   string // what the third panic said
-	At      time.Time
-}
 
 const (
 	// strikesOut is after how many panics a command is kept from its actor.
@@ -81,6 +69,16 @@ func (s *strikes) add(to Address, msg any, now time.Time) int {
 	return r.count
 }
 
+// know raises a command's count to what a store remembers from before this task's start.
+func (s *strikes) know(to Address, command string, count int, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := suspect{to, command}
+	if r, ok := s.of[key]; ok && r.count < count {
+		s.of[key] = record{count: count, last: now}
+	}
+}
+
 // forgetLocked drops what is past its time and, when that is not enough, the oldest.
 func (s *strikes) forgetLocked(now time.Time) {
 	if len(s.of) <= maxStrikes {
@@ -106,4 +104,26 @@ func commandKey(msg any) string {
 		return c.CommandID()
 	}
 	return messageName(msg)
+}
+
+// strike counts a panic against the command that caused it: here at once, and in the store for
+// fenced aggregates, so that a restart does not forgive.
+func (s *System) strike(ctx context.Context, to Address, msg any, reason any) int {
+	now := time.Now()
+	count, command := s.struck.add(to, msg, now), commandKey(msg)
+	kind := ledger.Kind(to.Kind)
+	if s.quarantine == nil || (kind != ledger.Order && kind != ledger.Trip) {
+		return count
+	}
+	s.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		stored, err := s.quarantine.Strike(ctx, ledger.Ref{Kind: kind, ID: to.ID}, command, fmt.Sprint(reason), now)
+		if err != nil {
+			s.log.ErrorContext(ctx, "strike not recorded", "kind", to.Kind, "id", to.ID, "command", command, "error", err)
+			return
+		}
+		s.struck.know(to, command, stored, now)
+	})
+	return count
 }

@@ -17,11 +17,13 @@ const (
 	actorChannel = "actor"
 	// letterLimit bounds one delivery of a durable message, its receiver's commit included.
 	letterLimit = 10 * time.Second
-	relayEvery  = time.Second
-	relayLimit  = 64
-	relayLease  = 15 * time.Second // longer than letterLimit: nobody else sends it meanwhile
-	relayQuery  = 5 * time.Second
-	relayWorst  = 30 * time.Second // the longest back-off
+	// relayAfter is how long the sender's own attempt is given.
+	relayAfter = 2 * time.Second
+	relayEvery = time.Second
+	relayLimit = 64
+	relayLease = 15 * time.Second // longer than letterLimit: nobody else sends it meanwhile
+	relayQuery = 5 * time.Second
+	relayWorst = 30 * time.Second // the longest back-off
 )
 
 // Relay sends durable messages between actors again until their receiver has committed them. The

@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"time"
-
-	"go.opentelemetry.io/otel/trace"
 )
 
 // Self is an activation's hold on itself. Its messages reach this activation or nobody: they are
@@ -79,12 +77,4 @@ func (s *Self) work(ctx context.Context, limit time.Duration, do func(ctx contex
 		defer cancel()
 		s.attempt(ctx, func(ctx context.Context) any { do(ctx); return nil })
 	})
-}
-
-// startSpan begins a span inside a traced message's; of an untraced one it is nothing.
-func (s *Self) startSpan(ctx context.Context, name string) (context.Context, trace.Span) {
-	if !tracedBy(ctx).IsValid() {
-		return ctx, nil
-	}
-	return s.of.sys.tracer.Start(ctx, name)
 }

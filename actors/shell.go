@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"fmt"
 	"runtime/debug"
 	"time"
 
@@ -131,16 +130,13 @@ func (sh *shell) onPassivate() {
 // onPanic ends the turn, because the actor's state can no longer be trusted, and counts the strike.
 func (sh *shell) onPanic(ctx context.Context, msg any, reply Reply, p any) {
 	a := sh.of
-	count := a.sys.struck.add(a.addr, msg, time.Now())
+	count := a.sys.strike(ctx, a.addr, msg, p)
 	a.sys.observer.Panicked(a.addr.Kind, messageName(msg))
 	a.sys.log.ErrorContext(ctx, "actor panicked", "kind", a.addr.Kind, "id", a.addr.ID,
 		"message", messageName(msg), "command", commandKey(msg), "strike", count, "panic", p, "stack", stack())
 	refusal := ErrInterrupted
 	if count >= strikesOut {
 		refusal = ErrPoisoned
-		a.sys.record(ctx, Quarantined{
-			To: a.addr, Command: commandKey(msg), Message: messageName(msg), Panic: fmt.Sprint(p), At: time.Now(),
-		})
 	}
 	sh.end(stoppedCrashed)
 	reply.Refuse(refusal)
@@ -165,21 +161,6 @@ func (sh *shell) ended() {
 		}
 	}()
 	stopper.Stopped()
-}
-
-// record hands a quarantined command to whoever keeps them, off the actor's turn.
-func (s *System) record(ctx context.Context, q Quarantined) {
-	s.log.ErrorContext(ctx, "command quarantined", "kind", q.To.Kind, "id", q.To.ID, "command", q.Command, "panic", q.Panic)
-	if s.quarantine == nil {
-		return
-	}
-	s.work.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if err := s.quarantine.Quarantined(ctx, q); err != nil {
-			s.log.ErrorContext(ctx, "quarantine not recorded", "kind", q.To.Kind, "id", q.To.ID, "error", err)
-		}
-	})
 }
 
 // stack is the trace of a panic, short enough for a log line.

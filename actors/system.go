@@ -13,15 +13,17 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"weelo/internal/ledger"
 )
 
 // Config is what a System needs. Only Node is required.
 type Config struct {
-	Node       string       // this task's name, as Owner tells it and claims record it
-	Log        *slog.Logger // nil: nothing is logged
-	Tracer     trace.Tracer // nil: no spans
-	Observer   Observer     // nil: nothing is observed
-	Quarantine Quarantine   // nil: quarantined commands are only logged
+	Node       string            // this task's name, as Owner tells it and claims record it
+	Log        *slog.Logger      // nil: nothing is logged
+	Tracer     trace.Tracer      // nil: no spans
+	Observer   Observer          // nil: nothing is observed
+	Quarantine ledger.Quarantine // keeps strikes over a restart; nil: this task alone remembers them
 }
 
 // System runs the actors of one task. It is the local Router.
@@ -35,7 +37,7 @@ type System struct {
 	log        *slog.Logger
 	tracer     trace.Tracer
 	observer   Observer
-	quarantine Quarantine
+	quarantine ledger.Quarantine
 
 	engine *actor.ActorSystem
 	base   context.Context // of every message that has no trace; ends with Close

@@ -169,7 +169,11 @@ func (l *Ledger) restLocked(r *row, t ledger.Transition) []ledger.Number {
 		}
 	}
 	for _, m := range t.Outbox {
-		l.outbox[m.ID] = &letter{Message: m, at: t.At.Add(2 * time.Second)}
+		at := m.NotBefore
+		if at.IsZero() {
+			at = t.At
+		}
+		l.outbox[m.ID] = &letter{Message: m, at: at}
 	}
 	if t.Idem != nil {
 		l.idem[[2]string{t.Idem.Scope, t.Idem.Key}] = *t.Idem
@@ -236,7 +240,7 @@ func (l *Ledger) Overdue(_ context.Context, before time.Time, limit int) ([]ledg
 	var due []ledger.Timer
 	for _, r := range l.rows {
 		for _, t := range r.timers {
-			if t.Due.Before(before) {
+			if !t.Due.After(before) {
 				due = append(due, t)
 			}
 		}

@@ -41,7 +41,7 @@ func Start(t testing.TB, c actors.Config, kinds ...actors.Kind) *actors.System {
 
 // Stop closes a System and lets the library's last goroutine run out: it throttles its log of dead
 // letters with a ticker of one second, which a synctest bubble would report as a deadlock.
-func Stop(t testing.TB, s *actors.System) {
+func Stop(t failer, s *actors.System) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -49,4 +49,10 @@ func Stop(t testing.TB, s *actors.System) {
 		t.Errorf("close actors: %v", err)
 	}
 	<-time.After(1100 * time.Millisecond)
+}
+
+// failer is testing.TB or a rapid.T.
+type failer interface {
+	Helper()
+	Errorf(format string, args ...any)
 }
