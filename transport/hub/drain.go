@@ -9,6 +9,7 @@ import (
 // given time so that the other tasks are not stormed. wait is what a client is told to wait before it
 // reconnects. Drain returns when all were told or ctx ends.
 func (h *Hub) Drain(ctx context.Context, over, wait time.Duration) error {
+	h.draining.Store(true)
 	var all []*Socket
 	h.each(func(s *Socket) { all = append(all, s) })
 	if len(all) == 0 {
@@ -36,6 +37,9 @@ func (h *Hub) Drain(ctx context.Context, over, wait time.Duration) error {
 	}
 	return nil
 }
+
+// Draining tells whether new sockets should go elsewhere.
+func (h *Hub) Draining() bool { return h.draining.Load() }
 
 func (h *Hub) endAll(rest []*Socket) {
 	for _, s := range rest {

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weelo/actors/protocol"
@@ -61,6 +62,7 @@ type Hub struct {
 	log       *slog.Logger
 	unlimited bool
 	seed      maphash.Seed
+	draining  atomic.Bool
 
 	users    [shards]userShard
 	watchers [shards]topicShard

@@ -1,0 +1,189 @@
+package ws
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"weelo/internal/fault"
+	"weelo/internal/token"
+)
+
+// Subprotocol is what client and server agree on.
+const Subprotocol = "weelo.v1"
+
+const ticketPrefix = "ticket."
+
+// ServeHTTP answers the upgrade. It refuses in the envelope of the REST API, and it checks in this
+// order: where the request thinks it is, which page it comes from, where its secret stands, then the
+// secret.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if refusal := s.admissible(r); refusal != nil {
+		s.refuse(w, refusal)
+		return
+	}
+	id, refusal := s.identify(r)
+	if refusal != nil {
+		s.refuse(w, refusal)
+		return
+	}
+	c := &conn{server: s, id: rand.Text()[:16], device: r.Header.Get("X-Device-Id")}
+	if len(c.device) > 64 {
+		c.device = ""
+	}
+	socket, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{Subprotocol},
+		InsecureSkipVerify: true, // admissible has checked Host and Origin against exact lists
+		CompressionMode:    websocket.CompressionDisabled,
+		OnPingReceived:     c.onPing,
+		OnPongReceived:     c.onPong,
+	})
+	if err != nil {
+		s.observer.Refused(Format, "UPGRADE_FAILED") // Accept has answered
+		return
+	}
+	c.socket = socket
+	if !s.enter(c) {
+		_ = socket.CloseNow()
+		return
+	}
+	// The rest has its own goroutine and context, so that net/http can free what the request used.
+	go c.serve(context.WithoutCancel(r.Context()), id)
+}
+
+// refused are the refusals of an upgrade.
+var (
+	errHost        = fault.New(fault.PermissionDenied, "HOST_NOT_ALLOWED", "This host is not served here.")
+	errOrigin      = fault.New(fault.PermissionDenied, "ORIGIN_NOT_ALLOWED", "This page may not connect.")
+	errQueryToken  = fault.New(fault.InvalidArgument, "TOKEN_IN_QUERY", "A token does not belong into a URL, where it would be logged.")
+	errSubprotocol = fault.New(fault.InvalidArgument, "SUBPROTOCOL_REQUIRED", "The subprotocol weelo.v1 is required.")
+	errTicket      = fault.New(fault.Unauthenticated, "INVALID_TICKET", "The ticket is not valid (any more).")
+	errToken       = fault.New(fault.Unauthenticated, "INVALID_TOKEN", "Please log in again.")
+	errDraining    = fault.New(fault.Unavailable, "RESTARTING", "Please connect again.").After(time.Second)
+)
+
+func (s *Server) admissible(r *http.Request) *fault.Error {
+	if len(s.cfg.Hosts) > 0 && !hostListed(s.cfg.Hosts, r.Host) {
+		return errHost
+	}
+	if origins := r.Header.Values("Origin"); len(origins) > 0 {
+		if len(origins) > 1 || !slices.Contains(s.cfg.Origins, origins[0]) {
+			return errOrigin
+		}
+	}
+	for name := range r.URL.Query() {
+		switch strings.ToLower(name) {
+		case "token", "access_token", "ticket", "jwt", "auth", "authorization":
+			return errQueryToken
+		}
+	}
+	if !slices.Contains(offered(r), Subprotocol) && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		return errSubprotocol
+	}
+	if s.draining() {
+		return errDraining
+	}
+	return nil
+}
+
+func hostListed(hosts []string, host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	return slices.ContainsFunc(hosts, func(h string) bool {
+		return strings.EqualFold(h, host) || strings.EqualFold(h, name)
+	})
+}
+
+// offered gives the subprotocols that the client named.
+func offered(r *http.Request) []string {
+	var out []string
+	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for _, p := range strings.Split(line, ",") {
+			out = append(out, strings.TrimSpace(p))
+		}
+	}
+	return out
+}
+
+// identify reads the secret of the upgrade, if it carries one; nil means that the hello must.
+func (s *Server) identify(r *http.Request) (*token.Identity, *fault.Error) {
+	now := time.Now()
+	if header := r.Header.Get("Authorization"); header != "" {
+		scheme, secret, _ := strings.Cut(header, " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return nil, errToken
+		}
+		id, err := s.cfg.Tokens.Verify(strings.TrimSpace(secret), now)
+		if err != nil {
+			return nil, tokenRefusal(err)
+		}
+		return &id, nil
+	}
+	for _, p := range offered(r) {
+		ticket, found := strings.CutPrefix(p, ticketPrefix)
+		if !found {
+			continue
+		}
+		if s.cfg.Tickets == nil || ticket == "" {
+			return nil, errTicket
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), callWait)
+		defer cancel()
+		id, err := s.cfg.Tickets.Redeem(ctx, ticket, now)
+		if err != nil {
+			return nil, ticketRefusal(err)
+		}
+		return &id, nil
+	}
+	return nil, nil
+}
+
+// tokenRefusal keeps the reason of a typed refusal and hides everything else.
+func tokenRefusal(err error) *fault.Error {
+	if f := fault.From(err); f.Code == fault.Unauthenticated || f.Code == fault.PermissionDenied {
+		return f
+	}
+	return errToken
+}
+
+func ticketRefusal(err error) *fault.Error {
+	if f := fault.From(err); f.Code == fault.Unavailable {
+		return f
+	}
+	return errTicket
+}
+
+var statuses = map[fault.Code]int{
+	fault.InvalidArgument:  http.StatusBadRequest,
+	fault.Unauthenticated:  http.StatusUnauthorized,
+	fault.PermissionDenied: http.StatusForbidden,
+	fault.Unavailable:      http.StatusServiceUnavailable,
+}
+
+func (s *Server) refuse(w http.ResponseWriter, f *fault.Error) {
+	s.observer.Refused(Format, f.Reason)
+	status := statuses[f.Code]
+	if status == 0 {
+		status = http.StatusInternalServerError
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if f.RetryAfter > 0 {
+		w.Header().Set("Retry-After", "1")
+	}
+	w.WriteHeader(status)
+	// An error means that the client is gone.
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"success": false,
+		"error":   map[string]any{"code": f.Reason, "message": f.Message},
+	})
+}
