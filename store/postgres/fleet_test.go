@@ -50,3 +50,19 @@ func TestTripReads(t *testing.T) {
 		}
 	})
 }
+
+func TestPeople(t *testing.T) {
+	t.Parallel()
+	storetest.People(t, func(t *testing.T) (fleet.People, func(fleet.User)) {
+		db := freshDB(t)
+		return postgres.NewPeople(db), func(u fleet.User) {
+			if _, err := db.General.Exec(t.Context(), `INSERT INTO app_user (id, phone, role, name, email, suspended, transporter_id,
+				membership_version, license_number, available, created_at, updated_at)
+				VALUES ($1, $2, $3, $4, $5, $6, nullif($7, ''), $8, $9, $10, $11, $12)`,
+				string(u.ID), u.Phone, string(u.Role), u.Name, u.Email, u.Suspended, string(u.TransporterID), u.MembershipVersion,
+				u.LicenseNumber, u.Available, u.CreatedAt, u.UpdatedAt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -267,7 +268,7 @@ func Vehicles(t *testing.T, open func(t *testing.T) fleet.Vehicles) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("read (-want +got):\n%s", diff)
 		}
-		if _, err := s.Vehicle(t.Context(), "v2"); err != fleet.ErrNoVehicle { //nolint:errorlint // the port answers it bare
+		if _, err := s.Vehicle(t.Context(), "v2"); !errors.Is(err, fleet.ErrNoVehicle) {
 			t.Errorf("an id that was never stored: %v, want ErrNoVehicle", err)
 		}
 	})
@@ -279,7 +280,7 @@ func Vehicles(t *testing.T, open func(t *testing.T) fleet.Vehicles) {
 		must(t, err)
 		thief := truck("v9", "KA01AB1234")
 		thief.TransporterID, thief.Status = "t2", "inactive"
-		if _, _, err := s.Upsert(t.Context(), thief); err != fleet.ErrNumberTaken { //nolint:errorlint // the port answers it bare
+		if _, _, err := s.Upsert(t.Context(), thief); !errors.Is(err, fleet.ErrNumberTaken) {
 			t.Errorf("got %v, want ErrNumberTaken", err)
 		}
 		list, err := s.VehiclesOf(t.Context(), "t1")
@@ -325,13 +326,11 @@ func Vehicles(t *testing.T, open func(t *testing.T) fleet.Vehicles) {
 			wg.Go(func() {
 				v := truck(fmt.Sprint("v", i), "KA05XY9999")
 				v.TransporterID = fleet.UserID(fmt.Sprint("t", i))
-				switch _, isNew, err := s.Upsert(t.Context(), v); err { //nolint:errorlint // the port answers it bare
-				case nil:
-					won[i] = isNew
-				case fleet.ErrNumberTaken:
-				default:
+				_, isNew, err := s.Upsert(t.Context(), v)
+				if err != nil && !errors.Is(err, fleet.ErrNumberTaken) {
 					t.Error(err)
 				}
+				won[i] = isNew && err == nil
 			})
 		}
 		wg.Wait()
