@@ -174,12 +174,12 @@ func (c *conn) begin(a auth) error {
 	}
 	if err != nil {
 		c.server.log.Warn("socket could not begin", "conn", c.id, "error", err)
-		socket.Kill(hub.CodeOverloaded, "not ready, reconnect")
+		c.Close(hub.CodeOverloaded, "not ready, reconnect")
 		return errDone
 	}
 	c.acknowledge()
 	if err := socket.Begin(ctx, plan); err != nil {
-		socket.Kill(hub.CodeSlow, "too slow")
+		c.Close(hub.CodeSlow, "too slow")
 		return errDone
 	}
 	c.afterBegin(ctx, a, plan)

@@ -103,13 +103,11 @@ func TestOpenPacketIsTheContractsOwn(t *testing.T) {
 // to: it has one namespace, wants a token, and serves no binary attachments.
 func TestVectorsOverTheSocket(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
 	for _, exchange := range readVectors(t).Exchanges {
 		sent := texts(exchange.Send)[0]
 		t.Run(sent, func(t *testing.T) {
 			t.Parallel()
-			w := *w
-			w.t = t
+			w := newWorld(t, nil)
 			if exchange.AfterConnect {
 				c := w.connect("ravi", "")
 				binary := strings.HasPrefix(sent, "45")
@@ -143,7 +141,6 @@ func TestVectorsOverTheSocket(t *testing.T) {
 
 func TestWhatMustCloseTheConnectionDoes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
 	frames := []string{"0", "2", "2probe", "5", "9", "x", "40", `43[1]`, `44{"message":"x"}`, `42["connect"]`, `42/admin,["x"]`, "\xff\xfe"}
 	for _, frame := range readVectors(t).MustClose {
 		if !strings.HasPrefix(frame, "(") {
@@ -153,8 +150,7 @@ func TestWhatMustCloseTheConnectionDoes(t *testing.T) {
 	for _, frame := range frames {
 		t.Run(frame, func(t *testing.T) {
 			t.Parallel()
-			w := *w
-			w.t = t
+			w := newWorld(t, nil)
 			c := w.connect("ravi", "")
 			if frame == "\xff\xfe" {
 				_ = c.ws.Write(t.Context(), websocket.MessageBinary, []byte{1, 2, 3})
@@ -187,7 +183,6 @@ func TestAnEventBeforeConnectEndsTheConnection(t *testing.T) {
 
 func TestConnectIsRefusedInTheWordsOfTheContract(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
 	tests := []struct{ auth, message string }{
 		{``, "Authentication required"},
 		{`{}`, "Authentication required"},
@@ -205,8 +200,7 @@ func TestConnectIsRefusedInTheWordsOfTheContract(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.auth, func(t *testing.T) {
 			t.Parallel()
-			w := *w
-			w.t = t
+			w := newWorld(t, nil)
 			c := w.dial(nil)
 			c.send("40" + test.auth)
 			got := c.next()
