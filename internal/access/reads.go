@@ -1,0 +1,204 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"weelo/internal/fault"
+	"weelo/internal/fleet"
+	"weelo/internal/history"
+	"weelo/internal/token"
+	"weelo/internal/track"
+	"weelo/internal/trip"
+)
+
+// Positions gives last positions that need no look into history (presence.Positions).
+type Positions interface {
+	Last(ctx context.Context, users []fleet.UserID, now time.Time) (map[fleet.UserID]track.Fix, error)
+}
+
+// Fixes is what the track of a trip is read from (history.Store).
+type Fixes interface {
+	Fixes(ctx context.Context, driver fleet.UserID, after, to int64, limit int) ([]track.Fix, error)
+	Newest(ctx context.Context, ws []history.Window) ([]track.Fix, error)
+}
+
+// Seen is a trip as somebody may see it, with the last position of its truck.
+type Seen struct {
+	Row
+	Last    track.Fix // the newest believable fix of the trip
+	HasLast bool      // false: none yet
+}
+
+// Reads answers who may see what. It is safe for concurrent use and holds no state.
+type Reads struct {
+	trips     Trips
+	positions Positions
+	fixes     Fixes
+	now       func() time.Time
+}
+
+// New makes a Reads.
+func New(trips Trips, positions Positions, fixes Fixes, now func() time.Time) *Reads {
+	return &Reads{trips: trips, positions: positions, fixes: fixes, now: now}
+}
+
+// May tells whether somebody may see a trip: he is on it, in the role he was given there, or he is ops.
+func May(who token.Identity, s trip.State) bool {
+	switch who.Role {
+	case fleet.Ops:
+		return true
+	case fleet.Driver:
+		return who.UserID != "" && who.UserID == s.DriverID
+	case fleet.Transporter:
+		return who.UserID != "" && who.UserID == s.TransporterID
+	case fleet.Customer:
+		return who.UserID != "" && who.UserID == s.CustomerID
+	}
+	return false
+}
+
+// Trip gives a trip that the caller may see. Refuses with notFound for a foreign and for an unknown id.
+func (r *Reads) Trip(ctx context.Context, who token.Identity, id string, notFound *fault.Error) (Row, error) {
+	row, err := r.trips.Trip(ctx, id)
+	switch {
+	case errors.Is(err, ErrNoTrip):
+		return Row{}, notFound
+	case err != nil:
+		return Row{}, err
+	case !May(who, row.Trip):
+		return Row{}, notFound
+	}
+	return row, nil
+}
+
+// Live gives the live trips of the caller: a driver's one, a transporter's or customer's all, and of
+// ops everybody's. Newest first, at most MaxTrips.
+func (r *Reads) Live(ctx context.Context, who token.Identity) ([]Row, error) {
+	by := By{}
+	switch who.Role {
+	case fleet.Driver:
+		by.Driver = who.UserID
+	case fleet.Transporter:
+		by.Transporter = who.UserID
+	case fleet.Customer:
+		by.Customer = who.UserID
+	case fleet.Ops:
+		by.Everybody = true
+	}
+	return r.trips.Live(ctx, by, MaxTrips)
+}
+
+// OfOrder gives the live trips of an order that the caller may see.
+func (r *Reads) OfOrder(ctx context.Context, who token.Identity, order string) ([]Row, error) {
+	rows, err := r.trips.Live(ctx, By{Order: order}, MaxTrips)
+	if err != nil {
+		return nil, err
+	}
+	mine := rows[:0]
+	for _, row := range rows {
+		if May(who, row.Trip) {
+			mine = append(mine, row)
+		}
+	}
+	return mine, nil
+}
+
+// OfDriver gives a page of the caller's own trips as a driver.
+func (r *Reads) OfDriver(ctx context.Context, driver fleet.UserID, statuses []trip.Status, offset, limit int) ([]Row, int, error) {
+	return r.trips.OfDriver(ctx, driver, statuses, offset, limit)
+}
+
+// WithPosition adds the last position to each trip: from what was reported last, else from history. A
+// store of positions that does not answer costs a look into history, not the answer.
+func (r *Reads) WithPosition(ctx context.Context, rows []Row) ([]Seen, error) {
+	seen := make([]Seen, len(rows))
+	drivers := make([]fleet.UserID, 0, len(rows))
+	for i, row := range rows {
+		seen[i].Row = row
+		if row.Trip.AcceptedMS != 0 {
+			drivers = append(drivers, row.Trip.DriverID)
+		}
+	}
+	if len(drivers) == 0 {
+		return seen, nil
+	}
+	last, err := r.positions.Last(ctx, drivers, r.now())
+	if err != nil {
+		last = nil
+	}
+	var missing []int
+	var windows []history.Window
+	for i, row := range rows {
+		fix, known := last[row.Trip.DriverID]
+		switch {
+		case row.Trip.AcceptedMS == 0:
+		case known && !fix.Mock && row.Trip.Covers(fix.TS):
+			seen[i].Last, seen[i].HasLast = fix, true
+		default:
+			missing = append(missing, i)
+			windows = append(windows, windowOf(row.Trip))
+		}
+	}
+	found, err := r.fixes.Newest(ctx, windows)
+	if err != nil {
+		return nil, fmt.Errorf("last positions of trips: %w", err)
+	}
+	for k, i := range missing {
+		seen[i].Last, seen[i].HasLast = found[k], found[k].TS != 0
+	}
+	return seen, nil
+}
+
+func windowOf(s trip.State) history.Window {
+	from, to := s.Window()
+	if to == 0 {
+		to = math.MaxInt64
+	}
+	return history.Window{TripID: s.ID, Driver: s.DriverID, From: from, To: to}
+}
+
+// Page is a part of a trip's track, sorted by time.
+type Page struct {
+	Fixes []track.Fix
+	After int64 // ts to go on after; 0 when there is no more
+	More  bool
+}
+
+// Track gives up to limit fixes of the trip taken after a moment (ms; 0: from its start).
+func (r *Reads) Track(ctx context.Context, s trip.State, after int64, limit int) (Page, error) {
+	if s.AcceptedMS == 0 {
+		return Page{}, nil
+	}
+	w := windowOf(s)
+	fixes, err := r.fixes.Fixes(ctx, s.DriverID, max(after, w.From-1), w.To, limit+1)
+	if err != nil {
+		return Page{}, fmt.Errorf("track of trip %s: %w", s.ID, err)
+	}
+	if len(fixes) <= limit {
+		return Page{Fixes: fixes}, nil
+	}
+	fixes = fixes[:limit]
+	return Page{Fixes: fixes, After: fixes[limit-1].TS, More: true}, nil
+}
+
+// Welcome gives a driver's live trip ("" for none) and the ts of his newest fix in its history (0 for
+// none): what his phone need not send again.
+func (r *Reads) Welcome(ctx context.Context, driver fleet.UserID) (tripID string, lastFixMS int64, err error) {
+	rows, err := r.trips.Live(ctx, By{Driver: driver}, 1)
+	if err != nil || len(rows) == 0 {
+		return "", 0, err
+	}
+	s := rows[0].Trip
+	if s.AcceptedMS == 0 {
+		return s.ID, 0, nil
+	}
+	newest, err := r.fixes.Newest(ctx, []history.Window{windowOf(s)})
+	if err != nil {
+		return "", 0, fmt.Errorf("newest fix of driver: %w", err)
+	}
+	return s.ID, newest[0].TS, nil
+}
