@@ -34,7 +34,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, refusal)
 		return
 	}
-	c := &conn{server: s, id: rand.Text()[:16], device: r.Header.Get("X-Device-Id")}
+	c := &conn{server: s, id: rand.Text()[:16], device: r.Header.Get("X-Device-Id"), closed: make(chan struct{})}
 	if len(c.device) > 64 {
 		c.device = ""
 	}

@@ -39,6 +39,7 @@ type conn struct {
 	sinceMS  atomic.Int64 // start of a message that is not complete; 0: none
 	pings    pingMeter
 	closing  sync.Once
+	closed   chan struct{} // after Close has closed the socket
 }
 
 // errDone ends a connection whose close was arranged already.
@@ -51,10 +52,11 @@ func (c *conn) serve(ctx context.Context, id *token.Identity) {
 	defer cancel()
 	c.heardMS.Store(time.Now().UnixMilli())
 	c.pingedMS.Store(c.heardMS.Load())
-	if who, hello, ok := c.hello(ctx, id); ok {
-		c.live(ctx, who, hello)
+	if who, hello, ok := c.hello(ctx, id); ok && c.live(ctx, who, hello) {
+		// The hub closes the socket with a code. To cut in would lose the code, so it is waited for;
+		// the handshake it waits for is bounded by the socket.
+		<-c.closed
 	}
-	// Waits for a close handshake that is under way; otherwise there is nothing to be said any more.
 	_ = c.socket.CloseNow()
 }
 
@@ -111,11 +113,15 @@ func sameSession(a, b token.Identity) bool {
 	return a.UserID == b.UserID && a.SessionID == b.SessionID && a.Role == b.Role
 }
 
-// live is an authenticated connection from welcome to end.
-func (c *conn) live(ctx context.Context, who token.Identity, resume *wire.Resume) {
+// live is an authenticated connection from welcome to end. It tells whether the hub has ended it,
+// and so is about to close the socket.
+func (c *conn) live(ctx context.Context, who token.Identity, resume *wire.Resume) (ended bool) {
 	cfg := &c.server.cfg
 	member := cfg.Hub.Attach(hub.Attachment{Identity: who, Conn: c.id, Codec: codec{}, Transport: c})
-	defer cfg.Hub.Detach(member)
+	defer func() {
+		ended = isClosed(member.Done())
+		cfg.Hub.Detach(member)
+	}()
 	c.member.Store(member)
 	c.limits = newLimits(cfg.Unlimited)
 	if who.Role == fleet.Driver {
@@ -132,6 +138,16 @@ func (c *conn) live(ctx context.Context, who token.Identity, resume *wire.Resume
 		return
 	}
 	c.readFrames(ctx, member)
+	return
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // appear tells the actor of a driver or transporter that he has a socket here.
@@ -300,7 +316,10 @@ func (c *conn) Write(message []byte) error {
 
 // Close implements hub.Transport.
 func (c *conn) Close(code int, reason string) {
-	c.closing.Do(func() { _ = c.socket.Close(websocket.StatusCode(code), reason) })
+	c.closing.Do(func() {
+		_ = c.socket.Close(websocket.StatusCode(code), reason)
+		close(c.closed)
+	})
 }
 
 // kill ends the connection from outside its goroutine.

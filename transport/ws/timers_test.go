@@ -1,0 +1,246 @@
+package ws_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"weelo/internal/fleet"
+)
+
+// wait lets d pass on the clock of the bubble.
+func wait(d time.Duration) { <-time.After(d) }
+
+func TestNoHelloIsATimeout(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		start := time.Now()
+		code, _ := s.open(t).end()
+		if took := time.Since(start); code != 4408 || took != 5*time.Second {
+			t.Errorf("closed with %d after %s", code, took)
+		}
+	})
+}
+
+func TestSilenceIsATimeout(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		c, _, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{
+			HTTPClient: s.client(), Subprotocols: []string{"weelo.v1"},
+			OnPingReceived: func(context.Context, []byte) bool { return false }, // never answered
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &peer{t, c}
+		p.send(fmt.Sprintf(`{"t":"hello","token":%q}`, s.login("C1", fleet.Customer, time.Hour)))
+		p.readJSON("welcome")
+		ended := make(chan int)
+		go func() {
+			code, _ := p.end()
+			ended <- code
+		}()
+		wait(44 * time.Second)
+		if s.hub.Count() != 1 {
+			t.Fatal("closed too early")
+		}
+		wait(2 * time.Second)
+		synctest.Wait()
+		if s.hub.Count() != 0 {
+			t.Error("still there after 46 s of silence")
+		}
+		if code := <-ended; code != 4408 {
+			t.Errorf("close code %d", code)
+		}
+	})
+}
+
+func TestPongsKeepASocketAndPresence(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		p := s.connect(t, "D1", fleet.Driver)
+		ctx := p.conn.CloseRead(t.Context())
+		wait(10 * time.Minute)
+		synctest.Wait()
+		if ctx.Err() != nil || s.hub.Count() != 1 {
+			t.Error("closed although it answered pings")
+		}
+		if s.beats < 20 || s.beats > 25 {
+			t.Errorf("%d beats in 10 minutes", s.beats)
+		}
+		_ = p.conn.CloseNow()
+		synctest.Wait()
+		if s.attached != 0 || s.hub.Count() != 0 {
+			t.Errorf("after the close: %d attached, %d sockets", s.attached, s.hub.Count())
+		}
+	})
+}
+
+func TestExpiredTokenEndsTheSocketAfterItsGrace(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		p := s.open(t)
+		start := time.Now()
+		p.send(fmt.Sprintf(`{"t":"hello","token":%q}`, s.login("C1", fleet.Customer, time.Minute)))
+		p.readJSON("welcome")
+		code, _ := p.end()
+		if took := time.Since(start); code != 4401 || took < 90*time.Second || took > 92*time.Second {
+			t.Errorf("closed with %d after %s", code, took)
+		}
+	})
+}
+
+func TestFixesBeyondTheRateAreCoalesced(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		p := s.connect(t, "D1", fleet.Driver)
+		for n := range 100 {
+			p.send(fmt.Sprintf(`{"t":"fix","n":%d,"ts":%d,"lat":12.9,"lng":77.5}`, n+1, time.Now().UnixMilli()))
+		}
+		wait(time.Second)
+		synctest.Wait()
+		if n := len(s.reported); n != 31 {
+			t.Errorf("%d fixes reported, want 30 and the newest of the rest", n)
+		}
+		if last := s.reported[len(s.reported)-1]; last.N != 100 {
+			t.Errorf("the last one reported is %d, want the newest", last.N)
+		}
+		p.send(`{"t":"ping"}`)
+		p.readJSON("pong")
+	})
+}
+
+func TestOtherMessagesBeyondTheRateEndTheSocket(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		p := s.connect(t, "C1", fleet.Customer)
+		go func() {
+			for range 30 {
+				if p.conn.Write(context.Background(), websocket.MessageText, []byte(`{"t":"ping"}`)) != nil {
+					return
+				}
+			}
+		}()
+		code, before := p.end()
+		pongs, limited := 0, 0
+		for _, f := range before {
+			switch {
+			case strings.Contains(f, `"pong"`):
+				pongs++
+			case strings.Contains(f, "RATE_LIMITED"):
+				limited++
+			}
+		}
+		if code != 4429 || pongs != 20 || limited != 3 {
+			t.Errorf("closed with %d after %d pongs and %d refusals", code, pongs, limited)
+		}
+	})
+}
+
+func TestErrorsAreMetered(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		p := s.connect(t, "D1", fleet.Driver)
+		go func() {
+			for range 100 {
+				if p.conn.Write(context.Background(), websocket.MessageText, []byte(`{"t":"fix","lat":91,"lng":0}`)) != nil {
+					return
+				}
+			}
+		}()
+		code, before := p.end()
+		if code != 4429 || len(before) != 23 {
+			t.Errorf("closed with %d after %d frames", code, len(before))
+		}
+	})
+}
+
+func TestRateIsForgivenAfterAMinute(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		p := s.connect(t, "C1", fleet.Customer)
+		go p.end()
+		for range 4 {
+			for range 21 {
+				p.send(`{"t":"ping"}`)
+			}
+			wait(31 * time.Second)
+		}
+		if s.refusals("RATE_LIMITED") != 4 || s.hub.Count() != 1 {
+			t.Errorf("refusals %v, sockets %d", s.refused, s.hub.Count())
+		}
+		_ = p.conn.CloseNow()
+	})
+}
+
+func TestLimitsOff(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		p := s.connect(t, "D1", fleet.Driver)
+		for n := range 1000 {
+			p.send(fmt.Sprintf(`{"t":"fix","n":%d,"ts":%d,"lat":12.9,"lng":77.5}`, n+1, time.Now().UnixMilli()))
+		}
+		for range 50 {
+			p.send(`{"t":"ping"}`)
+			p.readJSON("pong")
+		}
+		if len(s.reported) != 1000 {
+			t.Errorf("%d fixes reported", len(s.reported))
+		}
+	}, unlimited)
+}
+
+func TestControlPingsAreMetered(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		p := s.connect(t, "C1", fleet.Customer)
+		go func() {
+			for range 20 {
+				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+				_ = p.conn.Ping(ctx)
+				cancel()
+			}
+		}()
+		if code, _ := p.end(); code != 4429 {
+			t.Errorf("close code %d", code)
+		}
+	})
+}
+
+func TestReplacedBySameDevice(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		old := s.connect(t, "D1", fleet.Driver)
+		s.connect(t, "D1", fleet.Driver)
+		if code, _ := old.end(); code != 4409 {
+			t.Errorf("close code %d", code)
+		}
+		synctest.Wait()
+		if s.attached != 1 {
+			t.Errorf("%d links attached", s.attached)
+		}
+	})
+}
+
+func TestRevocationEndsTheSession(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		p := s.connect(t, "C1", fleet.Customer)
+		s.hub.Disconnect("C1", "another", 4401, "revoked")
+		p.send(`{"t":"ping"}`)
+		p.readJSON("pong")
+		s.hub.Disconnect("C1", "sid-C1", 4401, "revoked")
+		if code, _ := p.end(); code != 4401 {
+			t.Errorf("close code %d", code)
+		}
+	})
+}
+
+func TestSlowReaderIsEnded(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		p := s.connect(t, "C1", fleet.Customer)
+		synctest.Wait()
+		s.hub.Notify("C1", "driver_connectivity", map[string]any{"big": strings.Repeat("x", 1000)})
+		wait(7 * time.Second) // nobody reads
+		synctest.Wait()
+		wait(10 * time.Second)
+		synctest.Wait()
+		if s.hub.Count() != 0 {
+			t.Error("a reader that takes nothing for 5 s is still there")
+		}
+		_ = p.conn.CloseNow()
+	})
+}
