@@ -100,16 +100,22 @@ func (c *conn) connect(data []byte) error {
 var (
 	errNoToken  = fault.New(fault.Unauthenticated, "AUTHENTICATION_REQUIRED", "Authentication required")
 	errCapacity = fault.New(fault.Unavailable, "SERVER_AT_CAPACITY", "Server at capacity. Please retry.")
+	errRevoked  = fault.New(fault.Unauthenticated, "TOKEN_REVOKED", "Token has been revoked")
 )
+
+// errUnavailable is a refusal about us, not about the token: the app may try again with the same one.
+var errUnavailable = fault.New(fault.Unavailable, "UNAVAILABLE", "Server unavailable. Please retry.")
+
+// staleTokenAge is how long after its expiry an access token still opens a socket, while its session
+// lives: the idle life of a session (design §8).
+const staleTokenAge = 30 * 24 * time.Hour
 
 // connectRefusal puts a refusal into the words that the apps look for (contract §2.1).
 func connectRefusal(e *fault.Error) refusalMessage {
 	m := refusalMessage{Code: e.Reason, Data: map[string]any{"code": e.Reason}}
 	switch {
-	case e.Reason == errNoToken.Reason, e.Reason == errCapacity.Reason:
+	case e.Reason == errNoToken.Reason, e.Reason == errCapacity.Reason, e.Reason == errRevoked.Reason:
 		m.Message = e.Message
-	case e.Reason == "TOKEN_REVOKED":
-		m.Message = "Token has been revoked"
 	case e.Code == fault.Unauthenticated:
 		m.Message = "Invalid token"
 	case e.Code == fault.InvalidArgument:
@@ -126,15 +132,13 @@ func (c *conn) authenticate(a auth) error {
 	if a.token == "" {
 		return errNoToken
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), portWait)
-	defer cancel()
-	who, err := c.server.cfg.Sessions.Authenticate(ctx, a.token)
+	now := c.server.cfg.Now()
+	who, err := c.server.cfg.Tokens.VerifyStale(a.token, now, staleTokenAge)
 	if err != nil {
-		refusal := fault.From(err)
-		if refusal.Code == fault.Internal {
-			c.server.log.Error("token could not be checked", "conn", c.id, "error", err)
-		}
-		return refusal
+		return fault.From(err)
+	}
+	if err := c.lives(who, now); err != nil {
+		return err
 	}
 	if c.device != "" {
 		who.Device = c.device
@@ -144,6 +148,26 @@ func (c *conn) authenticate(a auth) error {
 		return errCapacity
 	}
 	c.who = who
+	return nil
+}
+
+// lives refuses a token whose session is over.
+func (c *conn) lives(who token.Identity, now time.Time) error {
+	if now.Before(who.ExpiresAt) {
+		if c.server.cfg.Revocations.Revoked(who.SessionID) {
+			return errRevoked
+		}
+		return nil
+	}
+	ctx, cancel := timeout()
+	defer cancel()
+	switch alive, err := c.server.cfg.Sessions.Alive(ctx, who.SessionID, now); {
+	case err != nil:
+		c.server.log.Error("session could not be checked", "conn", c.id, "error", err)
+		return errUnavailable
+	case !alive:
+		return errRevoked
+	}
 	return nil
 }
 
@@ -220,7 +244,7 @@ func (c *conn) acknowledge() {
 // afterBegin sends the state that a client needs at once: a customer where his trucks are, a driver
 // the assignment he has not answered. All of it can also be read by REST, so a failure is only logged.
 func (c *conn) afterBegin(ctx context.Context, a auth, plan hub.Plan) {
-	if a.pushToken != "" {
+	if a.pushToken != "" && c.server.cfg.Push != nil {
 		if err := c.server.cfg.Push.Register(ctx, c.who, a.pushToken); err != nil {
 			c.server.log.Warn("push token not kept", "conn", c.id, "error", err)
 		}

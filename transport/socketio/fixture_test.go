@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -54,8 +55,8 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 	quiet := slog.New(slog.DiscardHandler)
 	w.hub = hub.New(hub.Config{Inbox: w.inbox, Access: w.access, Log: quiet})
 	cfg := Config{
-		Hub: w.hub, Access: w.access, Inbox: w.inbox, Sessions: w.people, Drivers: w.people,
-		Transporters: fleets{w.people}, Receipts: w.people, Push: w.people, Observer: w.people, Log: quiet,
+		Hub: w.hub, Access: w.access, Inbox: w.inbox, Tokens: w.people, Sessions: w.people, Revocations: w.people, Drivers: w.people,
+		Transporters: fleets{w.people}, Push: w.people, Observer: w.people, Log: quiet,
 	}
 	if change != nil {
 		change(&cfg)
@@ -198,14 +199,13 @@ func (b *inbox) Read(_ context.Context, user string, from int64, limit int) ([]l
 	return out, nil
 }
 
-// people stands for sessions, actors, receipts and push tokens, and remembers what reached them.
+// people stands for tokens, sessions, actors and push tokens, and remembers what reached them.
 type people struct {
 	mu      sync.Mutex
 	onTrip  string
 	counts  map[string]int
 	changed chan struct{} // closed and renewed at every change
 	reports []track.Fix
-	seen    []int64
 	push    []string
 }
 
@@ -250,22 +250,33 @@ func (p *people) count(what string) int {
 	return p.counts[what]
 }
 
-// Authenticate knows the tokens "driver", "driver2" … by the names of the people.
-func (p *people) Authenticate(_ context.Context, access string) (token.Identity, error) {
+// VerifyStale knows the tokens of the people by their names.
+func (p *people) VerifyStale(access string, _ time.Time, maxAge time.Duration) (token.Identity, error) {
+	if maxAge != staleTokenAge {
+		return token.Identity{}, token.ErrExpired
+	}
 	switch access {
 	case "asha":
 		return token.Identity{UserID: asha, Role: fleet.Transporter, SessionID: "s-asha"}, nil
-	case "ravi":
-		return token.Identity{UserID: ravi, Role: fleet.Customer, SessionID: "s-ravi"}, nil
+	case "ravi", "old-revoked", "old-outage": // no ExpiresAt: expired
+		return token.Identity{UserID: ravi, Role: fleet.Customer, SessionID: "s-" + access}, nil
+	case "revoked", "fresh":
+		return token.Identity{UserID: ravi, Role: fleet.Customer, SessionID: "s-" + access, ExpiresAt: time.Now().Add(time.Hour)}, nil
 	case "mohan":
 		return token.Identity{UserID: mohan, Role: fleet.Driver, SessionID: "s-mohan", TransporterID: asha}, nil
-	case "revoked":
-		return token.Identity{}, fault.New(fault.Unauthenticated, "TOKEN_REVOKED", "Please log in again.")
-	case "outage":
-		return token.Identity{}, fault.New(fault.Unavailable, "UNAVAILABLE", "Please try again.")
 	}
 	return token.Identity{}, token.ErrUnauthenticated
 }
+
+// Alive knows two sessions that are not well; Revoked knows one.
+func (p *people) Alive(_ context.Context, sid string, _ time.Time) (bool, error) {
+	if sid == "s-old-outage" {
+		return false, errors.New("the store is away")
+	}
+	return sid != "s-old-revoked", nil
+}
+
+func (p *people) Revoked(sid string) bool { return sid == "s-revoked" }
 
 func (p *people) Attach(context.Context, fleet.UserID, fleet.UserID) (protocol.DriverLink, error) {
 	p.note("driver attached")
@@ -278,13 +289,6 @@ func (p *people) SetAvailable(context.Context, fleet.UserID, bool) error { retur
 func (p *people) Get(_ context.Context, driver fleet.UserID) (*protocol.Driver, error) {
 	p.note("driver asked")
 	return &protocol.Driver{ID: driver, Trip: &protocol.LiveTrip{TripID: p.onTrip}}, nil
-}
-
-func (p *people) Seen(_ token.Identity, seq int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.seen = append(p.seen, seq)
-	p.noteLocked("seen")
 }
 
 func (p *people) Register(_ context.Context, _ token.Identity, pushToken string) error {

@@ -190,7 +190,8 @@ func TestConnectIsRefusedInTheWordsOfTheContract(t *testing.T) {
 		{`{"token":null}`, "Authentication required"},
 		{`{"token":"nonsense"}`, "Invalid token"},
 		{`{"token":"revoked"}`, "Token has been revoked"},
-		{`{"token":"outage"}`, "Server unavailable. Please retry."},
+		{`{"token":"old-revoked"}`, "Token has been revoked"},
+		{`{"token":"old-outage"}`, "Server unavailable. Please retry."},
 		{`{"token":7}`, "Invalid auth: token is not valid."},
 		{`{"token":"ravi","token":"asha"}`, "Invalid auth: token comes twice."},
 		{`{"token":"ravi","lastSeq":"x"}`, "Invalid auth: lastSeq is not valid."},
@@ -208,7 +209,7 @@ func TestConnectIsRefusedInTheWordsOfTheContract(t *testing.T) {
 			if err := json.Unmarshal([]byte(strings.TrimPrefix(got, "44")), &refusal); err != nil || refusal.Message != test.message {
 				t.Errorf("%s: %s, want %q", test.auth, got, test.message)
 			}
-			c.send(`40{"token":"ravi"}`) // it may try again on the same connection
+			c.send(`40{"token":"fresh"}`) // it may try again on the same connection
 			if got := c.next(); !strings.HasPrefix(got, `40{"sid"`) {
 				t.Errorf("second try was answered %s", got)
 			}

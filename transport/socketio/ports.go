@@ -11,19 +11,26 @@ import (
 	"weelo/transport/hub"
 )
 
-// Sessions tells whom the token of a CONNECT packet speaks for. A genuine access token that has
-// expired still counts while its session lives, because the apps keep the one from their start.
-// Refusals: UNAUTHORIZED, TOKEN_EXPIRED (the session is over), TOKEN_REVOKED, or Unavailable.
+// Tokens verifies the token of a CONNECT packet (token.Mint). A genuine one that expired less than
+// maxAge ago still counts, because the apps keep the one from their start for as long as they run.
+type Tokens interface {
+	VerifyStale(access string, now time.Time, maxAge time.Duration) (token.Identity, error)
+}
+
+// Sessions tells whether a session lives, from the store (session.Keeper). It is asked about tokens
+// that have expired: without a living session they are worth nothing.
 type Sessions interface {
-	Authenticate(ctx context.Context, access string) (token.Identity, error)
+	Alive(ctx context.Context, sid string, now time.Time) (bool, error)
 }
 
-// Receipts keeps that a numbered event was seen, for explanations to people. It does not block.
-type Receipts interface {
-	Seen(who token.Identity, seq int64)
+// Revocations tells whether a session was revoked lately, without I/O (session.Watch). It is asked
+// about tokens that have not expired, as REST does.
+type Revocations interface {
+	Revoked(sid string) bool
 }
 
-// PushTokens keeps the token under which a phone gets push messages.
+// PushTokens keeps the token under which a phone gets push messages. Without it the apps are told
+// that nothing was kept.
 type PushTokens interface {
 	Register(ctx context.Context, who token.Identity, pushToken string) error
 }

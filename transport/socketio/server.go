@@ -43,11 +43,12 @@ type Config struct {
 	Hub          *hub.Hub
 	Access       hub.Access
 	Inbox        ledger.Inbox
+	Tokens       Tokens
 	Sessions     Sessions
+	Revocations  Revocations
 	Drivers      protocol.Drivers
 	Transporters protocol.Transporters
-	Receipts     Receipts
-	Push         PushTokens
+	Push         PushTokens   // nil: push tokens are not kept
 	Observer     Observer     // nil: nothing is counted
 	Log          *slog.Logger // nil: slog.Default
 	// Now is the clock of receive times and serverTimeMs. nil: time.Now.
@@ -68,8 +69,8 @@ type Config struct {
 func (c Config) Validate() error {
 	var errs []error
 	for name, missing := range map[string]bool{
-		"Hub": c.Hub == nil, "Access": c.Access == nil, "Inbox": c.Inbox == nil, "Sessions": c.Sessions == nil,
-		"Drivers": c.Drivers == nil, "Transporters": c.Transporters == nil, "Receipts": c.Receipts == nil, "Push": c.Push == nil,
+		"Hub": c.Hub == nil, "Access": c.Access == nil, "Inbox": c.Inbox == nil, "Tokens": c.Tokens == nil,
+		"Sessions": c.Sessions == nil, "Revocations": c.Revocations == nil, "Drivers": c.Drivers == nil, "Transporters": c.Transporters == nil,
 	} {
 		if missing {
 			errs = append(errs, errors.New("socketio: Config."+name+" is missing"))

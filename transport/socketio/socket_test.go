@@ -203,7 +203,7 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 			if got := c.event("error"); got["code"] != test.code || got["message"] == "" {
 				t.Errorf("%v, want %s", got, test.code)
 			}
-			for _, what := range []string{"report", "beat", "seen", "push"} {
+			for _, what := range []string{"report", "beat", "push"} {
 				if n := w.people.count(what); n != 0 {
 					t.Errorf("%s happened %d times", what, n)
 				}
@@ -236,8 +236,19 @@ func TestAcknowledgements(t *testing.T) {
 	if got := c.event("fcm_token_refresh_ack"); got["success"] != true {
 		t.Errorf("%v", got)
 	}
-	if fmt.Sprint(w.people.seen) != "[41 42]" || fmt.Sprint(w.people.push) != "[phone-1]" {
-		t.Errorf("seen %v, push %v", w.people.seen, w.people.push)
+	if fmt.Sprint(w.people.push) != "[phone-1]" || w.people.count("in broadcast_ack") != 1 || w.people.count("in dispatch_ack") != 2 {
+		t.Errorf("push %v, counts %v", w.people.push, w.people.counts)
+	}
+}
+
+// TestAPushTokenThatNobodyKeepsIsNotAcknowledgedAsKept: the app then knows to register again.
+func TestAPushTokenThatNobodyKeepsIsNotAcknowledgedAsKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *Config) { c.Push = nil })
+	c := w.connect("asha", `,"fcmToken":"phone-1"`)
+	c.send(`42["fcm_token_refresh",{"fcmToken":"phone-1"}]`)
+	if got := c.event("fcm_token_refresh_ack"); got["success"] != false {
+		t.Errorf("%v", got)
 	}
 }
 
@@ -391,7 +402,7 @@ func TestADisconnectPacketEndsTheConnection(t *testing.T) {
 func TestConfigNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	_, err := New(Config{})
-	for _, name := range []string{"Hub", "Access", "Inbox", "Sessions", "Drivers", "Transporters", "Receipts", "Push"} {
+	for _, name := range []string{"Hub", "Access", "Inbox", "Tokens", "Sessions", "Revocations", "Drivers", "Transporters"} {
 		if err == nil || !strings.Contains(err.Error(), "Config."+name+" ") {
 			t.Errorf("%s is not named: %v", name, err)
 		}
