@@ -57,3 +57,10 @@ type Vehicle struct {
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 }
+
+// What a transporter may say about a vehicle. On hold and in transit are derived from its live trip.
+const (
+	VehicleAvailable   = "available"
+	VehicleMaintenance = "maintenance"
+	VehicleInactive    = "inactive"
+)

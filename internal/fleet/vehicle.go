@@ -1,0 +1,28 @@
+package fleet
+
+import (
+	"regexp"
+	"strings"
+
+	"weelo/internal/fault"
+)
+
+// plate is an Indian registration number as the apps' contract has it: state, district, series, number.
+var plate = regexp.MustCompile(`^[A-Z]{2}\d{1,2}[A-Z]{1,3}\d{1,4}$`)
+
+// ParseNumber writes a registration number as it is stored: upper case, without spaces and hyphens.
+// Anything that is no number plate is a VALIDATION_ERROR.
+func ParseNumber(s string) (string, error) {
+	n := strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(s))
+	if !plate.MatchString(n) {
+		return "", fault.Invalid("vehicleNumber", "Enter a vehicle number like KA01AB1234.")
+	}
+	return n, nil
+}
+
+// Key names a kind of truck for matching, the same for every spelling: open_17ft.
+func Key(kind, subtype string) string {
+	s := strings.ToLower(strings.Join(strings.Fields(subtype), ""))
+	s = strings.NewReplacer("feet", "ft", "foot", "ft", "-", "", "_", "").Replace(s)
+	return strings.ToLower(strings.TrimSpace(kind)) + "_" + s
+}
