@@ -1,0 +1,25 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"weelo/store/postgres"
+	"weelo/store/storetest"
+)
+
+func TestLedger(t *testing.T) {
+	t.Parallel()
+	storetest.Ledger(t, func(t *testing.T) storetest.LedgerBackend {
+		db := freshDB(t)
+		return storetest.LedgerBackend{
+			Writer:     postgres.NewWriter(db, postgres.Options{}),
+			Claimer:    postgres.NewClaimer(db),
+			Timers:     postgres.NewTimers(db),
+			Outbox:     postgres.NewOutbox(db),
+			Inbox:      postgres.NewInbox(db),
+			History:    postgres.NewHistory(db),
+			Quarantine: postgres.NewQuarantine(db),
+			Pruner:     postgres.NewPruner(db),
+		}
+	})
+}

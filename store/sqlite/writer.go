@@ -1,0 +1,116 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"weelo/internal/ledger"
+	"weelo/store/groupcommit"
+)
+
+// Options tune the writer. Zero takes the default.
+type Options struct {
+	MaxBatch int           // transitions in one transaction; default 256; 1: one by one
+	MaxBytes int           // default 1 MiB
+	Queue    int           // transitions waiting or in flight; default 4096
+	Timeout  time.Duration // of one flush; default 5 s
+	MaxWait  time.Duration // in the queue; default 2 s
+	Observe  func(ledger.Flush)
+	Tracer   trace.TracerProvider
+}
+
+// Writer is the group commit: one transaction at a time, a SAVEPOINT for each transition, so that a
+// refusal of one (a unique index, say) leaves its neighbours alone. See groupcommit.Writer for
+// Commit, Depth and Close.
+type Writer struct{ *groupcommit.Writer }
+
+var _ ledger.Writer = Writer{}
+
+// NewWriter makes the writer over the one connection that writes.
+func NewWriter(db *DB, o Options) Writer { return newWriter(db, o, standard) }
+
+func newWriter(db *DB, o Options, texts statements) Writer {
+	f := &flusher{db: db.Write, texts: texts}
+	return Writer{groupcommit.New(groupcommit.Config{
+		Limits: ledger.Limits{
+			MaxBatch: orDefault(o.MaxBatch, 256),
+			MaxBytes: orDefault(o.MaxBytes, 1<<20),
+			Flushes:  1,
+			Queue:    orDefault(o.Queue, 4096),
+		},
+		Plain:   f.flush,
+		Timeout: orDefault(o.Timeout, 5*time.Second),
+		MaxWait: orDefault(o.MaxWait, 2*time.Second),
+		Observe: o.Observe,
+		Tracer:  o.Tracer,
+	})}
+}
+
+func orDefault[N int | time.Duration](n, otherwise N) N {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}
+
+// flusher writes transitions in one transaction each call. Only one call runs at a time.
+type flusher struct {
+	db       *sql.DB
+	texts    statements
+	prepared map[string]*sql.Stmt
+}
+
+// flush writes ts in one transaction. Before COMMIT every error is a definite no; of COMMIT, none is.
+func (f *flusher) flush(ctx context.Context, ts []ledger.Transition) []ledger.Outcome {
+	if err := f.prepare(ctx); err != nil {
+		return all(ts, ledger.Failed, err)
+	}
+	tx, err := f.db.BeginTx(ctx, nil)
+	if err != nil {
+		return all(ts, ledger.Failed, fmt.Errorf("sqlite: begin: %w", err))
+	}
+	t := transaction{flusher: f, tx: tx, ts: ts, outcomes: make([]ledger.Outcome, len(ts))}
+	if err := t.write(ctx); err != nil {
+		_ = tx.Rollback()
+		return all(ts, ledger.Failed, fmt.Errorf("sqlite: %w", err))
+	}
+	if len(t.accepted) == 0 {
+		_ = tx.Rollback()
+		return t.outcomes
+	}
+	if err := tx.Commit(); err != nil {
+		for _, i := range t.accepted {
+			t.outcomes[i] = ledger.Outcome{Status: ledger.Unknown, Err: fmt.Errorf("sqlite: commit: %w", err)}
+		}
+	}
+	return t.outcomes
+}
+
+func all(ts []ledger.Transition, s ledger.Status, err error) []ledger.Outcome {
+	outcomes := make([]ledger.Outcome, len(ts))
+	for i := range outcomes {
+		outcomes[i] = ledger.Outcome{Status: s, Err: err}
+	}
+	return outcomes
+}
+
+// prepare compiles every statement at the first flush: the schema is there by then.
+func (f *flusher) prepare(ctx context.Context) error {
+	if f.prepared != nil {
+		return nil
+	}
+	prepared := make(map[string]*sql.Stmt)
+	for _, text := range f.texts.all() {
+		stmt, err := f.db.PrepareContext(ctx, text)
+		if err != nil {
+			return fmt.Errorf("sqlite: prepare %q: %w", text, err)
+		}
+		prepared[text] = stmt
+	}
+	f.prepared = prepared
+	return nil
+}
