@@ -48,6 +48,8 @@ type Message struct {
 
 	Fix   track.Fix
 	Batch []Sample
+
+	scanner scanner // here, so that decoding allocates none
 }
 
 // Resume is what the client has seen.
@@ -76,7 +78,8 @@ func (m *Message) Decode(b []byte) error {
 	if err != nil {
 		return err
 	}
-	s := &scanner{b: b}
+	m.scanner = scanner{b: b}
+	s := &m.scanner
 	r := &reader{scanner: s}
 	switch string(name) {
 	case "fix":
