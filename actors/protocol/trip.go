@@ -42,3 +42,10 @@ type TripReply struct {
 type DriverMoved struct {
 	Fix track.Fix
 }
+
+// FixesRecorded says that fixes of the trip are in history now, the oldest taken at OldestMS. From
+// whoever recorded them, after the commit; no answer. The trip folds its track anew, at most once in
+// 30 s; a late or lost copy only delays the odometer.
+type FixesRecorded struct {
+	OldestMS int64
+}

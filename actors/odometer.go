@@ -1,0 +1,194 @@
+package actors
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"weelo/internal/fleet"
+	"weelo/internal/history"
+	"weelo/internal/track"
+	"weelo/internal/trip"
+
+	"weelo/actors/protocol"
+)
+
+const (
+	// foldEvery is how often a trip's track is read from history at most.
+	foldEvery = 30 * time.Second
+	// foldWrite is how often a live trip's track is written to its row; at the end always.
+	foldWrite = 10 * time.Minute
+	// foldSettle is how long after the end the last native fixes are in history (flushed each second).
+	foldSettle = 3 * time.Second
+	foldLimit  = 20 * time.Second
+	foldPage   = 5000
+	// foldMost bounds the fixes of one fold: a week at one every 5 s.
+	foldMost = 150_000
+)
+
+// odometer keeps a trip's track current. It never adds up what it hears: it reads history above the
+// watermark and folds it, so that order, duplication and batching of arrival cannot show.
+type odometer struct {
+	soft    track.Track // newer than the committed one; zero: nothing yet
+	written time.Time   // when the row's was written last, as far as this activation knows
+	last    time.Time   // when history was read last
+	armed   *time.Timer // the next fold, when one is due
+	reading bool
+	again   bool  // something came while reading
+	oldest  int64 // the oldest fix that came late; 0: none
+	whole   bool  // fold everything, not only above the watermark
+}
+
+// foldDue wants a fold, folded brings its result.
+type foldDue struct{}
+
+type folded struct {
+	track track.Track
+	err   error
+}
+
+// newest is the track to show: the soft one when it knows more.
+func (o *odometer) newest(stored track.Track) track.Track {
+	if o.soft.Whole.UpToMS > 0 {
+		return o.soft
+	}
+	return stored
+}
+
+// loaded: an activation cannot know what came while there was none, so an accepted trip is folded.
+func (o *odometer) loaded(d *trips) {
+	s := d.State()
+	o.written = d.Now()
+	if s.AcceptedMS != 0 {
+		o.whole = o.whole || !s.Live
+		o.in(d, foldSettle)
+	}
+}
+
+// grew: the driver moved.
+func (o *odometer) grew(d *trips) {
+	if d.State().AcceptedMS != 0 {
+		o.soon(d)
+	}
+}
+
+// late: fixes entered history, maybe below the watermark.
+func (o *odometer) late(d *trips, oldestMS int64) {
+	if d.State().AcceptedMS == 0 {
+		return
+	}
+	if oldestMS != 0 && (o.oldest == 0 || oldestMS < o.oldest) {
+		o.oldest = oldestMS
+	}
+	o.soon(d)
+}
+
+// committed: the end of the trip is folded once more, from everything.
+func (o *odometer) committed(d *trips, before trip.State) {
+	s := d.State()
+	if before.Live && !s.Live && s.AcceptedMS != 0 {
+		o.whole = true
+		o.in(d, foldSettle)
+	}
+}
+
+// soon arms a fold, at most one in foldEvery.
+func (o *odometer) soon(d *trips) {
+	if o.reading {
+		o.again = true
+		return
+	}
+	if o.armed == nil {
+		o.in(d, max(0, foldEvery-d.Now().Sub(o.last)))
+	}
+}
+
+func (o *odometer) in(d *trips, wait time.Duration) {
+	if o.armed != nil {
+		o.armed.Stop()
+	}
+	o.armed = d.Self().After(wait, foldDue{})
+}
+
+// fold reads history off the actor's turn.
+func (o *odometer) fold(ctx context.Context, d *trips, c TripConfig) {
+	o.armed = nil
+	if o.reading {
+		o.again = true
+		return
+	}
+	s := d.State()
+	from, to := s.Window()
+	if from == 0 || c.Tracks == nil {
+		return
+	}
+	if to == 0 {
+		to = math.MaxInt64
+	}
+	base := o.newest(s.Track)
+	if o.whole || (o.oldest != 0 && o.oldest <= base.WatermarkMS()) {
+		base = track.Track{}
+	}
+	o.reading, o.again, o.whole, o.oldest, o.last = true, false, false, 0, d.Now()
+	d.Self().Go(ctx, foldLimit, func(ctx context.Context) any {
+		fixes, err := readFixes(ctx, c.Tracks, s.DriverID, max(from-1, base.WatermarkMS()), to)
+		return &folded{track: base.Extend(fixes, c.Rules), err: err}
+	})
+}
+
+// readFixes reads page by page.
+func readFixes(ctx context.Context, tracks Tracks, driver fleet.UserID, after, to int64) ([]track.Fix, error) {
+	var all []track.Fix
+	for len(all) < foldMost {
+		page, err := tracks.Fixes(ctx, driver, after, to, foldPage)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(page) < foldPage {
+			break
+		}
+		after = page[len(page)-1].TS
+	}
+	return all, nil
+}
+
+// onFolded shows the new track, and writes it when it is time or the trip has ended.
+func (o *odometer) onFolded(ctx context.Context, d *trips, m *folded) {
+	o.reading = false
+	s := d.State()
+	if m.err != nil {
+		d.Self().Log().WarnContext(ctx, "track not read; trying again", "error", m.err)
+		o.whole = true // whatever was asked for is in the whole
+		o.in(d, foldEvery)
+		return
+	}
+	o.soft = m.track
+	if now := d.Now(); !s.Live || now.Sub(o.written) >= foldWrite {
+		o.written = now
+		d.Submit(ctx, Request{Do: trip.AddTrack{Track: m.track}}, Reply{})
+	}
+	if o.again {
+		o.soon(d)
+	}
+}
+
+// TrackRecorder records batches like the recorder it wraps, and tells the trip that its track grew.
+type TrackRecorder struct {
+	*history.Recorder
+	Router Router
+}
+
+// Record stores a batch; see history.Recorder.Record. Only when something new was stored is the trip
+// told, and nobody waits for that.
+func (r *TrackRecorder) Record(ctx context.Context, driver fleet.UserID, tripID string, fixes []track.Fix) (history.Result, error) {
+	result, err := r.Recorder.Record(ctx, driver, tripID, fixes)
+	if err == nil && result.TripID != "" && result.Accepted+result.Stale > 0 {
+		oldest := fixes[0].TS
+		for _, f := range fixes {
+			oldest = min(oldest, f.TS)
+		}
+		_ = r.Router.Tell(ctx, protocol.TripAddress(result.TripID), &protocol.FixesRecorded{OldestMS: oldest})
+	}
+	return result, err
+}

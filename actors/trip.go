@@ -1,0 +1,231 @@
+package actors
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"weelo/actors/protocol"
+	"weelo/internal/fleet"
+	"weelo/internal/ledger"
+	"weelo/internal/track"
+	"weelo/internal/trip"
+)
+
+// Tracks reads fixes from history.
+type Tracks interface {
+	// Fixes gives the fixes of one driver with after < TS <= to (ms), sorted by TS, at most limit.
+	Fixes(ctx context.Context, driver fleet.UserID, after, to int64, limit int) ([]track.Fix, error)
+}
+
+// TripConfig is what the actors of trips need.
+type TripConfig struct {
+	Ledger    Ledger
+	Publisher protocol.Publisher
+	Tracks    Tracks
+	Policy    trip.Policy
+	Rules     track.Rules
+	// MaxLive bounds the trips in memory; 0 is 50,000.
+	MaxLive int
+}
+
+// Trips is the kind of trips: a fenced row, its accept and silence timers, and the odometer.
+//
+// A trip leaves memory one minute after its last message, ended or not: its timers are rows, and
+// whoever speaks to it next gets the next activation.
+func Trips(c TripConfig) Kind {
+	if c.MaxLive == 0 {
+		c.MaxLive = 50_000
+	}
+	return Kind{
+		Name: protocol.KindTrip, Queue: 256, Idle: time.Minute, MaxLive: c.MaxLive,
+		New: func(ctx context.Context, self *Self) (Actor, error) {
+			b := &tripActor{cfg: c}
+			d, err := NewDurable(ctx, self, ledger.Ref{Kind: ledger.Trip, ID: self.ID()}, c.Ledger, b)
+			if errors.Is(err, ErrNotFound) {
+				return nil, trip.ErrNotFound
+			}
+			if err != nil {
+				return nil, err
+			}
+			return d, nil
+		},
+	}
+}
+
+// tripActor is the soft state of one trip and its behaviour in the durable shell. What it says is
+// decided by internal/trip.
+type tripActor struct {
+	cfg     TripConfig
+	heardMS int64      // the newest fix heard of, written now and then only
+	live    *track.Fix // the same, for people
+	odo     odometer
+}
+
+var _ Behaviour[trip.State] = (*tripActor)(nil)
+
+// trips is the shell of a trip.
+type trips = Durable[trip.State]
+
+// Load implements Behaviour.
+func (*tripActor) Load(snapshot json.RawMessage) (trip.State, error) { return trip.Load(snapshot) }
+
+// Request implements Behaviour.
+func (*tripActor) Request(msg any) (Request, bool) {
+	m, ok := msg.(*protocol.TripCommand)
+	if !ok {
+		return Request{}, false
+	}
+	return Request{Do: m.Do, Scope: string(byWhom(m.Do).User), Key: m.Key, Hash: m.Hash}, true
+}
+
+// byWhom is the principal of a command; the zero By for the server's own.
+func byWhom(c trip.Command) trip.By {
+	switch c := c.(type) {
+	case trip.Accept:
+		return c.By
+	case trip.Decline:
+		return c.By
+	case trip.ChangeStatus:
+		return c.By
+	case trip.Cancel:
+		return c.By
+	default:
+		return trip.By{}
+	}
+}
+
+// Decide implements Behaviour.
+func (a *tripActor) Decide(s trip.State, command any, now time.Time) (Step[trip.State], error) {
+	c, ok := command.(trip.Command)
+	if due, fired := command.(protocol.TimerDue); fired {
+		c, ok = trip.TimerFired{Name: due.Name, Number: due.Number, HeardMS: a.heardMS}, true
+	}
+	if !ok {
+		return Step[trip.State]{}, fmt.Errorf("actors: a trip has no command %T", command)
+	}
+	d, err := trip.Decide(s, c, now, a.cfg.Policy)
+	if err != nil {
+		return Step[trip.State]{}, err
+	}
+	t, write, err := d.Transition(0, 0) // the shell knows version and epoch
+	if err != nil || !write {
+		return Step[trip.State]{State: d.State, Replayed: d.Replayed}, err
+	}
+	t.Contended = false // no step of a born trip can hit a unique index: live never comes back
+	return Step[trip.State]{Transition: &t, State: d.State}, nil
+}
+
+// Answer implements Behaviour.
+func (a *tripActor) Answer(s trip.State, version int64, replayed bool) any {
+	s.Track = a.odo.newest(s.Track)
+	return &protocol.TripReply{State: s, Version: version, Replayed: replayed, Live: a.live}
+}
+
+// Encode implements Behaviour.
+func (*tripActor) Encode(answer any) (json.RawMessage, error) { return json.Marshal(answer) }
+
+// Decode implements Behaviour.
+func (*tripActor) Decode(kept json.RawMessage) (any, error) {
+	var r protocol.TripReply
+	if err := json.Unmarshal(kept, &r); err != nil {
+		return nil, fmt.Errorf("read kept answer of a trip: %w", err)
+	}
+	r.Replayed = true
+	return &r, nil
+}
+
+// Soft implements Behaviour.
+func (a *tripActor) Soft(ctx context.Context, d *trips, msg any, reply Reply) {
+	switch m := msg.(type) {
+	case *protocol.GetTrip:
+		a.onGetTrip(d, m, reply)
+	case *protocol.DriverMoved:
+		a.onDriverMoved(ctx, d, m)
+	case *protocol.FixesRecorded:
+		a.odo.late(d, m.OldestMS)
+	case foldDue:
+		a.odo.fold(ctx, d, a.cfg)
+	case *folded:
+		a.odo.onFolded(ctx, d, m)
+	default:
+		reply.Refuse(fmt.Errorf("actors: a trip does not understand %T", msg))
+	}
+}
+
+// Loaded implements Behaviour.
+func (a *tripActor) Loaded(_ context.Context, d *trips) {
+	a.odo.loaded(d)
+}
+
+func (a *tripActor) onGetTrip(d *trips, m *protocol.GetTrip, reply Reply) {
+	s := d.State()
+	server := m.By == (trip.By{})
+	if !server && m.By.Role != fleet.Ops && !s.Participant(m.By.User) {
+		reply.Refuse(trip.ErrNotFound)
+		return
+	}
+	reply.Answer(a.Answer(s, d.Version(), false))
+}
+
+// onDriverMoved hears from the driver. The domain says whether that is worth a write.
+func (a *tripActor) onDriverMoved(ctx context.Context, d *trips, m *protocol.DriverMoved) {
+	if m.Fix.TS <= a.heardMS {
+		return
+	}
+	fix := m.Fix
+	a.heardMS, a.live = fix.TS, &fix
+	a.odo.grew(d)
+	d.Submit(ctx, Request{Do: trip.NoteFix{AtMS: fix.TS}}, Reply{})
+}
+
+// Committed implements Behaviour: everybody is told, after the commit and never before.
+func (a *tripActor) Committed(ctx context.Context, d *trips, before trip.State, done Committed) {
+	s := d.State()
+	a.cfg.Publisher.Deliver(deliveries(done))
+	a.odo.committed(d, before)
+	if s.Status == before.Status && s.FlaggedMS == before.FlaggedMS {
+		return // heard, or the odometer: nobody is told
+	}
+	a.cfg.Publisher.TripChanged(protocol.ViewTrip(s, d.Version(), a.live))
+	if before.Live && !s.Live {
+		a.cfg.Publisher.TripEnded(protocol.TripEnded{TripID: s.ID, Reason: "ended"})
+	}
+	tellDriver(ctx, d.Self().Router(), s, d.Version())
+}
+
+// tellDriver keeps the driver's actor current. It is a hint: the actor reads the rows by itself.
+func tellDriver(ctx context.Context, r Router, s trip.State, version int64) {
+	var msg any = &protocol.TripTaken{Trip: LiveTripOf(s), Version: version}
+	if !s.Live {
+		msg = &protocol.TripLeft{TripID: s.ID}
+	}
+	_ = r.Tell(ctx, protocol.DriverAddress(s.DriverID), msg)
+}
+
+// LiveTripOf is what a driver's actor needs of a trip.
+func LiveTripOf(s trip.State) protocol.LiveTrip {
+	return protocol.LiveTrip{
+		TripID: s.ID, OrderID: s.OrderID, Transporter: s.TransporterID, Customer: s.CustomerID,
+		DriverName: s.Names.Driver, VehicleNumber: s.Vehicle.Number, Moving: s.Status.Moving(),
+	}
+}
+
+// deliveries pairs the events of a commit with the numbers they got.
+func deliveries(done Committed) []protocol.Delivery {
+	var out []protocol.Delivery
+	for i, e := range done.Events {
+		numbers := make(map[string]int64)
+		for _, n := range done.Numbers {
+			if n.Event == i {
+				numbers[n.Recipient] = n.Seq
+			}
+		}
+		if len(numbers) > 0 {
+			out = append(out, protocol.Delivery{Event: e, Numbers: numbers})
+		}
+	}
+	return out
+}
