@@ -1,0 +1,97 @@
+package otp
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps challenges. Each method is one atomic step on one key, by the store's own clock, so
+// that two tasks that work on one key at once cannot undo each other's counting.
+type Store interface {
+	// Issue adds a code that lives for life; see Challenge.Issue. wait > 0: refused by the cool-down.
+	// The code's Expires is set by the store.
+	Issue(ctx context.Context, k Key, c Code, life, cooldown time.Duration) (wait time.Duration, err error)
+	// Withdraw takes back a code that was not sent; unknown ones are no error.
+	Withdraw(ctx context.Context, k Key, id string) error
+	// Try counts a try; see Challenge.Try.
+	Try(ctx context.Context, k Key, id string, limit int) (Attempt, error)
+	// Consume lets one caller win; see Challenge.Consume. The claim's Until is set by the store, window
+	// from now.
+	Consume(ctx context.Context, k Key, c Claim, window time.Duration) (standing Claim, won bool, err error)
+}
+
+// Window is one limit: at most Max events in any span of Per.
+type Window struct {
+	Max int
+	Per time.Duration
+}
+
+// Limits counts events under a key exactly, over sliding windows.
+type Limits interface {
+	// Take counts one event named id, unless a window is full; then nothing is counted and wait tells
+	// when the fullest has room again.
+	Take(ctx context.Context, key, id string, windows []Window) (wait time.Duration, err error)
+	// Wait is Take without counting.
+	Wait(ctx context.Context, key string, windows []Window) (wait time.Duration, err error)
+	// Return takes an event back.
+	Return(ctx context.Context, key, id string) error
+}
+
+// Fails is the durable count of failed tries: what no flush of Redis may forget. phone is E.164.
+type Fails interface {
+	Fail(ctx context.Context, phone string, at time.Time) error
+	// CountFails counts failures after since.
+	CountFails(ctx context.Context, phone string, since time.Time) (int, error)
+	ClearFails(ctx context.Context, phone string) error
+	// PruneFails removes failures before, at most limit, and gives how many.
+	PruneFails(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// Policy is the numbers of design §8.
+type Policy struct {
+	Life        time.Duration // of a code
+	Cooldown    time.Duration // between two sends of one key
+	Tries       int           // per send
+	ClaimWindow time.Duration // in which the winning device may repeat its code
+
+	PerDestination []Window // codes to one phone, over its owner's own roles
+	DriverFloor    int      // driver codes an hour to one transporter: at least this, else twice the drivers
+	Unknown        Window   // unknown driver numbers from one address or device
+
+	FailCeiling int           // failed tries per phone …
+	FailWindow  time.Duration // … in this time
+}
+
+// DefaultPolicy is design §8.
+func DefaultPolicy() Policy {
+	return Policy{
+		Life: 5 * time.Minute, Cooldown: 30 * time.Second, Tries: 5, ClaimWindow: 30 * time.Second,
+		PerDestination: []Window{{5, time.Hour}, {10, 24 * time.Hour}}, DriverFloor: 10, Unknown: Window{10, 15 * time.Minute},
+		FailCeiling: 15, FailWindow: 24 * time.Hour,
+	}
+}
+
+// DriverCodes is how many driver codes a transporter with that many drivers may get.
+func (p Policy) DriverCodes(drivers int) []Window {
+	hour := time.Hour
+	if len(p.PerDestination) > 0 {
+		hour = p.PerDestination[0].Per // scaled like the others
+	}
+	return []Window{{Max: max(p.DriverFloor, 2*drivers), Per: hour}}
+}
+
+// Scaled divides every time by n, for tests (LOGIN_TIME_SCALE).
+func (p Policy) Scaled(n float64) Policy {
+	if n <= 0 || n == 1 {
+		return p
+	}
+	by := func(d time.Duration) time.Duration { return max(time.Millisecond, time.Duration(float64(d)/n)) }
+	p.Life, p.Cooldown, p.ClaimWindow, p.FailWindow = by(p.Life), by(p.Cooldown), by(p.ClaimWindow), by(p.FailWindow)
+	p.Unknown.Per = by(p.Unknown.Per)
+	windows := make([]Window, len(p.PerDestination))
+	for i, w := range p.PerDestination {
+		windows[i] = Window{w.Max, by(w.Per)}
+	}
+	p.PerDestination = windows
+	return p
+}

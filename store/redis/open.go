@@ -1,0 +1,127 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// callBudget bounds each call: Redis answers within milliseconds or is in trouble, and then a quick
+// no is better than a slow one.
+const callBudget = time.Second
+
+// Open connects to the server of a redis:// or rediss:// URL and finds out by itself whether it runs
+// in cluster mode. Commands are not repeated by themselves: a script that counted may not count twice.
+func Open(ctx context.Context, url string) (goredis.UniversalClient, error) {
+	o, err := goredis.ParseURL(url)
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", hideURL(err, url))
+	}
+	single := goredis.NewClient(tuned(o))
+	clustered, err := isCluster(ctx, single)
+	if err != nil {
+		_ = single.Close()
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	if !clustered {
+		single.AddHook(traced{})
+		return single, nil
+	}
+	if err := single.Close(); err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	cluster := goredis.NewClusterClient(&goredis.ClusterOptions{
+		Addrs: []string{o.Addr}, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
+		MaxRedirects: 3, MaxRetries: -1, DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout,
+		PoolTimeout: o.PoolTimeout, ContextTimeoutEnabled: true,
+	})
+	cluster.AddHook(traced{})
+	if err := cluster.Ping(ctx).Err(); err != nil {
+		_ = cluster.Close()
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	return cluster, nil
+}
+
+func tuned(o *goredis.Options) *goredis.Options {
+	o.MaxRetries = -1
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = 2*time.Second, time.Second, time.Second
+	o.PoolTimeout = time.Second
+	o.ContextTimeoutEnabled = true
+	return o
+}
+
+func isCluster(ctx context.Context, c *goredis.Client) (bool, error) {
+	info, err := c.Info(ctx, "cluster").Result()
+	if err != nil {
+		return false, err
+	}
+	return strings.Contains(info, "cluster_enabled:1"), nil
+}
+
+// hideURL keeps a password in the URL out of the error.
+func hideURL(err error, url string) error {
+	if strings.Contains(err.Error(), url) {
+		return errors.New("REDIS_URL cannot be read")
+	}
+	return err
+}
+
+// traced makes a span of each command below a span that is being recorded, and costs nothing
+// otherwise. It names the command and never its keys: they contain phone numbers.
+type traced struct{}
+
+var _ goredis.Hook = traced{}
+
+// DialHook passes through.
+func (traced) DialHook(next goredis.DialHook) goredis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+// ProcessHook traces one command.
+func (traced) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		if !trace.SpanFromContext(ctx).IsRecording() {
+			return next(ctx, cmd)
+		}
+		ctx, span := start(ctx, cmd.FullName())
+		err := next(ctx, cmd)
+		end(span, err)
+		return err
+	}
+}
+
+// ProcessPipelineHook traces a pipeline as one span.
+func (traced) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []goredis.Cmder) error {
+		if !trace.SpanFromContext(ctx).IsRecording() {
+			return next(ctx, cmds)
+		}
+		ctx, span := start(ctx, "pipeline", attribute.Int("db.operation.batch.size", len(cmds)))
+		err := next(ctx, cmds)
+		end(span, err)
+		return err
+	}
+}
+
+func start(ctx context.Context, command string, more ...attribute.KeyValue) (context.Context, trace.Span) {
+	return otel.Tracer("weelo/store/redis").Start(ctx, "redis "+command, trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(append(more, attribute.String("db.system.name", "redis"), attribute.String("db.operation.name", command))...))
+}
+
+func end(span trace.Span, err error) {
+	// A script that is not loaded yet is loaded by the next command: no failure.
+	if err != nil && !errors.Is(err, goredis.Nil) && !strings.HasPrefix(err.Error(), "NOSCRIPT") {
+		span.SetStatus(codes.Error, "failed")
+	}
+	span.End()
+}

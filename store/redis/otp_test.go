@@ -1,0 +1,102 @@
+package redis_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	goredis "github.com/redis/go-redis/v9"
+
+	"weelo/internal/otp"
+	"weelo/internal/servertest"
+	"weelo/store/redis"
+	"weelo/store/storetest"
+)
+
+// waiting is the Advance of a real clock.
+func waiting(d time.Duration) { <-time.After(d) }
+
+// moved is a Redis whose clock the test moves, for what must hold at the very instant.
+func moved(t *testing.T) (goredis.UniversalClient, func() time.Time, func(time.Duration)) {
+	t.Helper()
+	m := miniredis.RunT(t)
+	now := time.UnixMilli(1_795_521_600_000).UTC()
+	m.SetTime(now)
+	client := closing(t, goredis.NewClient(&goredis.Options{Addr: m.Addr(), MaxRetries: -1}))
+	return client, func() time.Time { return now }, func(d time.Duration) {
+		now = now.Add(d)
+		m.SetTime(now)
+		m.FastForward(d)
+	}
+}
+
+func TestOTP(t *testing.T) {
+	t.Parallel()
+	for mode, open := range modes {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			storetest.OTP(t, func(t *testing.T) storetest.Clocked[otp.Store] {
+				return storetest.Clocked[otp.Store]{Store: redis.NewOTP(open(t)), Advance: waiting, Real: true}
+			})
+		})
+	}
+	t.Run("moved clock", func(t *testing.T) {
+		t.Parallel()
+		storetest.OTP(t, func(t *testing.T) storetest.Clocked[otp.Store] {
+			client, _, advance := moved(t)
+			return storetest.Clocked[otp.Store]{Store: redis.NewOTP(client), Advance: advance}
+		})
+	})
+}
+
+// The scripts do what the pure core does, step by step.
+func TestOTPModel(t *testing.T) {
+	t.Parallel()
+	storetest.OTPModel(t, func(t *testing.T) (storetest.Clocked[otp.Store], func() time.Time) {
+		client, now, advance := moved(t)
+		return storetest.Clocked[otp.Store]{Store: redis.NewOTP(client), Advance: advance}, now
+	})
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	for mode, open := range modes {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			storetest.Limits(t, func(t *testing.T) storetest.Clocked[otp.Limits] {
+				return storetest.Clocked[otp.Limits]{Store: redis.NewLimits(open(t)), Advance: waiting, Real: true}
+			})
+		})
+	}
+	t.Run("moved clock", func(t *testing.T) {
+		t.Parallel()
+		storetest.Limits(t, func(t *testing.T) storetest.Clocked[otp.Limits] {
+			client, _, advance := moved(t)
+			return storetest.Clocked[otp.Limits]{Store: redis.NewLimits(client), Advance: advance}
+		})
+	})
+}
+
+// Open finds out by itself what it talks to.
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	for name, url := range map[string]string{"single": servertest.Redis(t), "cluster": servertest.RedisCluster(t)} {
+		client, err := redis.Open(t.Context(), url)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		closing(t, client)
+		if _, clustered := client.(*goredis.ClusterClient); clustered != (name == "cluster") {
+			t.Errorf("%s: took it for cluster mode: %v", name, clustered)
+		}
+		if err := client.Set(t.Context(), "k", "v", time.Minute).Err(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := redis.Open(t.Context(), "redis://127.0.0.1:1"); err == nil {
+		t.Error("opened a server that is not there")
+	}
+	if _, err := redis.Open(t.Context(), "postgres://user:secret@host"); err == nil {
+		t.Error("opened another scheme")
+	}
+}
