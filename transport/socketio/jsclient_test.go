@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"weelo/internal/trip"
+	"weelo/transport/hub"
 )
 
 // official is the official JavaScript client in a process of its own.
@@ -156,7 +157,7 @@ func TestOfficialClientIsKeptAliveByServerPings(t *testing.T) {
 	driver.event("pong")
 }
 
-// TestOfficialClientComesBackAndGetsWhatItMissed: the server restarts, the client library reconnects
+// TestOfficialClientComesBackAndGetsWhatItMissed: the socket ends as in a restart, the client library reconnects
 // by itself, and the events of the meantime follow in order, once.
 func TestOfficialClientComesBackAndGetsWhatItMissed(t *testing.T) {
 	t.Parallel()
@@ -169,9 +170,7 @@ func TestOfficialClientComesBackAndGetsWhatItMissed(t *testing.T) {
 
 	w.store("trip_status", statusData("loading_complete"), ravi)
 	w.store("trip_status", statusData("in_transit"), ravi)
-	if err := w.hub.Drain(t.Context(), 0, 0); err != nil {
-		t.Fatal(err)
-	}
+	w.hub.Disconnect(ravi, "", hub.CodeRestart, "restart")
 	if got := customer.next("disconnect"); !got.Active {
 		t.Errorf("it will not come back: %+v", got)
 	}

@@ -198,8 +198,8 @@ func (s *Server) check(r *http.Request) *handshakeError {
 		return errRequest
 	case q.Get("EIO") != "4":
 		return errProtocol
-	case s.unnamed.Load() >= maxUnnamed:
-		return errBusy
+	case s.unnamed.Load() >= maxUnnamed, s.cfg.Hub.Draining():
+		return errBusy // another task takes it
 	}
 	return nil
 }

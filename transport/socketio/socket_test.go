@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -370,6 +371,26 @@ func TestRevocationEndsTheSocket(t *testing.T) {
 		t.Errorf("closed with %d", code)
 	}
 	w.people.until(t, "detach", func() bool { return w.people.counts["transporter detached"] == 1 })
+}
+
+func TestADrainingServerSendsEverybodyElsewhere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	c := w.connect("ravi", "")
+	if err := w.hub.Drain(t.Context(), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if code := c.closed(); code != hub.CodeRestart {
+		t.Errorf("closed with %d", code)
+	}
+	ws, resp, err := websocket.Dial(t.Context(), strings.Replace(w.url, "http", "ws", 1)+"/socket.io/?EIO=4&transport=websocket", nil)
+	if err == nil {
+		_ = ws.CloseNow()
+		t.Fatal("a draining server took a connection")
+	}
+	if resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("status %d", resp.StatusCode)
+	}
 }
 
 func TestWithoutInboxTheClientIsAskedToReconnect(t *testing.T) {
