@@ -1,0 +1,181 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// REST calls the API as one person. The zero Token calls without one.
+type REST struct {
+	BaseURL string
+	Token   string
+	HTTP    *http.Client // nil: one with a time-out of 20 s, as the apps have
+}
+
+// APIError is a refusal in the envelope of the API.
+type APIError struct {
+	Status  int
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Error names status and code.
+func (e *APIError) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Message) }
+
+var defaultHTTP = &http.Client{Timeout: 20 * time.Second}
+
+const maxAnswer = 8 << 20 // bytes
+
+// As gives the same API for another token.
+func (r REST) As(token string) REST { r.Token = token; return r }
+
+// Call sends in (nil: no body) to a path below /api/v1/ and reads the data of the answer into out (nil:
+// not wanted). A refusal is an *APIError.
+func (r REST) Call(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", method, path, err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(r.BaseURL, "/")+"/api/v1/"+path, body)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.Token)
+	}
+	h := r.HTTP
+	if h == nil {
+		h = defaultHTTP
+	}
+	answer, err := h.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	return readEnvelope(answer, out)
+}
+
+func readEnvelope(answer *http.Response, out any) error {
+	var envelope struct {
+		Success bool
+		Data    json.RawMessage
+		Error   APIError
+	}
+	b, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	if err := json.Unmarshal(b, &envelope); err != nil {
+		return &APIError{Status: answer.StatusCode, Code: "INVALID_RESPONSE", Message: string(b[:min(len(b), 200)])}
+	}
+	if !envelope.Success {
+		envelope.Error.Status = answer.StatusCode
+		return &envelope.Error
+	}
+	if out == nil || len(envelope.Data) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(envelope.Data, out); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return nil
+}
+
+// Tokens are what a login gives.
+type Tokens struct {
+	AccessToken  string `json:"accessToken"`
+	RefreshToken string `json:"refreshToken"`
+}
+
+// SendOTP asks for a code to a customer's, transporter's or ops user's phone.
+func (r REST) SendOTP(ctx context.Context, phone, role string) error {
+	return r.Call(ctx, http.MethodPost, "auth/send-otp", map[string]any{"phone": phone, "role": role}, nil)
+}
+
+// VerifyOTP exchanges the code for tokens; userID is who logged in.
+func (r REST) VerifyOTP(ctx context.Context, phone, role, code string) (t Tokens, userID string, err error) {
+	var data struct {
+		User   struct{ ID string }
+		Tokens Tokens
+	}
+	err = r.Call(ctx, http.MethodPost, "auth/verify-otp", map[string]any{"phone": phone, "otp": code, "role": role}, &data)
+	return data.Tokens, data.User.ID, err
+}
+
+// SendDriverOTP asks for a driver's code, which goes to his transporter's phone.
+func (r REST) SendDriverOTP(ctx context.Context, driverPhone string) error {
+	return r.Call(ctx, http.MethodPost, "driver-auth/send-otp", map[string]any{"driverPhone": driverPhone}, nil)
+}
+
+// VerifyDriverOTP exchanges a driver's code for tokens; driverID is who logged in.
+func (r REST) VerifyDriverOTP(ctx context.Context, driverPhone, code string) (t Tokens, driverID string, err error) {
+	var data struct {
+		Tokens
+		Driver struct{ ID string }
+	}
+	err = r.Call(ctx, http.MethodPost, "driver-auth/verify-otp", map[string]any{"driverPhone": driverPhone, "otp": code}, &data)
+	return data.Tokens, data.Driver.ID, err
+}
+
+// Refresh exchanges a refresh token for new ones.
+func (r REST) Refresh(ctx context.Context, refreshToken string) (t Tokens, err error) {
+	err = r.Call(ctx, http.MethodPost, "auth/refresh", map[string]any{"refreshToken": refreshToken}, &t)
+	return t, err
+}
+
+// Place is an address with its position, as the API spells it.
+type Place struct {
+	Latitude  float64 `json:"latitude"`
+	Longitude float64 `json:"longitude"`
+	Address   string  `json:"address"`
+}
+
+// Assignment is a trip that a transporter starts directly.
+type Assignment struct {
+	VehicleID     string `json:"vehicleId"`
+	DriverID      string `json:"driverId"`
+	Pickup        Place  `json:"pickup"`
+	Drop          Place  `json:"drop"`
+	CustomerPhone string `json:"customerPhone,omitempty"`
+}
+
+// Assign starts a trip and gives its id, which is the assignment's id too.
+func (r REST) Assign(ctx context.Context, a Assignment) (tripID string, err error) {
+	var data struct {
+		ID     string `json:"id"`
+		TripID string `json:"tripId"`
+	}
+	err = r.Call(ctx, http.MethodPost, "assignments", a, &data)
+	if data.TripID == "" {
+		data.TripID = data.ID
+	}
+	return data.TripID, err
+}
+
+// Accept accepts an assignment as its driver.
+func (r REST) Accept(ctx context.Context, tripID string) error {
+	return r.Call(ctx, http.MethodPatch, "assignments/"+tripID+"/accept", nil, nil)
+}
+
+// Decline declines an assignment as its driver.
+func (r REST) Decline(ctx context.Context, tripID, reason string) error {
+	return r.Call(ctx, http.MethodPatch, "assignments/"+tripID+"/decline", map[string]any{"reason": reason}, nil)
+}
+
+// SetStatus moves a trip on as its driver.
+func (r REST) SetStatus(ctx context.Context, tripID, status string) error {
+	return r.Call(ctx, http.MethodPut, "tracking/trip/"+tripID+"/status", map[string]any{"status": status}, nil)
+}
