@@ -1,0 +1,114 @@
+package login
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weelo/internal/fault"
+	"weelo/internal/fleet"
+	"weelo/internal/notify"
+	"weelo/internal/otp"
+	"weelo/internal/phone"
+	"weelo/internal/session"
+)
+
+// The refusals of the apps' contract §1.1 and §1.2.
+var (
+	ErrRole          = fault.Invalid("role", "Choose customer or transporter.")
+	ErrCooldown      = fault.New(fault.ResourceExhausted, "OTP_COOLDOWN", "Please wait a moment before asking for another code.")
+	ErrTooManyCodes  = fault.New(fault.ResourceExhausted, "OTP_RATE_LIMIT_EXCEEDED", "Too many codes were asked for. Please try again later.")
+	ErrTooManySMS    = fault.New(fault.ResourceExhausted, "SMS_RATE_LIMIT_EXCEEDED", "Too many driver codes went to this transporter. Please try again later.")
+	ErrTooManyAsks   = fault.New(fault.ResourceExhausted, "AUTH_RATE_LIMIT_EXCEEDED", "Too many attempts. Please try again later.")
+	ErrNoDriver      = fault.New(fault.NotFound, "DRIVER_NOT_FOUND", "This number is not registered as a driver. Ask your transporter to add you.")
+	ErrNoTransporter = fault.New(fault.FailedPrecondition, "NO_TRANSPORTER", "You are not in a transporter's fleet. Ask your transporter to add you.")
+	ErrTransporter   = fault.New(fault.NotFound, "TRANSPORTER_NOT_FOUND", "Your transporter's account was not found.")
+	ErrNotSent       = fault.New(fault.Unavailable, "SERVICE_UNAVAILABLE", "We could not send the code. Please try again in a moment.").After(5 * time.Second)
+	ErrDriverNotSent = fault.New(fault.Unavailable, "SMS_SEND_FAILED", "We could not send the code to your transporter. Please try again in a moment.").After(5 * time.Second)
+	ErrUnavailable   = fault.New(fault.Unavailable, "SERVICE_UNAVAILABLE", "Login is not possible just now. Please try again in a moment.").After(5 * time.Second)
+
+	ErrTries = fault.New(fault.ResourceExhausted, "TOO_MANY_ATTEMPTS", "Too many wrong codes. Please try again later.")
+)
+
+// vocabulary is the words of a flow for the same refusals: the two apps know different ones.
+type vocabulary struct {
+	missing   *fault.Error // nothing to compare with: never sent, used, or expired
+	wrong     *fault.Error
+	exhausted *fault.Error
+	notSent   *fault.Error
+}
+
+var words = map[otp.Flow]vocabulary{
+	otp.Own: {
+		missing:   fault.New(fault.FailedPrecondition, "OTP_EXPIRED", "This code has expired. Please ask for a new one."),
+		wrong:     fault.New(fault.FailedPrecondition, "INVALID_OTP", "That is not the right code."),
+		exhausted: fault.New(fault.FailedPrecondition, "MAX_ATTEMPTS", "Too many wrong codes. Please ask for a new one."),
+		notSent:   ErrNotSent,
+	},
+	otp.Driver: {
+		missing:   fault.New(fault.FailedPrecondition, "OTP_NOT_FOUND", "This code has expired. Please ask for a new one."),
+		wrong:     fault.New(fault.FailedPrecondition, "OTP_INVALID", "That is not the right code."),
+		exhausted: fault.New(fault.FailedPrecondition, "OTP_MAX_ATTEMPTS", "Too many wrong codes. Please ask for a new one."),
+		notSent:   ErrDriverNotSent,
+	},
+}
+
+// Sessions opens sessions: *session.Keeper.
+type Sessions interface {
+	Open(ctx context.Context, sid string, u fleet.User, device string, now time.Time) (session.Pair, error)
+}
+
+// Dispatcher hands over messages: *notify.Dispatcher.
+type Dispatcher interface {
+	Send(ctx context.Context, s notify.SMS, late func(notify.Class, error)) (notify.Class, error)
+}
+
+// Config is what a Desk needs.
+type Config struct {
+	Codes    otp.Store
+	Limits   otp.Limits
+	Fails    otp.Fails
+	Users    session.Users
+	Sessions Sessions
+	SMS      Dispatcher
+	Peppers  otp.Peppers
+	Policy   otp.Policy
+	Hashes   notify.Hashes
+	Ops      []phone.Number // who may log in with role ops
+	NoLimits bool           // LIMITS=off: no cool-down and no rate limits, for benches; refused in production
+	Random   io.Reader      // crypto/rand.Reader
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+}
+
+// Desk runs logins. It is safe for concurrent use; what must be atomic is so in the stores.
+type Desk struct {
+	cfg    Config
+	log    *slog.Logger
+	counts *prometheus.CounterVec
+}
+
+// New makes a Desk.
+func New(cfg Config) (*Desk, error) {
+	if err := cfg.Peppers.Validate(); err != nil {
+		return nil, err
+	}
+	d := &Desk{cfg: cfg, log: cfg.Log.With("component", "login"), counts: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "weelo_otp_total", Help: "Login codes by flow and what became of them.",
+	}, []string{"flow", "result"})}
+	if cfg.Metrics != nil {
+		cfg.Metrics.MustRegister(d.counts)
+	}
+	return d, nil
+}
+
+func (d *Desk) count(f otp.Flow, result string) { d.counts.WithLabelValues(string(f), result).Inc() }
+
+// Life is how long a code is good for, as told to clients.
+func (d *Desk) Life() time.Duration { return d.cfg.Policy.Life }
+
+// ProviderWait is how long an answer waits for the SMS provider.
+const ProviderWait = 3 * time.Second

@@ -1,0 +1,16 @@
+// Package login decides who may log in, where the code goes, and what a right code yields. It is the
+// order of steps over the ports of otp, session and notify; the OTP actor runs it, one step at a
+// time per phone and role.
+//
+// Invariants:
+//   - The code of a customer, transporter or ops user goes to their own phone; a driver's goes to the
+//     phone of the transporter whose fleet the driver is in, and only there.
+//   - A try is counted before it is compared, and a failed one is recorded durably before it is
+//     answered.
+//   - "Sent" is answered only when the provider took the message or its fate is unknown. A message
+//     that was refused takes its code back, so the person may ask again at once.
+//   - Of many right answers one wins; its device alone may repeat it and gets the same session.
+//
+// The doors of later limits (address, device, prefix, global budget, a known device's own lane) are
+// marked where they belong: before the first write of Prepare, and before the first read of Submit.
+package login

@@ -1,0 +1,240 @@
+package login
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"weelo/internal/fault"
+	"weelo/internal/fleet"
+	"weelo/internal/notify"
+	"weelo/internal/otp"
+	"weelo/internal/phone"
+)
+
+// SendCode asks for a code. From is what the request is limited by: an address, a device.
+type SendCode struct {
+	Key  otp.Key
+	From []string
+}
+
+// CodeSent answers SendCode. The driver's fields are set in the driver's flow only.
+type CodeSent struct {
+	Challenge string
+	ExpiresIn time.Duration
+
+	DriverID        fleet.UserID
+	DriverFirstName string
+	TransporterHint string // the transporter's number, masked
+}
+
+// Prepared is a code that is stored and not yet handed over.
+type Prepared struct {
+	Sent CodeSent
+	key  otp.Key
+	sms  notify.SMS
+	// quota is the event to take back when the provider refuses.
+	quotaKey string
+}
+
+// binding is what must still be true of a driver when the code is used (security.md §2.7 D6).
+type binding struct {
+	Driver      fleet.UserID `json:"d"`
+	Transporter fleet.UserID `json:"t"`
+	Membership  int64        `json:"m"`
+}
+
+// Prepare checks that a code may be sent and stores it. It does not call the provider.
+func (d *Desk) Prepare(ctx context.Context, m *SendCode) (*Prepared, error) {
+	p, windows, quotaRefusal, bound, text, err := d.destination(ctx, m)
+	if err != nil {
+		d.count(m.Key.Flow, "refused")
+		return nil, err
+	}
+	code, err := otp.NewCode(d.cfg.Random)
+	if err != nil {
+		return nil, err
+	}
+	id, err := otp.NewID(d.cfg.Random)
+	if err != nil {
+		return nil, err
+	}
+	p.Sent.Challenge, p.Sent.ExpiresIn = id, d.cfg.Policy.Life
+	p.sms.Code, p.sms.Body = code, text(code)
+	// Doors: global budget, address, device and prefix limits stand here, before anything is written.
+	if err := d.take(ctx, p.quotaKey, id, windows, quotaRefusal); err != nil {
+		d.count(m.Key.Flow, "limited")
+		return nil, err
+	}
+	pepper := d.cfg.Peppers[0]
+	wait, err := d.cfg.Codes.Issue(ctx, m.Key, otp.Code{
+		ID: id, Kid: pepper.ID, Hash: pepper.Hash(m.Key, id, code), Binding: bound,
+	}, d.cfg.Policy.Life, d.cooldown())
+	switch {
+	case err != nil:
+		d.giveBack(ctx, p.quotaKey, id)
+		return nil, d.notSent(ctx, m.Key, p.sms.To, "the code cannot be stored", err)
+	case wait > 0:
+		d.giveBack(ctx, p.quotaKey, id)
+		d.count(m.Key.Flow, "cooldown")
+		return nil, ErrCooldown.After(wait)
+	}
+	return p, nil
+}
+
+func (d *Desk) cooldown() time.Duration {
+	if d.cfg.NoLimits {
+		return 0
+	}
+	return d.cfg.Policy.Cooldown
+}
+
+// destination decides whose phone gets the code and what limits that phone.
+func (d *Desk) destination(ctx context.Context, m *SendCode) (p *Prepared, windows []otp.Window, refusal *fault.Error, bound string, text func(string) string, err error) {
+	minutes := int(math.Ceil(d.cfg.Policy.Life.Minutes()))
+	if m.Key.Flow == otp.Driver {
+		driver, boss, err := d.driver(ctx, m)
+		if err != nil {
+			return nil, nil, nil, "", nil, err
+		}
+		drivers, err := d.cfg.Users.CountDrivers(ctx, boss.ID)
+		if err != nil {
+			return nil, nil, nil, "", nil, d.notSent(ctx, m.Key, phone.Number(boss.Phone), "the fleet cannot be read", err)
+		}
+		raw, err := json.Marshal(binding{driver.ID, boss.ID, driver.MembershipVersion})
+		if err != nil {
+			return nil, nil, nil, "", nil, fmt.Errorf("login: binding: %w", err)
+		}
+		first := firstName(driver.Name)
+		p = &Prepared{key: m.Key, quotaKey: "otp-sent-drivers:" + string(boss.ID), sms: notify.SMS{To: phone.Number(boss.Phone)},
+			Sent: CodeSent{DriverID: driver.ID, DriverFirstName: first, TransporterHint: phone.Number(boss.Phone).Hint()}}
+		return p, d.cfg.Policy.DriverCodes(drivers), ErrTooManySMS, string(raw), func(code string) string {
+			return notify.DriverText(code, first, m.Key.Phone.National()[6:], minutes, d.cfg.Hashes.Captain)
+		}, nil
+	}
+	hash := d.cfg.Hashes.Captain
+	switch m.Key.Role {
+	case fleet.Customer:
+		hash = d.cfg.Hashes.Customer
+	case fleet.Transporter:
+	case fleet.Ops:
+		if !slices.Contains(d.cfg.Ops, m.Key.Phone) {
+			return nil, nil, nil, "", nil, ErrRole
+		}
+	default:
+		return nil, nil, nil, "", nil, ErrRole
+	}
+	p = &Prepared{key: m.Key, quotaKey: "otp-sent:" + m.Key.Phone.National(), sms: notify.SMS{To: m.Key.Phone}}
+	return p, d.cfg.Policy.PerDestination, ErrTooManyCodes, "", func(code string) string { return notify.OwnText(code, minutes, hash) }, nil
+}
+
+// driver finds the driver and the transporter. Unknown numbers are limited per address and device,
+// and once that limit is reached known ones are refused alike, so that it cannot be used to search.
+func (d *Desk) driver(ctx context.Context, m *SendCode) (driver, boss fleet.User, err error) {
+	for _, from := range m.From {
+		wait, err := d.cfg.Limits.Wait(ctx, "otp-unknown:"+from, d.windows(d.cfg.Policy.Unknown))
+		if err != nil {
+			return driver, boss, d.notSent(ctx, m.Key, m.Key.Phone, "limits cannot be checked", err)
+		}
+		if wait > 0 {
+			return driver, boss, ErrTooManyAsks.After(wait)
+		}
+	}
+	driver, err = d.cfg.Users.ByPhone(ctx, m.Key.Phone.E164(), fleet.Driver)
+	switch {
+	case errors.Is(err, fleet.ErrNoUser), err == nil && driver.Suspended:
+		id, err := otp.NewID(d.cfg.Random)
+		if err != nil {
+			return driver, boss, err
+		}
+		for _, from := range m.From {
+			if err := d.take(ctx, "otp-unknown:"+from, id, d.windows(d.cfg.Policy.Unknown), ErrTooManyAsks); err != nil {
+				return driver, boss, err
+			}
+		}
+		return driver, boss, ErrNoDriver
+	case err != nil:
+		return driver, boss, d.notSent(ctx, m.Key, m.Key.Phone, "the driver cannot be read", err)
+	case driver.TransporterID == "":
+		return driver, boss, ErrNoTransporter
+	}
+	boss, err = d.cfg.Users.User(ctx, driver.TransporterID)
+	switch {
+	case errors.Is(err, fleet.ErrNoUser), err == nil && boss.Suspended:
+		return driver, boss, ErrTransporter
+	case err != nil:
+		return driver, boss, d.notSent(ctx, m.Key, m.Key.Phone, "the transporter cannot be read", err)
+	}
+	return driver, boss, nil
+}
+
+func (d *Desk) windows(w ...otp.Window) []otp.Window { return w }
+
+func (d *Desk) take(ctx context.Context, key, id string, windows []otp.Window, refusal *fault.Error) error {
+	if d.cfg.NoLimits {
+		return nil
+	}
+	wait, err := d.cfg.Limits.Take(ctx, key, id, windows)
+	if err != nil {
+		return ErrUnavailable.Because(err)
+	}
+	if wait > 0 {
+		return refusal.After(wait)
+	}
+	return nil
+}
+
+func (d *Desk) giveBack(ctx context.Context, key, id string) {
+	if err := d.cfg.Limits.Return(context.WithoutCancel(ctx), key, id); err != nil {
+		d.log.WarnContext(ctx, "a limit counts a code that was not sent", "error", err)
+	}
+}
+
+// notSent is the one line for a code that never reached the provider's queue.
+func (d *Desk) notSent(ctx context.Context, k otp.Key, to phone.Number, why string, err error) error {
+	d.count(k.Flow, "not_sent")
+	d.log.WarnContext(ctx, "code not sent", "phone", to, "why", why, "error", err)
+	return ErrUnavailable.Because(err)
+}
+
+// Deliver hands a prepared code over and waits at most until ctx ends (ProviderWait is meant).
+func (d *Desk) Deliver(ctx context.Context, p *Prepared) (*CodeSent, error) {
+	class, err := d.cfg.SMS.Send(ctx, p.sms, func(class notify.Class, _ error) {
+		if class == notify.Refused {
+			d.takeBack(context.WithoutCancel(ctx), p)
+		}
+	})
+	switch class {
+	case notify.Refused:
+		d.takeBack(context.WithoutCancel(ctx), p)
+		d.count(p.key.Flow, "not_sent")
+		return nil, words[p.key.Flow].notSent.Because(err)
+	case notify.Accepted, notify.Undecided:
+		d.count(p.key.Flow, "sent")
+	}
+	return &p.Sent, nil
+}
+
+// takeBack undoes Prepare: the person may ask again at once, and it costs nothing.
+func (d *Desk) takeBack(ctx context.Context, p *Prepared) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := d.cfg.Codes.Withdraw(ctx, p.key, p.Sent.Challenge); err != nil {
+		d.log.WarnContext(ctx, "a code that was not sent could not be withdrawn", "phone", p.key.Phone, "error", err)
+	}
+	d.giveBack(ctx, p.quotaKey, p.Sent.Challenge)
+}
+
+// firstName is all of a driver's name that goes out before the login.
+func firstName(name string) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(name), " ")
+	if len(first) > 24 {
+		return ""
+	}
+	return first
+}

@@ -1,0 +1,235 @@
+package login
+
+import (
+	"context"
+	"crypto/hmac"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+
+	"weelo/internal/fault"
+	"weelo/internal/fleet"
+	"weelo/internal/otp"
+	"weelo/internal/session"
+	"weelo/internal/token"
+)
+
+// SubmitCode answers a challenge. Challenge may be empty: any live code of the key is meant. Device
+// names the sender for "the same device"; Name is what people call the device.
+type SubmitCode struct {
+	Key       otp.Key
+	Code      string
+	Challenge string
+	Device    string
+	Name      string
+}
+
+// LoggedIn answers SubmitCode.
+type LoggedIn struct {
+	User        fleet.User
+	Transporter fleet.User // in the driver's flow: whose fleet it is
+	Pair        session.Pair
+	IsNew       bool
+}
+
+// Submit checks a code and opens the session it yields.
+func (d *Desk) Submit(ctx context.Context, m *SubmitCode, now time.Time) (*LoggedIn, error) {
+	w, known := words[m.Key.Flow]
+	if !known || !otp.WellFormed(m.Code) {
+		return nil, fault.Invalid("otp", "Enter the 6-digit code.")
+	}
+	// Door: a known device has a lane of its own past the ceiling.
+	if err := d.ceiling(ctx, m, now); err != nil {
+		return nil, err
+	}
+	a, err := d.cfg.Codes.Try(ctx, m.Key, m.Challenge, d.cfg.Policy.Tries)
+	if err != nil {
+		return nil, ErrUnavailable.Because(err)
+	}
+	switch a.Standing {
+	case otp.Missing:
+		return nil, d.refused(m, "missing", w.missing)
+	case otp.Foreign:
+		return nil, d.refused(m, "foreign", w.wrong)
+	case otp.Exhausted:
+		return nil, d.refused(m, "exhausted", w.exhausted)
+	case otp.Counted:
+	}
+	device := d.cfg.Peppers.Device(m.Device)
+	right, claim := d.compare(m, a, device)
+	switch {
+	case right != nil:
+		return d.win(ctx, m, *right, device, now)
+	case claim != nil:
+		return d.open(ctx, m, *claim, now)
+	default:
+		return nil, d.wrong(ctx, m, a, now)
+	}
+}
+
+// ceiling refuses a phone with too many failed tries in the window, whatever was sent since.
+func (d *Desk) ceiling(ctx context.Context, m *SubmitCode, now time.Time) error {
+	n, err := d.cfg.Fails.CountFails(ctx, m.Key.Phone.E164(), now.Add(-d.cfg.Policy.FailWindow))
+	if err != nil {
+		return ErrUnavailable.Because(err)
+	}
+	if n >= d.cfg.Policy.FailCeiling {
+		d.count(m.Key.Flow, "ceiling")
+		d.log.WarnContext(ctx, "login refused: too many failed tries", "phone", m.Key.Phone)
+		return ErrTries.After(min(time.Hour, d.cfg.Policy.FailWindow))
+	}
+	return nil
+}
+
+// compare looks at every candidate, in constant time each, before it decides.
+func (d *Desk) compare(m *SubmitCode, a otp.Attempt, device string) (right *otp.Code, claim *otp.Claim) {
+	for i := range a.Codes {
+		if d.cfg.Peppers.Matches(m.Key, a.Codes[i], m.Code) {
+			right = &a.Codes[i]
+		}
+	}
+	if a.Claim != nil && d.cfg.Peppers.Matches(m.Key, a.Claim.Code, m.Code) && hmac.Equal([]byte(a.Claim.Device), []byte(device)) {
+		claim = a.Claim
+	}
+	return right, claim
+}
+
+// wrong records a failed try durably and says how many are left.
+func (d *Desk) wrong(ctx context.Context, m *SubmitCode, a otp.Attempt, now time.Time) error {
+	w := words[m.Key.Flow]
+	if len(a.Codes) == 0 { // only a consumed code is left, and this is not its device or not its code
+		return d.refused(m, "missing", w.missing)
+	}
+	if err := d.cfg.Fails.Fail(ctx, m.Key.Phone.E164(), now); err != nil {
+		return ErrUnavailable.Because(err)
+	}
+	left := d.cfg.Policy.Tries - a.Tries
+	if left <= 0 {
+		return d.refused(m, "exhausted", w.exhausted)
+	}
+	told := *w.wrong
+	told.Message = fmt.Sprintf("That is not the right code. %d attempts remaining.", left)
+	if left == 1 {
+		told.Message = "That is not the right code. 1 attempt remaining."
+	}
+	return d.refused(m, "wrong", told.With("attemptsRemaining", left))
+}
+
+func (d *Desk) refused(m *SubmitCode, result string, err error) error {
+	d.count(m.Key.Flow, result)
+	return err
+}
+
+// win consumes the code and opens a session, unless another device was faster.
+func (d *Desk) win(ctx context.Context, m *SubmitCode, code otp.Code, device string, now time.Time) (*LoggedIn, error) {
+	if err := d.stillBound(ctx, m, code); err != nil {
+		return nil, err
+	}
+	sid, err := newSession(d.cfg.Random)
+	if err != nil {
+		return nil, err
+	}
+	claim, won, err := d.cfg.Codes.Consume(ctx, m.Key, otp.Claim{Code: code, Device: device, Session: sid}, d.cfg.Policy.ClaimWindow)
+	if err != nil {
+		return nil, ErrUnavailable.Because(err)
+	}
+	mine := claim.ID == code.ID && hmac.Equal([]byte(claim.Device), []byte(device))
+	if !won && !mine {
+		return nil, d.refused(m, "missing", words[m.Key.Flow].missing)
+	}
+	return d.open(ctx, m, claim, now)
+}
+
+// stillBound re-checks a driver's membership before the code is used up.
+func (d *Desk) stillBound(ctx context.Context, m *SubmitCode, code otp.Code) error {
+	if m.Key.Flow != otp.Driver {
+		return nil
+	}
+	_, _, err := d.member(ctx, m, code)
+	return err
+}
+
+// member gives the driver and the transporter the code was sent for, if that still is so.
+func (d *Desk) member(ctx context.Context, m *SubmitCode, code otp.Code) (driver, boss fleet.User, err error) {
+	var b binding
+	if err := json.Unmarshal([]byte(code.Binding), &b); err != nil {
+		return driver, boss, fmt.Errorf("login: binding: %w", err)
+	}
+	gone := words[otp.Driver].missing
+	driver, err = d.cfg.Users.User(ctx, b.Driver)
+	switch {
+	case errors.Is(err, fleet.ErrNoUser):
+		return driver, boss, d.refused(m, "left", gone)
+	case err != nil:
+		return driver, boss, ErrUnavailable.Because(err)
+	case driver.Suspended, driver.TransporterID != b.Transporter, driver.MembershipVersion != b.Membership, driver.Phone != m.Key.Phone.E164():
+		return driver, boss, d.refused(m, "left", gone)
+	}
+	boss, err = d.cfg.Users.User(ctx, b.Transporter)
+	switch {
+	case errors.Is(err, fleet.ErrNoUser), err == nil && boss.Suspended:
+		return driver, boss, d.refused(m, "left", gone)
+	case err != nil:
+		return driver, boss, ErrUnavailable.Because(err)
+	}
+	return driver, boss, nil
+}
+
+// open gives the winner's session. It can be done again with the same result, so a store that was
+// away costs the person a retry and not the code.
+func (d *Desk) open(ctx context.Context, m *SubmitCode, claim otp.Claim, now time.Time) (*LoggedIn, error) {
+	in, err := d.person(ctx, m, claim, now)
+	if err != nil {
+		return nil, err
+	}
+	if in.User.Suspended {
+		return nil, d.refused(m, "suspended", session.ErrSuspended)
+	}
+	in.Pair, err = d.cfg.Sessions.Open(ctx, claim.Session, in.User, m.Name, now)
+	if errors.Is(err, token.ErrUnauthenticated) { // opened by the first answer and revoked since
+		return nil, d.refused(m, "missing", words[m.Key.Flow].missing)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := d.cfg.Fails.ClearFails(ctx, m.Key.Phone.E164()); err != nil {
+		d.log.WarnContext(ctx, "failed tries could not be cleared", "phone", m.Key.Phone, "error", err)
+	}
+	d.count(m.Key.Flow, "verified")
+	d.log.InfoContext(ctx, "logged in", "phone", m.Key.Phone, "role", in.User.Role, "user_id", in.User.ID, "session_id", claim.Session,
+		"authorised_by", in.Transporter.ID, "new_user", in.IsNew)
+	return in, nil
+}
+
+// person finds or enrols whose session it is.
+func (d *Desk) person(ctx context.Context, m *SubmitCode, claim otp.Claim, now time.Time) (*LoggedIn, error) {
+	if m.Key.Flow == otp.Driver {
+		driver, boss, err := d.member(ctx, m, claim.Code)
+		return &LoggedIn{User: driver, Transporter: boss}, err
+	}
+	id, err := newSession(d.cfg.Random)
+	if err != nil {
+		return nil, err
+	}
+	at := now.UTC().Truncate(time.Microsecond)
+	u, isNew, err := d.cfg.Users.Enrol(ctx, fleet.User{
+		ID: fleet.UserID(id), Phone: m.Key.Phone.E164(), Role: m.Key.Role, CreatedAt: at, UpdatedAt: at,
+	})
+	if err != nil {
+		return nil, ErrUnavailable.Because(err)
+	}
+	return &LoggedIn{User: u, IsNew: isNew}, nil
+}
+
+// newSession draws a bare UUID.
+func newSession(random io.Reader) (string, error) {
+	id, err := uuid.NewRandomFromReader(random)
+	if err != nil {
+		return "", fmt.Errorf("login: id: %w", err)
+	}
+	return id.String(), nil
+}
