@@ -6,17 +6,63 @@ import (
 	"fmt"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
+	"weelo/internal/access"
+	"weelo/internal/fleet"
+	"weelo/internal/history"
+	"weelo/internal/ledger"
+	"weelo/internal/otp"
+	"weelo/internal/presence"
+	"weelo/internal/session"
+	"weelo/store/memory"
 	"weelo/store/postgres"
+	"weelo/store/redis"
 	"weelo/store/sqlite"
 )
 
-// stores is what differs between serve and dev: the same ports, kept by Postgres and Redis or by
-// SQLite and this process.
-type stores struct {
-	now func(context.Context) (time.Time, error) // the clock that deadlines are compared with
+// tripRows reads trips and the windows of their fixes.
+type tripRows interface {
+	access.Trips
+	history.Windows
 }
 
-// embedded opens the dev folder's database and the in-process TTL stores.
+// stores are the ports of the product, kept by Postgres and Redis or by SQLite and this process.
+type stores struct {
+	// The durable core.
+	writer     ledger.Writer
+	claimer    ledger.Claimer
+	timers     ledger.Timers
+	outbox     ledger.Outbox
+	inbox      ledger.Inbox
+	history    ledger.History
+	quarantine ledger.Quarantine
+	pruner     ledger.Pruner
+	// People, vehicles, tracks.
+	users    session.Users
+	sessions session.Store
+	people   fleet.People
+	vehicles fleet.Vehicles
+	fixes    history.Store
+	trips    tripRows
+	// What may be rebuilt.
+	codes     otp.Store
+	limits    otp.Limits
+	presence  presence.Store
+	positions presence.Positions
+	index     session.Index // nil on dev
+	// clock is the one that deadlines are compared with.
+	clock *offsetClock
+}
+
+// groupWriter is what both writers have beside Commit.
+type groupWriter interface {
+	ledger.Writer
+	Close(context.Context) error
+	Depth() int
+}
+
+// embedded opens the dev folder's database and the in-process stores.
 func embedded(ctx context.Context, p *process, file string) (*stores, error) {
 	db, err := sqlite.Open(ctx, file)
 	if err != nil {
@@ -27,7 +73,15 @@ func embedded(ctx context.Context, p *process, file string) (*stores, error) {
 		return nil, err
 	}
 	p.ready.add("database", true, db.Ping)
-	return &stores{now: db.Now}, nil
+	st := &stores{
+		claimer: sqlite.NewClaimer(db), timers: sqlite.NewTimers(db), outbox: sqlite.NewOutbox(db), inbox: sqlite.NewInbox(db),
+		history: sqlite.NewHistory(db), quarantine: sqlite.NewQuarantine(db), pruner: sqlite.NewPruner(db),
+		users: sqlite.NewUsers(db), sessions: sqlite.NewSessions(db), people: sqlite.NewPeople(db), vehicles: sqlite.NewVehicles(db),
+		fixes: sqlite.NewFixes(db), trips: sqlite.NewTripReads(db),
+		codes: memory.NewOTP(time.Now), limits: memory.NewLimits(time.Now), presence: memory.NewPresence(), positions: memory.NewPositions(),
+		clock: &offsetClock{ask: db.Now},
+	}
+	return st.withWriter(ctx, p, sqlite.NewWriter(db, sqlite.Options{Observe: p.flushed}))
 }
 
 // shared opens Postgres and Redis.
@@ -37,15 +91,49 @@ func shared(ctx context.Context, p *process) (*stores, error) {
 		return nil, err
 	}
 	p.ready.add("database", true, db.Ping)
-	return &stores{now: db.Now}, nil
+	client, err := openRedis(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	p.ready.add("redis", false, func(ctx context.Context) error { return client.Ping(ctx).Err() })
+	st := &stores{
+		claimer: postgres.NewClaimer(db), timers: postgres.NewTimers(db), outbox: postgres.NewOutbox(db), inbox: postgres.NewInbox(db),
+		history: postgres.NewHistory(db), quarantine: postgres.NewQuarantine(db), pruner: postgres.NewPruner(db),
+		users: postgres.NewUsers(db), sessions: postgres.NewSessions(db), people: postgres.NewPeople(db), vehicles: postgres.NewVehicles(db),
+		fixes: postgres.NewFixes(db), trips: postgres.NewTripReads(db),
+		codes: redis.NewOTP(client), limits: redis.NewLimits(client), presence: redis.NewPresence(client), positions: redis.NewPositions(client),
+		clock: &offsetClock{ask: db.Now},
+	}
+	return st.withWriter(ctx, p, postgres.NewWriter(db, postgres.Options{Observe: p.flushed}))
 }
 
-// startPatience is how long a start waits for its database: a task may come up before it.
+// withWriter adds the group commit and measures the clock. The writer is closed before its database,
+// after the actors have drained.
+func (st *stores) withWriter(ctx context.Context, p *process, w groupWriter) (*stores, error) {
+	st.writer = w
+	p.close("writer", w.Close)
+	if err := st.clock.measure(ctx); err != nil {
+		return nil, fmt.Errorf("the database's clock: %w", err)
+	}
+	p.ready.add("clock", true, st.clock.check)
+	p.run("clock", st.clock.Run)
+	return st, nil
+}
+
+// flushed counts one flush of the writer.
+func (p *process) flushed(f ledger.Flush) {
+	p.metrics.Commits.Batch(f.Lane, f.Size, f.Took)
+	for status, n := range f.Statuses {
+		for range n {
+			p.metrics.Commits.Outcome(ledger.Status(status).String())
+		}
+	}
+}
+
+// startPatience is how long a start waits for its stores: a task may come up before them.
 const startPatience = 30 * time.Second
 
 func openPostgres(ctx context.Context, p *process) (*postgres.DB, error) {
-	ctx, cancel := context.WithTimeout(ctx, startPatience+60*time.Second)
-	defer cancel()
 	var db *postgres.DB
 	err := patiently(ctx, startPatience, func() (err error) {
 		db, err = postgres.Open(ctx, postgres.Config{URL: p.cfg.Store.DatabaseURL.Reveal()})
@@ -74,6 +162,22 @@ func openPostgres(ctx context.Context, p *process) (*postgres.DB, error) {
 	}
 	p.log.Info("the schema is up", "schema_version", v)
 	return db, nil
+}
+
+func openRedis(ctx context.Context, p *process) (goredis.UniversalClient, error) {
+	var client goredis.UniversalClient
+	err := patiently(ctx, startPatience, func() (err error) {
+		client, err = redis.Open(ctx, p.cfg.Store.RedisURL.Reveal())
+		if err != nil {
+			p.log.Warn("redis does not answer yet", "err", err)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("REDIS_URL (%s): %w", p.cfg.Store.RedisURL, err)
+	}
+	p.close("redis", func(context.Context) error { return client.Close() })
+	return client, nil
 }
 
 // patiently tries again each second until it works or the patience is over.

@@ -2,37 +2,158 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
+	"os"
 	"time"
 
+	"github.com/google/uuid"
+	"go.opentelemetry.io/otel"
+
+	"weelo/actors"
+	reads "weelo/internal/access"
 	"weelo/internal/config"
+	"weelo/internal/fleet"
+	"weelo/internal/history"
+	"weelo/internal/session"
 	"weelo/internal/token"
+	"weelo/internal/track"
+	"weelo/internal/trip"
+	"weelo/transport/access"
+	"weelo/transport/hub"
 	"weelo/transport/rest"
 )
 
-// wire introduces everyone to everyone, by hand, in the order in which they need each other: stores,
-// services, actors, transports. It is the only place where concrete meets concrete.
+// house is everybody who lives in the process, as wire introduces them to each other.
+type house struct {
+	p  *process
+	st *stores
+
+	mint    *token.Mint
+	keeper  *session.Keeper
+	revoked *session.Watch
+
+	reads    *reads.Reads
+	recorder *history.Recorder
+	hub      *hub.Hub
+
+	system *actors.System
+	ledger actors.Ledger
+	policy trip.Policy
+	rules  track.Rules
+
+	api *rest.API
+}
+
+// wire introduces everyone to everyone, by hand, in the order in which they need each other: stores
+// are there; then services, the hub, actors, transports. It is the only place where concrete meets
+// concrete.
 func wire(ctx context.Context, p *process, st *stores, keys config.Secrets) error {
-	mint, err := token.New(token.Config{
+	h := &house{p: p, st: st}
+	for _, step := range []func(context.Context, config.Secrets) error{h.sessions, h.services, h.actors, h.rest} {
+		if err := step(ctx, keys); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accessLeeway is how much longer than its life a token may be accepted, for clocks that differ.
+const accessLeeway = 10 * time.Second
+
+// sessions makes tokens and those who keep and watch them.
+func (h *house) sessions(ctx context.Context, keys config.Secrets) (err error) {
+	cfg, scale := h.p.cfg, h.p.cfg.Tests.LoginTimeScale
+	h.mint, err = token.New(token.Config{
 		Access:  []token.Key{{ID: "1", Secret: keys.JWT.Reveal()}},
 		Refresh: []token.Key{{ID: "1", Secret: keys.JWTRefresh.Reveal()}},
-		TTL:     scaled(p.cfg.Login.AccessLife.D(), p.cfg.Tests.LoginTimeScale),
+		TTL:     scaled(cfg.Login.AccessLife.D(), scale),
 	})
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
-	api := rest.New(rest.Config{
-		Version: version, Tokens: mint, Revoked: func(string) bool { return false }, Log: p.log,
-		Metrics: p.metrics.Registry, TrustedHops: p.cfg.Server.TrustedHops, Origins: p.cfg.Server.AllowedOrigins, Now: time.Now,
+	h.revoked = session.NewWatch(h.st.sessions, h.mint.TTL()+accessLeeway, time.Now, func(user fleet.UserID, family, why string) {
+		h.hub.Disconnect(user, family, closeUnauthorized, why)
+	}, h.p.log)
+	policy := session.DefaultPolicy()
+	policy.Idle = cfg.Login.RefreshIdle.D()
+	h.keeper = session.NewKeeper(session.Config{
+		Store: h.st.sessions, Users: h.st.users, Mint: h.mint, Index: h.st.index, Policy: policy.Scaled(scale),
+		Random: rand.Reader, Revoked: h.revoked.Learn, Log: h.p.log,
+	})
+	return nil
+}
+
+// closeUnauthorized ends a socket whose session was revoked (docs/protocol.md).
+const closeUnauthorized = 4401
+
+// services are the parts without an actor: reads, history, the hub.
+func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
+	h.policy = trip.DefaultPolicy()
+	h.policy.AcceptWithin = time.Duration(h.p.cfg.Dispatch.AcceptSeconds) * time.Second
+	h.policy = h.policy.Scaled(h.p.cfg.Tests.TimeScale)
+	h.rules = track.DefaultRules().Scaled(h.p.cfg.Tests.TimeScale)
+
+	h.reads = reads.New(h.st.trips, h.st.positions, h.st.fixes, time.Now)
+	h.recorder, err = history.NewRecorder(h.st.fixes, h.st.trips, time.Now, h.p.log, history.Config{Rules: h.rules})
+	if err != nil {
+		return err
+	}
+	h.hub = hub.New(hub.Config{
+		Inbox: h.st.inbox, Access: access.New(h.reads), Observer: h.p.metrics.Hub, Log: h.p.log, Unlimited: h.p.cfg.LimitsOff(),
+	})
+	h.p.run("hub", h.hub.Run)
+	h.p.sockets = h.hub.Drain
+	// Revocations are read before the first token is believed.
+	if err := h.revoked.Load(ctx); err != nil {
+		return fmt.Errorf("revoked sessions: %w", err)
+	}
+	h.p.run("revocations", h.revoked.Run)
+	return nil
+}
+
+// actors starts the cast.
+func (h *house) actors(context.Context, config.Secrets) (err error) {
+	h.ledger = actors.Ledger{Writer: h.st.writer, Claimer: h.st.claimer, Outbox: h.st.outbox, Now: h.st.clock.Now}
+	h.system, err = actors.NewSystem(
+		actors.Config{Node: nodeName(), Log: h.p.log, Tracer: otel.Tracer("weelo/actors"), Observer: h.p.metrics.Actors, Quarantine: h.st.quarantine},
+		actors.Trips(actors.TripConfig{Ledger: h.ledger, Publisher: h.hub, Tracks: h.st.fixes, Policy: h.policy, Rules: h.rules}),
+	)
+	if err != nil {
+		return err
+	}
+	h.p.run("actors", h.system.Run)
+	h.p.run("timers", (&actors.Sweeper{Timers: h.st.timers, Router: h.system, Now: h.st.clock.Now, Log: h.p.log}).Run)
+	h.p.run("outbox", (&actors.Relay{Outbox: h.st.outbox, Router: h.system, Now: h.st.clock.Now, Log: h.p.log}).Run)
+	h.p.run("history", h.recorder.Run)
+	h.p.run("retention", (&upkeep{h.p, h.st}).Run)
+	h.p.drain("actors", h.system.Drain)
+	return nil
+}
+
+// nodeName names this process among all: claims record it, so it must never come back.
+func nodeName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "weelo"
+	}
+	return host + "/" + uuid.NewString()[:8]
+}
+
+// rest is everything over HTTP: the API, health, and the sockets it hands over.
+func (h *house) rest(context.Context, config.Secrets) error {
+	cfg := h.p.cfg
+	h.api = rest.New(rest.Config{
+		Version: version, Tokens: h.mint, Revoked: h.revoked.Revoked, Log: h.p.log, Metrics: h.p.metrics.Registry,
+		TrustedHops: cfg.Server.TrustedHops, Origins: cfg.Server.AllowedOrigins, Now: time.Now,
 	})
 	pages := http.NewServeMux()
-	p.ready.routes(pages)
-	for _, path := range []string{"GET /health", "GET /health/live", "GET /health/ready"} {
-		api.Mount(path, pages)
+	h.p.ready.routes(pages)
+	for _, pattern := range []string{"GET /health", "GET /health/live", "GET /health/ready"} {
+		h.api.Mount(pattern, pages)
 	}
-	p.handler = api
-	_, _ = ctx, st
+	h.p.handler = h.api
 	return nil
 }
 

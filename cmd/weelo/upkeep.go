@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"weelo/internal/history"
+	"weelo/internal/ledger"
+)
+
+// upkeep removes what has outlived its retention, a little at a time, so that no commit waits behind
+// it. Several tasks do the same work twice, which is harmless.
+type upkeep struct {
+	p  *process
+	st *stores
+}
+
+const (
+	upkeepEvery = time.Minute
+	upkeepBatch = 1000
+	// upkeepRounds bounds one pass over the fixes; the next minute goes on.
+	upkeepRounds = 20
+	upkeepLimit  = 30 * time.Second
+)
+
+// Run works each minute until ctx ends. A store that is away is asked again the next minute.
+func (u *upkeep) Run(ctx context.Context) error {
+	tick := time.NewTicker(upkeepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			u.pass(ctx, time.Now())
+		}
+	}
+}
+
+func (u *upkeep) pass(ctx context.Context, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, upkeepLimit)
+	defer cancel()
+	note := func(what string, err error) {
+		if err != nil && ctx.Err() == nil {
+			u.p.log.Warn("retention did not finish; it is tried again", "what", what, "err", err)
+		}
+	}
+	_, err := u.st.pruner.Prune(ctx, now, ledger.Retention{})
+	note("ledger", err)
+	for range upkeepRounds {
+		n, err := u.st.fixes.Forget(ctx, now.Add(-history.Retention).UnixMilli(), upkeepBatch)
+		note("fixes", err)
+		if err != nil || n < upkeepBatch {
+			break
+		}
+	}
+	_, err = u.st.positions.Forget(ctx, now)
+	note("positions", err)
+}
