@@ -47,8 +47,11 @@ func open(ctx context.Context, path, option string, conns int) (*sql.DB, error) 
 	if path != Memory {
 		name = "file:" + (&url.URL{Path: path}).EscapedPath()
 	}
-	// The order matters: the wait for locks must be set before the switch to WAL needs one.
-	name += "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&" + option
+	// The order matters: the wait for locks must be set before the switch to WAL needs one. What a
+	// savepoint may have to take back is kept in memory: as a temporary file it was a quarter of a
+	// flush.
+	name += "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)" +
+		"&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16000)&" + option
 	db, err := sql.Open("sqlite", name)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
