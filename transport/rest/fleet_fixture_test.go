@@ -1,0 +1,246 @@
+package rest_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"weelo/actors"
+	"weelo/actors/actortest"
+	"weelo/actors/protocol"
+	"weelo/internal/access"
+	"weelo/internal/fleet"
+	"weelo/internal/history"
+	"weelo/internal/token"
+	"weelo/internal/track"
+	"weelo/internal/trip"
+	"weelo/store/memory"
+	"weelo/store/sqlite"
+	"weelo/transport/rest"
+	"weelo/transport/rest/resttest"
+)
+
+// yard is a whole engine behind the API, on SQLite and one task: one transporter with two drivers and
+// two trucks, a rival with one of each, and a customer.
+type yard struct {
+	*resttest.Client
+	t        *testing.T
+	db       *sqlite.DB
+	mint     *token.Mint
+	presence *memory.Presence
+	people   *onlinePeople
+	api      *rest.API
+	now      func() time.Time
+
+	owner, rival, customer fleet.UserID
+	drivers                [2]fleet.UserID
+	trucks                 [2]fleet.VehicleID
+	rivalDriver            fleet.UserID
+	rivalTruck             fleet.VehicleID
+}
+
+// onlinePeople plays the actors of drivers and transporters: it remembers what it was told.
+type onlinePeople struct {
+	mu        sync.Mutex
+	reports   []track.Fix
+	beats     int
+	available map[fleet.UserID]bool
+}
+
+func (p *onlinePeople) Report(_ fleet.UserID, fix track.Fix) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reports = append(p.reports, fix)
+}
+
+func (p *onlinePeople) Beat(fleet.UserID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.beats++
+}
+
+func (p *onlinePeople) SetAvailable(_ context.Context, user fleet.UserID, available bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.available[user] = available
+	return nil
+}
+
+func (p *onlinePeople) told() []track.Fix {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]track.Fix{}, p.reports...)
+}
+
+type onlineDrivers struct{ *onlinePeople }
+
+func (onlineDrivers) Attach(context.Context, fleet.UserID, fleet.UserID) (protocol.DriverLink, error) {
+	return nil, fmt.Errorf("REST holds no sockets")
+}
+
+func (d onlineDrivers) Get(_ context.Context, user fleet.UserID) (*protocol.Driver, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return &protocol.Driver{ID: user, Available: d.available[user]}, nil
+}
+
+type onlineTransporters struct{ *onlinePeople }
+
+func (onlineTransporters) Attach(context.Context, fleet.UserID) (func(), error) {
+	return nil, fmt.Errorf("REST holds no sockets")
+}
+
+func (o onlineTransporters) Get(_ context.Context, user fleet.UserID) (*protocol.Transporter, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return &protocol.Transporter{ID: user, Available: o.available[user]}, nil
+}
+
+func newYard(t *testing.T) *yard {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "weelo.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if _, err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	y := &yard{t: t, db: db, mint: testMint(t), presence: memory.NewPresence(), now: time.Now,
+		people: &onlinePeople{available: map[fleet.UserID]bool{}}}
+	y.populate()
+	y.serve()
+	return y
+}
+
+func (y *yard) populate() {
+	y.t.Helper()
+	y.owner = y.enrol(fleet.Transporter, "+919876543210", "Asha Fleet", "")
+	y.rival = y.enrol(fleet.Transporter, "+919876543211", "Rival Roadways", "")
+	y.customer = y.enrol(fleet.Customer, "+919000000001", "Meera", "")
+	y.drivers[0] = y.enrol(fleet.Driver, "+919123456781", "Anil", y.owner)
+	y.drivers[1] = y.enrol(fleet.Driver, "+919123456782", "Bala", y.owner)
+	y.rivalDriver = y.enrol(fleet.Driver, "+919123456783", "Chetan", y.rival)
+	y.trucks[0] = y.truck(y.owner, "KA01AB0001", fleet.VehicleAvailable)
+	y.trucks[1] = y.truck(y.owner, "KA01AB0002", fleet.VehicleAvailable)
+	y.rivalTruck = y.truck(y.rival, "KA01AB0003", fleet.VehicleAvailable)
+}
+
+func (y *yard) enrol(role fleet.Role, phone, name string, transporter fleet.UserID) fleet.UserID {
+	y.t.Helper()
+	now := time.Now()
+	u, _, err := sqlite.NewUsers(y.db).Enrol(y.t.Context(), fleet.User{ID: fleet.UserID(uuid.NewString()), Phone: phone, Role: role,
+		Name: name, TransporterID: transporter, MembershipVersion: 1, CreatedAt: now, UpdatedAt: now.Add(-time.Hour)})
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	return u.ID
+}
+
+func (y *yard) truck(owner fleet.UserID, number, status string) fleet.VehicleID {
+	y.t.Helper()
+	now := time.Now()
+	v, _, err := sqlite.NewVehicles(y.db).Upsert(y.t.Context(), fleet.Vehicle{ID: fleet.VehicleID(uuid.NewString()), TransporterID: owner,
+		Number: number, Type: "open", Subtype: "17 Feet", Capacity: "7 t", Status: status, CreatedAt: now, UpdatedAt: now})
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	return v.ID
+}
+
+// serve starts recorder, actors and API over the database.
+func (y *yard) serve() {
+	y.t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	writer := sqlite.NewWriter(y.db, sqlite.Options{})
+	y.t.Cleanup(func() { _ = writer.Close(context.Background()) })
+	reads, fixes := sqlite.NewTripReads(y.db), sqlite.NewFixes(y.db)
+	recorder, err := history.NewRecorder(fixes, reads, time.Now, log, history.Config{Linger: time.Millisecond})
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- recorder.Run(ctx) }()
+	y.t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			y.t.Error(err)
+		}
+	})
+	ledger := actors.Ledger{Writer: writer, Claimer: sqlite.NewClaimer(y.db), Outbox: sqlite.NewOutbox(y.db)}
+	hub := &actortest.Hub{}
+	system := actortest.Start(y.t, actors.Config{}, actors.Trips(actors.TripConfig{
+		Ledger: ledger, Publisher: hub, Tracks: fixes, Policy: trip.DefaultPolicy(), Rules: track.DefaultRules(),
+	}), actortest.NewProbe(protocol.KindDriver).Kind())
+	users := sqlite.NewUsers(y.db)
+	births := &actors.Assignments{Ledger: ledger, Router: system, Publisher: hub, Users: users, Trucks: sqlite.NewVehicles(y.db),
+		Customers: users, Policy: trip.DefaultPolicy(), NewID: uuid.NewString}
+
+	y.api = rest.New(rest.Config{Version: "test", Tokens: y.mint, Revoked: func(string) bool { return false }, Log: log, Now: time.Now})
+	trips := access.New(reads, memory.NewPositions(), fixes, time.Now)
+	rest.RegisterAssignments(y.api, rest.Assignments{Assigner: births, Actors: system, Trips: trips})
+	rest.RegisterTracking(y.api, rest.Tracking{Actors: system, Trips: trips, Recorder: recorder, Drivers: onlineDrivers{y.people}, Now: time.Now})
+	rest.RegisterFleet(y.api, rest.Fleet{
+		People: sqlite.NewPeople(y.db), Vehicles: sqlite.NewVehicles(y.db), Trips: trips, Presence: y.presence, Positions: memory.NewPositions(),
+		Drivers: onlineDrivers{y.people}, Transporters: onlineTransporters{y.people}, Limits: memory.NewLimits(time.Now),
+		Log: log, Now: time.Now, NewID: uuid.NewString,
+	})
+	y.Client = resttest.New(y.t, y.api)
+}
+
+// as gives a client with a token of the user.
+func (y *yard) as(user fleet.UserID, role fleet.Role) *resttest.Client {
+	y.t.Helper()
+	s, _, err := y.mint.Access(token.Identity{UserID: user, Role: role, SessionID: "s-" + string(user), TransporterID: y.owner}, time.Now(), rand.Reader)
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	return y.As(s)
+}
+
+func (y *yard) asOwner() *resttest.Client       { return y.as(y.owner, fleet.Transporter) }
+func (y *yard) asRival() *resttest.Client       { return y.as(y.rival, fleet.Transporter) }
+func (y *yard) asCustomer() *resttest.Client    { return y.as(y.customer, fleet.Customer) }
+func (y *yard) asDriver(i int) *resttest.Client { return y.as(y.drivers[i], fleet.Driver) }
+
+const routeJSON = `"pickup":{"latitude":12.9716,"longitude":77.5946,"address":"Yard A","city":"Bengaluru"},"drop":{"latitude":12.2958,"longitude":76.6394,"address":"Dock B","city":"Mysuru"}`
+
+func assignJSON(truck fleet.VehicleID, driver fleet.UserID) string {
+	return fmt.Sprintf(`{"vehicleId":%q,"driverId":%q,%s,"customerPhone":"9000000001"}`, truck, driver, routeJSON)
+}
+
+// assign puts driver i and truck i on a trip.
+func (y *yard) assign(i int) string {
+	y.t.Helper()
+	var trip struct{ ID string }
+	y.asOwner().Call("POST", "/api/v1/assignments", assignJSON(y.trucks[i], y.drivers[i])).Want(201).Data(&trip)
+	return trip.ID
+}
+
+// accepted is assign, and the driver takes it.
+func (y *yard) accepted(i int) string {
+	y.t.Helper()
+	id := y.assign(i)
+	y.asDriver(i).Call("PATCH", "/api/v1/assignments/"+id+"/accept", nil).Want(200)
+	return id
+}
+
+// rows counts what could have changed: trips by version, and fixes.
+func (y *yard) rows() string {
+	y.t.Helper()
+	var trips, versions, fixes, vehicles, available int
+	if err := y.db.Read.QueryRowContext(y.t.Context(), `SELECT (SELECT count(*) FROM trip), (SELECT coalesce(sum(version), 0) FROM trip),
+		(SELECT count(*) FROM fix), (SELECT count(*) FROM vehicle), (SELECT count(*) FROM app_user WHERE available)`).
+		Scan(&trips, &versions, &fixes, &vehicles, &available); err != nil {
+		y.t.Fatal(err)
+	}
+	return fmt.Sprint(trips, " trips, versions ", versions, ", ", fixes, " fixes, ", vehicles, " vehicles, ", available, " available")
+}
