@@ -117,3 +117,18 @@ func (r *Route) At(d time.Duration) track.Fix {
 		Bearing: math.Mod(p.bearing+r.heading+720, 360), HasBearing: p.hasHead,
 	}
 }
+
+// Nearest is the time of the drive at which the truck is nearest to p, found in steps of about a
+// thousandth of it. It is how a drive is gone on with after a break.
+func (r *Route) Nearest(p geo.Point) time.Duration {
+	const steps = 1000
+	total := r.Duration()
+	best, nearest := time.Duration(0), math.Inf(1)
+	for i := range steps {
+		d := total / steps * time.Duration(i)
+		if way := geo.Distance(r.At(d).Point(), p); way < nearest {
+			best, nearest = d, way
+		}
+	}
+	return best
+}

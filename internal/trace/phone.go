@@ -76,7 +76,7 @@ func NewPhone(f Faults, seed, number uint64, maxMPS float64) *Phone {
 	if f.MaxPerBatch == 0 {
 		f.MaxPerBatch = 100
 	}
-	p := &Phone{faults: f, rng: rand.New(rand.NewPCG(mix(seed), mix(seed^mix(number)))), maxMPS: maxMPS} //nolint:gosec // a simulator's randomness is seeded, not secret
+	p := &Phone{faults: f, rng: rand.New(rand.NewPCG(mix(seed), mix(seed^mix(number)))), maxMPS: maxMPS}
 	if p.rng.Float64() < f.Ahead {
 		p.skew = time.Duration(p.rng.Float64() * float64(f.MaxAhead))
 	}

@@ -54,7 +54,7 @@ const (
 
 // Invent makes the people. Numbers rise within a block per role, so no two are alike.
 func Invent(o Options, now time.Time) People {
-	rng := rand.New(rand.NewPCG(o.Seed, o.Seed^0x5eed)) //nolint:gosec // invented people need no secrets
+	rng := rand.New(rand.NewPCG(o.Seed, o.Seed^0x5eed))
 	var p People
 	for i := range o.Customers {
 		u := person(o.Seed, fleet.Customer, fmt.Sprintf("+9170%08d", 20_000_000+i), fullName(rng), now)

@@ -66,7 +66,7 @@ func NewLanes(minKm, maxKm float64) (*Lanes, error) {
 
 // Pick is the n-th lane of the seed.
 func (l *Lanes) Pick(seed, n uint64) Lane {
-	rng := rand.New(rand.NewPCG(seed, n)) //nolint:gosec // a lane is no secret
+	rng := rand.New(rand.NewPCG(seed, n))
 	for range 200 {
 		from, to := l.cities[rng.IntN(len(l.cities))], l.cities[rng.IntN(len(l.cities))]
 		if km := geo.Distance(from.At, to.At) / 1000; km >= l.minKm && km <= l.maxKm {
@@ -74,6 +74,18 @@ func (l *Lanes) Pick(seed, n uint64) Lane {
 		}
 	}
 	return Lane{From: yard(rng, l.cities[0]), To: yard(rng, l.cities[1])}
+}
+
+// From is the n-th lane of the seed that begins where another ended.
+func (l *Lanes) From(from Stop, seed, n uint64) Lane {
+	rng := rand.New(rand.NewPCG(seed, n))
+	for range 200 {
+		to := l.cities[rng.IntN(len(l.cities))]
+		if km := geo.Distance(from.At, to.At) / 1000; km >= l.minKm && km <= l.maxKm {
+			return Lane{From: from, To: yard(rng, to)}
+		}
+	}
+	return Lane{From: from, To: yard(rng, l.cities[0])}
 }
 
 // yard is a made-up address within 4 km of the middle of a city.

@@ -42,6 +42,22 @@ type Seeded struct {
 	Existing int
 }
 
+// Busy is the part of the file that the simulation may use: everybody who is not free.
+func (s Seeded) Busy() File {
+	busy := File{BaseURL: s.File.BaseURL}
+	for i, t := range s.People.Transporters {
+		if !t.Free {
+			busy.Transporters = append(busy.Transporters, s.File.Transporters[i])
+		}
+	}
+	for i, c := range s.People.Customers {
+		if !c.Free {
+			busy.Customers = append(busy.Customers, s.File.Customers[i])
+		}
+	}
+	return busy
+}
+
 // Seed stores the people and opens a session for each. It may be run again at any time, beside a
 // running server or not: what is there is kept. It writes eight at a time.
 func Seed(ctx context.Context, ports Ports, people People, baseURL string) (Seeded, error) {

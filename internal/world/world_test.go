@@ -156,6 +156,9 @@ func TestSeedTwice(t *testing.T) {
 	if len(tokens) != 2*41 {
 		t.Errorf("%d different tokens", len(tokens))
 	}
+	if busy := second.Busy(); len(busy.Transporters) != 3 || len(busy.Customers) != 4 || busy.Customers[0] != second.File.Customers[2] {
+		t.Errorf("busy: %d transporters, %d customers", len(busy.Transporters), len(busy.Customers))
+	}
 	s.fail = errors.New("disk full")
 	if _, err := world.Seed(t.Context(), ports, world.Invent(world.DemoOptions(), now), ""); !errors.Is(err, s.fail) {
 		t.Errorf("a failing store: %v", err)
