@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/notify"
@@ -81,14 +79,19 @@ type Config struct {
 	NoLimits bool           // LIMITS=off: no cool-down and no rate limits, for benches; refused in production
 	Random   io.Reader      // crypto/rand.Reader
 	Log      *slog.Logger
-	Metrics  prometheus.Registerer
+	Observer Observer // nil: nobody counts
+}
+
+// Observer counts what becomes of codes: event is sent, undelivered, verified or refused; reason says
+// why, "" when there is nothing to say.
+type Observer interface {
+	Count(flow, event, reason string)
 }
 
 // Desk runs logins. It is safe for concurrent use; what must be atomic is so in the stores.
 type Desk struct {
-	cfg    Config
-	log    *slog.Logger
-	counts *prometheus.CounterVec
+	cfg Config
+	log *slog.Logger
 }
 
 // New makes a Desk.
@@ -96,16 +99,14 @@ func New(cfg Config) (*Desk, error) {
 	if err := cfg.Peppers.Validate(); err != nil {
 		return nil, err
 	}
-	d := &Desk{cfg: cfg, log: cfg.Log.With("component", "login"), counts: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "weelo_otp_total", Help: "Login codes by flow and what became of them.",
-	}, []string{"flow", "result"})}
-	if cfg.Metrics != nil {
-		cfg.Metrics.MustRegister(d.counts)
-	}
-	return d, nil
+	return &Desk{cfg: cfg, log: cfg.Log.With("component", "login")}, nil
 }
 
-func (d *Desk) count(f otp.Flow, result string) { d.counts.WithLabelValues(string(f), result).Inc() }
+func (d *Desk) count(f otp.Flow, event, reason string) {
+	if d.cfg.Observer != nil {
+		d.cfg.Observer.Count(string(f), event, reason)
+	}
+}
 
 // Life is how long a code is good for, as told to clients.
 func (d *Desk) Life() time.Duration { return d.cfg.Policy.Life }

@@ -53,7 +53,7 @@ type binding struct {
 func (d *Desk) Prepare(ctx context.Context, m *SendCode) (*Prepared, error) {
 	p, windows, quotaRefusal, bound, text, err := d.destination(ctx, m)
 	if err != nil {
-		d.count(m.Key.Flow, "refused")
+		d.count(m.Key.Flow, "refused", fault.From(err).Reason)
 		return nil, err
 	}
 	code, err := otp.NewCode(d.cfg.Random)
@@ -68,7 +68,7 @@ func (d *Desk) Prepare(ctx context.Context, m *SendCode) (*Prepared, error) {
 	p.sms.Code, p.sms.Body = code, text(code)
 	// Doors: global budget, address, device and prefix limits stand here, before anything is written.
 	if err := d.take(ctx, p.quotaKey, id, windows, quotaRefusal); err != nil {
-		d.count(m.Key.Flow, "limited")
+		d.count(m.Key.Flow, "refused", fault.From(err).Reason)
 		return nil, err
 	}
 	pepper := d.cfg.Peppers[0]
@@ -81,7 +81,7 @@ func (d *Desk) Prepare(ctx context.Context, m *SendCode) (*Prepared, error) {
 		return nil, d.notSent(ctx, m.Key, p.sms.To, "the code cannot be stored", err)
 	case wait > 0:
 		d.giveBack(ctx, p.quotaKey, id)
-		d.count(m.Key.Flow, "cooldown")
+		d.count(m.Key.Flow, "refused", ErrCooldown.Reason)
 		return nil, ErrCooldown.After(wait)
 	}
 	return p, nil
@@ -197,7 +197,7 @@ func (d *Desk) giveBack(ctx context.Context, key, id string) {
 
 // notSent is the one line for a code that never reached the provider's queue.
 func (d *Desk) notSent(ctx context.Context, k otp.Key, to phone.Number, why string, err error) error {
-	d.count(k.Flow, "not_sent")
+	d.count(k.Flow, "undelivered", "unavailable")
 	d.log.WarnContext(ctx, "code not sent", "phone", to, "why", why, "error", err)
 	return ErrUnavailable.Because(err)
 }
@@ -212,10 +212,10 @@ func (d *Desk) Deliver(ctx context.Context, p *Prepared) (*CodeSent, error) {
 	switch class {
 	case notify.Refused:
 		d.takeBack(context.WithoutCancel(ctx), p)
-		d.count(p.key.Flow, "not_sent")
+		d.count(p.key.Flow, "undelivered", class.String())
 		return nil, words[p.key.Flow].notSent.Because(err)
 	case notify.Accepted, notify.Undecided:
-		d.count(p.key.Flow, "sent")
+		d.count(p.key.Flow, "sent", class.String())
 	}
 	return &p.Sent, nil
 }

@@ -78,7 +78,7 @@ func (d *Desk) ceiling(ctx context.Context, m *SubmitCode, now time.Time) error 
 		return ErrUnavailable.Because(err)
 	}
 	if n >= d.cfg.Policy.FailCeiling {
-		d.count(m.Key.Flow, "ceiling")
+		d.count(m.Key.Flow, "refused", "ceiling")
 		d.log.WarnContext(ctx, "login refused: too many failed tries", "phone", m.Key.Phone)
 		return ErrTries.After(min(time.Hour, d.cfg.Policy.FailWindow))
 	}
@@ -120,7 +120,7 @@ func (d *Desk) wrong(ctx context.Context, m *SubmitCode, a otp.Attempt, now time
 }
 
 func (d *Desk) refused(m *SubmitCode, result string, err error) error {
-	d.count(m.Key.Flow, result)
+	d.count(m.Key.Flow, "refused", result)
 	return err
 }
 
@@ -199,7 +199,7 @@ func (d *Desk) open(ctx context.Context, m *SubmitCode, claim otp.Claim, now tim
 	if err := d.cfg.Fails.ClearFails(ctx, m.Key.Phone.E164()); err != nil {
 		d.log.WarnContext(ctx, "failed tries could not be cleared", "phone", m.Key.Phone, "error", err)
 	}
-	d.count(m.Key.Flow, "verified")
+	d.count(m.Key.Flow, "verified", "")
 	d.log.InfoContext(ctx, "logged in", "phone", m.Key.Phone, "role", in.User.Role, "user_id", in.User.ID, "session_id", claim.Session,
 		"authorised_by", in.Transporter.ID, "new_user", in.IsNew)
 	return in, nil
