@@ -1,0 +1,255 @@
+package access_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"weelo/actors/protocol"
+	reads "weelo/internal/access"
+	"weelo/internal/fault"
+	"weelo/internal/fleet"
+	"weelo/internal/history"
+	"weelo/internal/presence"
+	"weelo/internal/token"
+	"weelo/internal/track"
+	"weelo/internal/trip"
+	"weelo/store/memory"
+	"weelo/store/sqlite"
+	"weelo/transport/access"
+	"weelo/transport/hub"
+)
+
+const (
+	driver1 = fleet.UserID("0b7f2a30-7c0e-4e0f-8d53-0000000000d1")
+	driver2 = fleet.UserID("0b7f2a30-7c0e-4e0f-8d53-0000000000d2")
+)
+
+// stage is two live trips and an ended one of t1, and a live one of t2, all of customer c1 but the last.
+type stage struct {
+	*access.Access
+	t         *testing.T
+	db        *sqlite.DB
+	positions *memory.Positions
+	fixes     *sqlite.Fixes
+	now       time.Time
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "weelo.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if _, err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := &stage{t: t, db: db, positions: memory.NewPositions(), fixes: sqlite.NewFixes(db), now: time.Now()}
+	s.Access = access.New(reads.New(sqlite.NewTripReads(db), s.positions, s.fixes, func() time.Time { return s.now }))
+	s.put("moving", driver1, "t1", "c1", "o1", trip.InTransit, 3*time.Hour)
+	s.put("pending", driver2, "t1", "c1", "o1", trip.Pending, time.Minute)
+	s.put("ended", driver2, "t1", "c1", "o1", trip.Completed, 5*time.Hour)
+	s.put("rival", "d9", "t2", "c2", "o2", trip.AtPickup, 2*time.Hour)
+	return s
+}
+
+func (s *stage) put(id string, driver, transporter, customer fleet.UserID, order string, status trip.Status, ago time.Duration) {
+	s.t.Helper()
+	born := s.now.Add(-ago)
+	state := trip.State{ID: id, Status: status, Live: !status.Terminal(), DriverID: driver, VehicleID: fleet.VehicleID("v-" + id),
+		TransporterID: transporter, CustomerID: customer, OrderID: order, AssignedMS: born.UnixMilli(), StatusMS: born.UnixMilli(),
+		Names: trip.Names{Driver: "Ravi", DriverPhone: "+919123456781"}, Reached: map[trip.Status]int64{}, Timers: map[string]trip.Timer{}}
+	if status != trip.Pending {
+		state.AcceptedMS = born.Add(time.Minute).UnixMilli()
+	}
+	if status.Terminal() {
+		state.EndedMS = born.Add(time.Hour).UnixMilli()
+	}
+	snapshot, err := state.Snapshot()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.db.Write.ExecContext(s.t.Context(), `INSERT INTO trip (id, version, state, created_at, updated_at) VALUES (?1, 3, ?2, ?3, ?3)`,
+		id, string(snapshot), born.UnixMicro()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func who(role fleet.Role, id fleet.UserID) token.Identity {
+	return token.Identity{UserID: id, Role: role}
+}
+
+func trips(views []protocol.TripView) (list []string) {
+	for _, v := range views {
+		list = append(list, v.TripID)
+	}
+	return list
+}
+
+func TestWhoMayWatchWhat(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	people := map[string]token.Identity{
+		"driver": who(fleet.Driver, driver1), "driver2": who(fleet.Driver, driver2), "transporter": who(fleet.Transporter, "t1"), "customer": who(fleet.Customer, "c1"),
+		"rival": who(fleet.Transporter, "t2"), "stranger": who(fleet.Customer, "c2"), "ops": who(fleet.Ops, "o"), "nobody": {},
+		"impostor": who(fleet.Customer, "t1"), // the transporter's id in another role
+	}
+	scope := func(kind hub.ScopeKind, id string) hub.Scope { return hub.Scope{Kind: kind, ID: id} }
+	for _, c := range []struct {
+		scope hub.Scope
+		may   map[string][]string // everybody else is refused
+	}{
+		{scope(hub.Trip, "moving"), map[string][]string{"driver": {"moving"}, "transporter": {"moving"}, "customer": {"moving"}, "ops": {"moving"}}},
+		{scope(hub.Trip, "ended"), map[string][]string{"driver2": {"ended"}, "transporter": {"ended"}, "customer": {"ended"}, "ops": {"ended"}}},
+		{scope(hub.Trip, "unknown"), nil},
+		{scope(hub.Order, "o1"), map[string][]string{"driver": {"moving"}, "driver2": {"pending"}, "transporter": {"pending", "moving"},
+			"customer": {"pending", "moving"}, "ops": {"pending", "moving"}}},
+		{scope(hub.Order, "unknown"), nil},
+		{scope(hub.Fleet, "t1"), map[string][]string{"transporter": {"pending", "moving"}}},
+		{scope(hub.Own, "c1"), map[string][]string{"customer": {"pending", "moving"}}},
+		{scope(hub.All, ""), map[string][]string{"ops": {"pending", "rival", "moving"}}},
+		{scope(0, ""), nil},
+	} {
+		for name, identity := range people {
+			views, err := s.Watch(t.Context(), identity, c.scope)
+			want, may := c.may[name]
+			if !may {
+				if e := fault.From(err); err == nil || e.Code != fault.NotFound || e.Reason != "NOT_FOUND" {
+					t.Errorf("%s watches %+v: %v, %v; want NOT_FOUND", name, c.scope, trips(views), err)
+				}
+				continue
+			}
+			if diff := cmp.Diff(want, trips(views)); err != nil || diff != "" {
+				t.Errorf("%s watches %+v: %v (-want +got):\n%s", name, c.scope, err, diff)
+			}
+		}
+	}
+}
+
+func TestAViewMasksThePhone(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	views, err := s.Live(t.Context(), who(fleet.Customer, "c1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := views[0].Driver.Phone; p != "+91******6781" || views[0].Version != 3 || views[0].Status != "pending" {
+		t.Errorf("view %+v", views[0])
+	}
+	offers, err := s.Offers(t.Context(), who(fleet.Transporter, "t1"))
+	if err != nil || len(offers) != 0 {
+		t.Errorf("offers %v, %v", offers, err)
+	}
+}
+
+func TestThePositionOfATripIsItsOwn(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	fix := func(ago time.Duration, lat float64) track.Fix {
+		ms := s.now.Add(-ago).UnixMilli()
+		return track.Fix{TS: ms, ReceivedMS: ms, Lat: lat, Lng: 77.5}
+	}
+	last := func() *track.Fix {
+		t.Helper()
+		views, err := s.Watch(t.Context(), who(fleet.Driver, driver1), hub.Scope{Kind: hub.Trip, ID: "moving"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return views[0].Live
+	}
+	if got := last(); got != nil {
+		t.Errorf("no position yet, and yet %+v", got)
+	}
+	if _, err := s.fixes.Save(t.Context(), []history.Row{{Driver: driver1, Fix: fix(4*time.Hour, 1)}, {Driver: driver1, Fix: fix(time.Hour, 2)}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := last(); got == nil || got.Lat != 2 {
+		t.Errorf("from history: %+v", got)
+	}
+	put := func(f track.Fix) {
+		t.Helper()
+		if err := s.positions.Put(t.Context(), []presence.Spot{{User: driver1, Fix: f}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(fix(3*time.Hour, 3)) // before the acceptance: another trip's, or none
+	if got := last(); got == nil || got.Lat != 2 {
+		t.Errorf("a position from before the trip took its place: %+v", got)
+	}
+	put(fix(time.Second, 4))
+	if got := last(); got == nil || got.Lat != 4 {
+		t.Errorf("the last position reported: %+v", got)
+	}
+	trip, ms, err := s.Welcome(t.Context(), driver1)
+	if err != nil || trip != "moving" || ms != fix(time.Hour, 2).TS {
+		t.Errorf("welcome %q, %d, %v; want the newest fix that is in history", trip, ms, err)
+	}
+	if trip, ms, err = s.Welcome(t.Context(), driver2); err != nil || trip != "pending" || ms != 0 {
+		t.Errorf("welcome of a pending trip %q, %d, %v", trip, ms, err)
+	}
+	if trip, ms, err = s.Welcome(t.Context(), "d5"); err != nil || trip != "" || ms != 0 {
+		t.Errorf("welcome without a trip %q, %d, %v", trip, ms, err)
+	}
+}
+
+// deaf is a store of positions that does not answer.
+type deaf struct{}
+
+func (deaf) Last(context.Context, []fleet.UserID, time.Time) (map[fleet.UserID]track.Fix, error) {
+	return nil, errors.New("redis is away")
+}
+
+func TestWithoutPositionsHistoryAnswers(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	ms := s.now.Add(-time.Minute).UnixMilli()
+	if _, err := s.fixes.Save(t.Context(), []history.Row{{Driver: driver1, Fix: track.Fix{TS: ms, ReceivedMS: ms, Lat: 2, Lng: 77}}}); err != nil {
+		t.Fatal(err)
+	}
+	a := access.New(reads.New(sqlite.NewTripReads(s.db), deaf{}, s.fixes, time.Now))
+	views, err := a.Live(t.Context(), who(fleet.Driver, driver1))
+	if err != nil || len(views) != 1 || views[0].Live == nil || views[0].Live.Lat != 2 {
+		t.Errorf("views %+v, %v", views, err)
+	}
+}
+
+func TestATrackIsOfItsTripOnly(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	r := reads.New(sqlite.NewTripReads(s.db), s.positions, s.fixes, time.Now)
+	row, err := r.Trip(t.Context(), who(fleet.Ops, "o"), "ended", trip.ErrNotFound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, to := row.Trip.Window()
+	var rows []history.Row
+	for i, ts := range []int64{from - 1, from, from + 1, to - 1, to, to + 1} {
+		rows = append(rows, history.Row{Driver: driver2, Fix: track.Fix{TS: ts, ReceivedMS: ts, Lat: float64(i), Lng: 77}})
+	}
+	if _, err := s.fixes.Save(t.Context(), rows); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for after := int64(0); ; {
+		page, err := r.Track(t.Context(), row.Trip, after, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range page.Fixes {
+			got = append(got, fmt.Sprint(f.Lat))
+		}
+		if !page.More {
+			break
+		}
+		after = page.After
+	}
+	if diff := cmp.Diff([]string{"1", "2", "3", "4"}, got); diff != "" {
+		t.Errorf("track (-want +got):\n%s", diff)
+	}
+}
