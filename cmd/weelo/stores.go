@@ -50,6 +50,7 @@ type stores struct {
 	limits    otp.Limits
 	presence  presence.Store
 	positions presence.Positions
+	tickets   session.TicketStore
 	index     session.Index // nil on dev
 	// clock is the one that deadlines are compared with.
 	clock *offsetClock
@@ -79,7 +80,8 @@ func embedded(ctx context.Context, p *process, file string) (*stores, error) {
 		users: sqlite.NewUsers(db), sessions: sqlite.NewSessions(db), people: sqlite.NewPeople(db), vehicles: sqlite.NewVehicles(db),
 		fixes: sqlite.NewFixes(db), trips: sqlite.NewTripReads(db),
 		codes: memory.NewOTP(time.Now), limits: memory.NewLimits(time.Now), presence: memory.NewPresence(), positions: memory.NewPositions(),
-		clock: &offsetClock{ask: db.Now},
+		tickets: memory.NewTickets(time.Now),
+		clock:   &offsetClock{ask: db.Now},
 	}
 	return st.withWriter(ctx, p, sqlite.NewWriter(db, sqlite.Options{Observe: p.flushed}))
 }
@@ -102,6 +104,7 @@ func shared(ctx context.Context, p *process) (*stores, error) {
 		users: postgres.NewUsers(db), sessions: postgres.NewSessions(db), people: postgres.NewPeople(db), vehicles: postgres.NewVehicles(db),
 		fixes: postgres.NewFixes(db), trips: postgres.NewTripReads(db),
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), presence: redis.NewPresence(client), positions: redis.NewPositions(client),
+		tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client),
 		clock: &offsetClock{ask: db.Now},
 	}
 	return st.withWriter(ctx, p, postgres.NewWriter(db, postgres.Options{Observe: p.flushed}))

@@ -16,6 +16,7 @@ import (
 	"weelo/internal/config"
 	"weelo/internal/fleet"
 	"weelo/internal/history"
+	"weelo/internal/presence"
 	"weelo/internal/session"
 	"weelo/internal/token"
 	"weelo/internal/track"
@@ -23,6 +24,8 @@ import (
 	"weelo/transport/access"
 	"weelo/transport/hub"
 	"weelo/transport/rest"
+	"weelo/transport/socketio"
+	"weelo/transport/ws"
 )
 
 // house is everybody who lives in the process, as wire introduces them to each other.
@@ -33,15 +36,19 @@ type house struct {
 	mint    *token.Mint
 	keeper  *session.Keeper
 	revoked *session.Watch
+	tickets *session.Tickets
 
 	reads    *reads.Reads
 	recorder *history.Recorder
 	hub      *hub.Hub
 
-	system *actors.System
-	ledger actors.Ledger
-	policy trip.Policy
-	rules  track.Rules
+	system       *actors.System
+	ledger       actors.Ledger
+	policy       trip.Policy
+	rules        track.Rules
+	drivers      *actors.Drivers
+	transporters *actors.Transporters
+	tracks       *actors.TrackRecorder
 
 	api *rest.API
 }
@@ -51,7 +58,7 @@ type house struct {
 // concrete.
 func wire(ctx context.Context, p *process, st *stores, keys config.Secrets) error {
 	h := &house{p: p, st: st}
-	for _, step := range []func(context.Context, config.Secrets) error{h.sessions, h.services, h.actors, h.rest} {
+	for _, step := range []func(context.Context, config.Secrets) error{h.sessions, h.services, h.actors, h.rest, h.sockets} {
 		if err := step(ctx, keys); err != nil {
 			return err
 		}
@@ -76,6 +83,7 @@ func (h *house) sessions(ctx context.Context, keys config.Secrets) (err error) {
 	h.revoked = session.NewWatch(h.st.sessions, h.mint.TTL()+accessLeeway, time.Now, func(user fleet.UserID, family, why string) {
 		h.hub.Disconnect(user, family, closeUnauthorized, why)
 	}, h.p.log)
+	h.tickets = session.NewTickets(h.st.tickets, rand.Reader)
 	policy := session.DefaultPolicy()
 	policy.Idle = cfg.Login.RefreshIdle.D()
 	h.keeper = session.NewKeeper(session.Config{
@@ -115,20 +123,32 @@ func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
 
 // actors starts the cast.
 func (h *house) actors(context.Context, config.Secrets) (err error) {
-	h.ledger = actors.Ledger{Writer: h.st.writer, Claimer: h.st.claimer, Outbox: h.st.outbox, Now: h.st.clock.Now}
+	p, st := h.p, h.st
+	h.ledger = actors.Ledger{Writer: st.writer, Claimer: st.claimer, Outbox: st.outbox, Now: st.clock.Now}
+	presences := actors.NewPresenceWriter(st.presence, st.positions, func(who presence.Person) {
+		actors.LostTo(h.system)(who) // the system is made below, before anybody can be lost
+	}, time.Now, p.log)
 	h.system, err = actors.NewSystem(
-		actors.Config{Node: nodeName(), Log: h.p.log, Tracer: otel.Tracer("weelo/actors"), Observer: h.p.metrics.Actors, Quarantine: h.st.quarantine},
-		actors.Trips(actors.TripConfig{Ledger: h.ledger, Publisher: h.hub, Tracks: h.st.fixes, Policy: h.policy, Rules: h.rules}),
+		actors.Config{Node: nodeName(), Log: p.log, Tracer: otel.Tracer("weelo/actors"), Observer: p.metrics.Actors, Quarantine: st.quarantine},
+		actors.Trips(actors.TripConfig{Ledger: h.ledger, Publisher: h.hub, Tracks: st.fixes, Policy: h.policy, Rules: h.rules}),
+		actors.DriverActors(actors.DriverConfig{
+			Publisher: h.hub, Users: st.users, Trips: st.trips, Presence: st.presence, Positions: st.positions,
+			Writer: presences, Rules: h.rules, Fixes: p.metrics.Fixes,
+		}),
+		actors.TransporterActors(actors.TransporterConfig{Users: st.users, Presence: st.presence, Writer: presences}),
 	)
 	if err != nil {
 		return err
 	}
-	h.p.run("actors", h.system.Run)
-	h.p.run("timers", (&actors.Sweeper{Timers: h.st.timers, Router: h.system, Now: h.st.clock.Now, Log: h.p.log}).Run)
-	h.p.run("outbox", (&actors.Relay{Outbox: h.st.outbox, Router: h.system, Now: h.st.clock.Now, Log: h.p.log}).Run)
-	h.p.run("history", h.recorder.Run)
-	h.p.run("retention", (&upkeep{h.p, h.st}).Run)
-	h.p.drain("actors", h.system.Drain)
+	h.drivers, h.transporters = actors.NewDrivers(h.system), actors.NewTransporters(h.system)
+	h.tracks = &actors.TrackRecorder{Recorder: h.recorder, Router: h.system}
+	p.run("actors", h.system.Run)
+	p.run("presence", presences.Run)
+	p.run("timers", (&actors.Sweeper{Timers: st.timers, Router: h.system, Now: st.clock.Now, Log: p.log}).Run)
+	p.run("outbox", (&actors.Relay{Outbox: st.outbox, Router: h.system, Now: st.clock.Now, Log: p.log}).Run)
+	p.run("history", h.recorder.Run)
+	p.run("retention", (&upkeep{p, st}).Run)
+	p.drain("actors", h.system.Drain)
 	return nil
 }
 
@@ -148,12 +168,51 @@ func (h *house) rest(context.Context, config.Secrets) error {
 		Version: version, Tokens: h.mint, Revoked: h.revoked.Revoked, Log: h.p.log, Metrics: h.p.metrics.Registry,
 		TrustedHops: cfg.Server.TrustedHops, Origins: cfg.Server.AllowedOrigins, Now: time.Now,
 	})
+	rest.RegisterAssignments(h.api, rest.Assignments{
+		Assigner: &actors.Assignments{
+			Ledger: h.ledger, Router: h.system, Publisher: h.hub, Users: h.st.users, Trucks: h.st.vehicles, Customers: h.st.users,
+			Policy: h.policy, NewID: uuid.NewString,
+		},
+		Actors: h.system, Trips: h.reads,
+	})
+	rest.RegisterTracking(h.api, rest.Tracking{Actors: h.system, Trips: h.reads, Recorder: h.tracks, Drivers: h.drivers, Now: time.Now})
+	rest.RegisterFleet(h.api, rest.Fleet{
+		People: h.st.people, Vehicles: h.st.vehicles, Trips: h.reads, Presence: h.st.presence, Positions: h.st.positions,
+		Drivers: h.drivers, Transporters: h.transporters, Limits: h.st.limits, Log: h.p.log, Now: time.Now, NewID: uuid.NewString,
+	})
 	pages := http.NewServeMux()
 	h.p.ready.routes(pages)
 	for _, pattern := range []string{"GET /health", "GET /health/live", "GET /health/ready"} {
 		h.api.Mount(pattern, pages)
 	}
 	h.p.handler = h.api
+	return nil
+}
+
+// sockets mounts the two ways to stay connected, codecs on one hub.
+func (h *house) sockets(context.Context, config.Secrets) error {
+	cfg, views := h.p.cfg, access.New(h.reads)
+	badge := credentials{h.mint, h.tickets, h.revoked}
+	native, err := ws.New(ws.Config{
+		Hub: h.hub, Tokens: badge, Tickets: badge, Drivers: h.drivers, Transporters: h.transporters,
+		Recorder: h.tracks, Windows: h.st.trips, Facts: views, Hosts: cfg.Server.PublicHosts, Origins: cfg.Server.AllowedOrigins,
+		Unlimited: cfg.LimitsOff(), Observer: h.p.metrics.Frames, Log: h.p.log,
+	})
+	if err != nil {
+		return err
+	}
+	apps, err := socketio.New(socketio.Config{
+		Hub: h.hub, Access: views, Inbox: h.st.inbox, Tokens: h.mint, Sessions: h.keeper, Revocations: h.revoked,
+		Drivers: h.drivers, Transporters: h.transporters, Observer: h.p.metrics.Frames, Log: h.p.log,
+		Origins: cfg.Server.AllowedOrigins, Unlimited: cfg.LimitsOff(),
+	})
+	if err != nil {
+		return err
+	}
+	h.api.Mount("GET /ws/v1", native)
+	h.api.Mount("/socket.io/", apps)
+	h.p.run("native sockets", native.Run)
+	h.p.run("socket.io", apps.Run)
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"weelo/internal/track"
 )
 
 // Metrics is every number the process counts, in one registry. Its parts have the method sets of the
@@ -17,6 +19,7 @@ type Metrics struct {
 	Commits  *CommitMetrics
 	OTP      *OTPMetrics
 	Frames   *FrameMetrics
+	Fixes    *FixMetrics
 }
 
 // NewMetrics makes a registry with everything in it at zero.
@@ -28,7 +31,7 @@ func NewMetrics(version string) *Metrics {
 	r.MustRegister(build)
 	return &Metrics{
 		Registry: r, Actors: newActorMetrics(r), Hub: newHubMetrics(r), Commits: newCommitMetrics(r),
-		OTP: newOTPMetrics(r), Frames: newFrameMetrics(r),
+		OTP: newOTPMetrics(r), Frames: newFrameMetrics(r), Fixes: newFixMetrics(r),
 	}
 }
 
@@ -166,6 +169,25 @@ func (m *FrameMetrics) In(format, kind string) { m.in.WithLabelValues(format, ki
 
 // Refused counts one frame that was not.
 func (m *FrameMetrics) Refused(format, code string) { m.invalid.WithLabelValues(format, code).Inc() }
+
+// FixMetrics counts what became of fixes at the driver's actor.
+type FixMetrics struct{ byVerdict []prometheus.Counter }
+
+func newFixMetrics(r prometheus.Registerer) *FixMetrics {
+	fixes := counter(r, "weelo_fixes_total", "Fixes by what they did to the live position: only moved moves it.", "verdict")
+	m := &FixMetrics{}
+	for v := track.Moved; v <= track.Coarse; v++ { // resolved once: on the hot path
+		m.byVerdict = append(m.byVerdict, fixes.WithLabelValues(v.String()))
+	}
+	return m
+}
+
+// Fix counts one fix.
+func (m *FixMetrics) Fix(v track.Verdict) {
+	if int(v) < len(m.byVerdict) {
+		m.byVerdict[v].Inc()
+	}
+}
 
 // CommitMetrics counts what the writer makes durable.
 type CommitMetrics struct {

@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"weelo/internal/telemetry/otlptest"
+	"weelo/internal/track"
 )
 
 func TestPhonesAreMaskedWhereverTheyHide(t *testing.T) {
@@ -137,6 +138,7 @@ func TestAdminServesMetricsAndProfiles(t *testing.T) {
 	m.Frames.Refused("ws", "MALFORMED")
 	m.Commits.Batch("group", 12, time.Millisecond)
 	m.Commits.Outcome("committed")
+	m.Fixes.Fix(track.Jump)
 	m.OTP.Count("user", "sent", "")
 
 	a, err := ListenAdmin(t.Context(), "127.0.0.1:0", m.Registry)
@@ -153,6 +155,7 @@ func TestAdminServesMetricsAndProfiles(t *testing.T) {
 		`weelo_socket_closes_total{code="4410",format="ws"} 1`, `weelo_commit_batch_size_count{lane="group"} 1`,
 		`weelo_otp_total{event="sent",flow="user",reason=""} 1`,
 		`weelo_frames_in_total{format="ws",type="fix"} 1`, `weelo_frames_invalid_total{code="MALFORMED",format="ws"} 1`, "go_goroutines",
+		`weelo_fixes_total{verdict="` + track.Jump.String() + `"} 1`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("/metrics has no %s", want)
