@@ -34,7 +34,7 @@ func someWorld(drivers, customers int) *world.File {
 
 func quick(w *world.File) simulate.Options {
 	faults := trace.DefaultFaults()
-	faults.BurstLag, faults.Coarse = 100*time.Millisecond, 0.2
+	faults.BurstLag, faults.Coarse = 100*time.Millisecond, 0.5
 	return simulate.Options{
 		World: *w, Drivers: 12, Watchers: 12, Duration: time.Second, Ramp: 50 * time.Millisecond,
 		Interval: 25 * time.Millisecond, Seed: 3, Faults: &faults, Settle: time.Second,
@@ -65,7 +65,7 @@ func TestHonestServer(t *testing.T) {
 		if !sum.OK() || sum.Checked != 18 || sum.Right != 18 || sum.EventsMissed != 0 {
 			t.Fatalf("%s\n%+v", text, sum)
 		}
-		if sum.Batches == 0 || sum.Singles == 0 || sum.Duplicate == 0 || sum.Delivered < 100 || sum.LateP99 <= 0 || sum.Events < 18*5 {
+		if sum.Batches == 0 || sum.Singles == 0 || sum.Duplicate == 0 || sum.Delivered < 18 || sum.LateP99 <= 0 || sum.Events < 18*5 {
 			t.Fatalf("too little happened: %+v", sum)
 		}
 		if !strings.Contains(text, "last position right for 18 of 18") {
