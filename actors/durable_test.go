@@ -170,6 +170,7 @@ func TestMissingRowLeavesNoActivation(t *testing.T) {
 		s := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
 		_, err := ask(t, s, actors.Address{Kind: "trip", ID: "nowhere"}, get{})
 		wantErr(t, err, actors.ErrNotFound)
+		synctest.Wait()
 		if s.Live("trip") != 0 {
 			t.Fatal("a missing row left an activation")
 		}
@@ -196,6 +197,7 @@ func TestLostReplyIsNeitherLostNorDoubled(t *testing.T) {
 				cmd := add{id: "x", key: "k1", hash: "h"}
 				_, err := ask(t, s, to, cmd)
 				wantErr(t, err, actors.ErrInterrupted)
+				synctest.Wait()
 				if s.Live("trip") != 0 {
 					t.Fatal("an actor that does not know its state must stop")
 				}
@@ -246,6 +248,7 @@ func TestFencedActivationStops(t *testing.T) {
 		must[toyReply](t)(ask(t, young, to, add{id: "2"}))
 		_, err := ask(t, old, to, add{id: "3"})
 		wantErr(t, err, actors.ErrInterrupted)
+		synctest.Wait()
 		if old.Live("trip") != 0 {
 			t.Fatal("a fenced actor must leave the table")
 		}

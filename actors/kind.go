@@ -13,7 +13,8 @@ type Actor interface {
 	// it has no deadline, so each call of a port sets one. Slow I/O goes through Self.Go.
 	// A panic ends the activation; the next message starts a new one from the store.
 	Receive(ctx context.Context, msg any, reply Reply)
-	// Passivate asks an idle actor to leave memory. False means: not now, I wait for something.
+	// Passivate asks an idle actor to leave memory, and any actor when the task drains (Self.Draining).
+	// False means: not now, I wait for something.
 	Passivate(ctx context.Context) bool
 }
 

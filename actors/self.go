@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Self is an activation's hold on itself. Its messages reach this activation or nobody: they are
@@ -25,6 +27,9 @@ func (s *Self) Router() Router { return s.of.sys }
 
 // Node is this task's name.
 func (s *Self) Node() string { return s.of.sys.node }
+
+// Draining says that the task hands over: whoever waits for nothing but his own socket should go.
+func (s *Self) Draining() bool { return s.of.sys.closed.Load() }
 
 // Log is the system's logger with the actor's address.
 func (s *Self) Log() *slog.Logger {
@@ -77,4 +82,9 @@ func (s *Self) work(ctx context.Context, limit time.Duration, do func(ctx contex
 		defer cancel()
 		s.attempt(ctx, func(ctx context.Context) any { do(ctx); return nil })
 	})
+}
+
+// untraced drops the sender's trace, for upkeep that must not appear in it.
+func untraced(ctx context.Context) context.Context {
+	return trace.ContextWithSpanContext(ctx, trace.SpanContext{})
 }

@@ -1,0 +1,327 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"weelo/actors/protocol"
+	"weelo/internal/access"
+	"weelo/internal/fleet"
+	"weelo/internal/presence"
+	"weelo/internal/track"
+)
+
+const (
+	// sampleEvery is how often a driver's trip hears of his position at most.
+	sampleEvery = 30 * time.Second
+	// refreshEvery is how often the rows are asked again which trip a connected driver is on: what
+	// the trip's actor says is a hint and can be lost.
+	refreshEvery = 5 * time.Minute
+	// alertPause is the shortest time between two alerts about one driver to the same person.
+	alertPause = 5 * time.Minute
+	// reconnectWithin: coming back after this long is a new start, not a reconnection.
+	reconnectWithin = 15 * time.Minute
+	// renewEvery is how often a busy driver's presence is handed to the writer.
+	renewEvery = 4 * time.Second
+	factsLimit = 2 * time.Second
+	factsRetry = 5 * time.Second
+)
+
+// LiveTrips reads which trip a driver is on.
+type LiveTrips interface {
+	// Live gives the live trips, newest first, at most limit.
+	Live(ctx context.Context, by access.By, limit int) ([]access.Row, error)
+}
+
+// PresenceReader reads who is there and where they were.
+type PresenceReader interface {
+	Read(ctx context.Context, users []fleet.UserID, now time.Time) (map[fleet.UserID]presence.Entry, error)
+}
+
+// LastPositions reads where people were last.
+type LastPositions interface {
+	Last(ctx context.Context, users []fleet.UserID, now time.Time) (map[fleet.UserID]track.Fix, error)
+}
+
+// FixObserver counts what became of fixes.
+type FixObserver interface {
+	Fix(v track.Verdict)
+}
+
+// DriverConfig is what the actors of drivers need. Presence, Positions and Fixes may be nil.
+type DriverConfig struct {
+	Publisher protocol.Publisher
+	Users     Users
+	Trips     LiveTrips
+	Presence  PresenceReader
+	Positions LastPositions
+	Writer    *PresenceWriter
+	Rules     track.Rules
+	Fixes     FixObserver
+	// MaxLive bounds the drivers in memory; 0 is 200,000.
+	MaxLive int
+}
+
+// DriverActors is the kind of drivers. All their state is soft: an activation reads what the stores
+// know, and starts without it when they do not answer.
+func DriverActors(c DriverConfig) Kind {
+	if c.MaxLive == 0 {
+		c.MaxLive = 200_000
+	}
+	return Kind{
+		Name: protocol.KindDriver, Queue: 64, Idle: 5 * time.Minute, MaxLive: c.MaxLive,
+		New: func(ctx context.Context, self *Self) (Actor, error) {
+			d := &driver{cfg: &c, self: self, id: fleet.UserID(self.ID()), seen: time.Now()}
+			d.know(readFacts(ctx, d.cfg, d.id))
+			return d, nil
+		},
+	}
+}
+
+// driver is one driver as this task knows him.
+type driver struct {
+	cfg  *DriverConfig
+	self *Self
+	id   fleet.UserID
+
+	name      string
+	fleet     fleet.UserID // his transporter
+	available bool         // his intent
+	intentAt  time.Time    // when a message set it last
+	sockets   int
+
+	online  bool
+	since   time.Time // when he came online
+	seen    time.Time // the last sign of life, or when the activation began
+	expired time.Time // when presence ran out by itself; zero otherwise
+	renewed time.Time // when the presence writer heard of him last
+
+	live track.Live
+	trip *protocol.LiveTrip
+	// tripVersion and leftTrip keep late messages of trips from going back in time.
+	tripVersion int64
+	leftTrip    string
+	toldAt      time.Time // when a trip's actor said something last
+	sampled     time.Time // when the trip heard of a position last
+
+	alerts  alerts
+	refresh time.Time // when the rows were asked last
+	check   *time.Timer
+	checkAt time.Time
+}
+
+// checkDue is the driver's own look at the clock.
+type checkDue struct{}
+
+// Receive implements Actor.
+func (d *driver) Receive(ctx context.Context, msg any, reply Reply) {
+	switch m := msg.(type) {
+	case *link:
+		d.onLink(m)
+	case protocol.DriverBeat:
+		d.onBeat(time.Now(), false)
+	case *protocol.SocketAttached:
+		d.onAttached(m)
+	case *protocol.SocketDetached:
+		d.sockets = max(0, d.sockets-1)
+	case protocol.DriverAvailable:
+		d.onAvailable(m, reply)
+	case protocol.GetDriver:
+		reply.Answer(d.describe(time.Now()))
+	case *protocol.TripTaken:
+		d.onTripTaken(m)
+	case *protocol.TripLeft:
+		d.onTripLeft(m)
+	case presenceLost:
+		d.onPresenceLost(ctx)
+	case *facts:
+		d.know(m)
+	case checkDue:
+		d.onCheck(ctx)
+	}
+	d.arm(time.Now())
+}
+
+// Passivate implements Actor: whoever is there, or is connected, stays, unless the task hands over.
+func (d *driver) Passivate(context.Context) bool {
+	return d.self.Draining() || (!d.online && d.sockets == 0)
+}
+
+// Stopped implements Stopper.
+func (d *driver) Stopped() {
+	if d.check != nil {
+		d.check.Stop()
+	}
+}
+
+// onLink takes what the socket left in its slot: the hot path.
+func (d *driver) onLink(l *link) {
+	fix, hasFix := l.take()
+	now := time.Now()
+	d.onBeat(now, true)
+	if !hasFix {
+		return
+	}
+	var v track.Verdict
+	d.live, v = d.live.Judge(fix, now, d.cfg.Rules)
+	if d.cfg.Fixes != nil {
+		d.cfg.Fixes.Fix(v)
+	}
+	if v == track.Moved {
+		d.moved(fix, now)
+	}
+}
+
+// moved shows a believed position to everybody it concerns.
+func (d *driver) moved(fix track.Fix, now time.Time) {
+	if d.cfg.Writer != nil {
+		d.cfg.Writer.Position(d.id, fix)
+	}
+	if d.trip == nil || !d.trip.Moving {
+		return
+	}
+	d.cfg.Publisher.Position(protocol.Position{
+		TripID: d.trip.TripID, OrderID: d.trip.OrderID, Driver: d.id,
+		Transporter: d.trip.Transporter, Customer: d.trip.Customer, Fix: fix,
+	})
+	if now.Sub(d.sampled) >= sampleEvery {
+		d.sampled = now
+		_ = d.self.Router().Tell(context.Background(), protocol.TripAddress(d.trip.TripID), &protocol.DriverMoved{Fix: fix})
+	}
+}
+
+// onBeat is a sign of life. It renews presence; only over a socket, and only for somebody who wants
+// to be available, does it bring him back after his presence ran out.
+func (d *driver) onBeat(now time.Time, socket bool) {
+	d.seen = now
+	d.alerts.heard()
+	switch {
+	case d.online:
+		if d.cfg.Writer != nil && now.Sub(d.renewed) >= renewEvery {
+			d.renewed = now
+			d.cfg.Writer.Beat(d.person())
+		}
+	case socket && d.sockets > 0 && d.available:
+		d.enter(now)
+	}
+}
+
+func (d *driver) onAttached(m *protocol.SocketAttached) {
+	now := time.Now()
+	d.sockets++
+	d.seen = now
+	d.alerts.heard()
+	if m.Transporter != "" {
+		d.fleet = m.Transporter
+	}
+	if d.available && !d.online {
+		d.enter(now)
+	}
+}
+
+// onAvailable follows the stored intent. Going offline is final until he says otherwise: whatever
+// beats are still on their way find him unavailable.
+func (d *driver) onAvailable(m protocol.DriverAvailable, reply Reply) {
+	now := time.Now()
+	d.available, d.intentAt = m.Available, now
+	switch {
+	case m.Available && !d.online:
+		d.seen = now
+		d.enter(now)
+	case !m.Available && d.online:
+		d.leave(now)
+	case !m.Available && d.cfg.Writer != nil:
+		d.cfg.Writer.Leave(d.person()) // present by another task, perhaps
+	}
+	reply.Answer(nil)
+}
+
+// onPresenceLost: the store does not know him. Either it was emptied, or he went offline by another
+// task; his stored intent tells.
+func (d *driver) onPresenceLost(ctx context.Context) {
+	if d.online {
+		d.ask(ctx)
+	}
+}
+
+func (d *driver) enter(now time.Time) {
+	action := "online"
+	if !d.expired.IsZero() && now.Sub(d.expired) < reconnectWithin {
+		action = "reconnected"
+	}
+	d.online, d.since, d.expired = true, now, time.Time{}
+	if d.cfg.Writer != nil {
+		d.cfg.Writer.Enter(d.person())
+	}
+	d.announce(action, now)
+}
+
+func (d *driver) leave(now time.Time) {
+	d.online, d.since = false, time.Time{}
+	if d.cfg.Writer != nil {
+		d.cfg.Writer.Leave(d.person())
+	}
+	d.announce("offline", now)
+}
+
+// announce tells his transporter.
+func (d *driver) announce(action string, now time.Time) {
+	if d.fleet == "" {
+		return
+	}
+	d.cfg.Publisher.Notify(d.fleet, "driver_status", protocol.DriverStatusData{
+		DriverID: d.id, DriverName: d.name, IsOnline: d.online, Action: action, Timestamp: now.UnixMilli(),
+	})
+	_ = d.self.Router().Tell(context.Background(), protocol.TransporterAddress(d.fleet), &protocol.FleetDriver{
+		Driver: d.id, Name: d.name, Online: d.online, Action: action, AtMS: now.UnixMilli(),
+	})
+}
+
+func (d *driver) onTripTaken(m *protocol.TripTaken) {
+	same := d.trip != nil && d.trip.TripID == m.Trip.TripID
+	if m.Trip.TripID == d.leftTrip || (same && m.Version < d.tripVersion) {
+		return
+	}
+	d.toldAt = time.Now()
+	d.take(m.Trip, m.Version)
+}
+
+func (d *driver) take(t protocol.LiveTrip, version int64) {
+	if d.trip == nil || d.trip.TripID != t.TripID {
+		d.sampled = time.Time{}
+		d.alerts = alerts{}
+	}
+	if t.DriverName != "" {
+		d.name = t.DriverName
+	}
+	d.trip, d.tripVersion = &t, version
+}
+
+func (d *driver) onTripLeft(m *protocol.TripLeft) {
+	d.leftTrip, d.toldAt = m.TripID, time.Now()
+	if d.trip != nil && d.trip.TripID == m.TripID {
+		d.trip, d.tripVersion, d.alerts = nil, 0, alerts{}
+	}
+}
+
+func (d *driver) person() presence.Person {
+	return presence.Person{User: d.id, Role: fleet.Driver, Fleet: d.fleet}
+}
+
+func (d *driver) describe(now time.Time) *protocol.Driver {
+	p := &protocol.Driver{
+		ID: d.id, Transporter: d.fleet, Available: d.available, Online: d.online, Sockets: d.sockets,
+		SeenMS: d.seen.UnixMilli(),
+	}
+	if d.online {
+		p.SinceMS = d.since.UnixMilli()
+	}
+	if fix, ok := d.live.Position(); ok {
+		p.Live = &fix
+	}
+	if d.trip != nil {
+		t := *d.trip
+		p.Trip = &t
+	}
+	return p
+}

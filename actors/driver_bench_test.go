@@ -1,0 +1,90 @@
+package actors_test
+
+import (
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"weelo/actors"
+	"weelo/actors/actortest"
+	"weelo/actors/protocol"
+	"weelo/internal/access"
+	"weelo/internal/fleet"
+	"weelo/internal/track"
+	"weelo/internal/trip"
+)
+
+// counting is a hub that only counts positions.
+type counting struct {
+	actortest.Hub
+	n atomic.Int64
+}
+
+func (c *counting) Position(protocol.Position) { c.n.Add(1) }
+
+// benchDriver is a driver on a moving trip, with a socket.
+func benchDriver(b testing.TB) (protocol.DriverLink, *counting) {
+	b.Helper()
+	s := trip.State{ID: "trip-1", Status: trip.InTransit, Live: true, DriverID: "D1", TransporterID: "T1", CustomerID: "C1"}
+	stored := &rows{of: map[fleet.UserID]access.Row{"D1": {Trip: s, Version: 4}}}
+	hub := &counting{}
+	people := actortest.SmallWorld()
+	sys := actortest.Start(b, actors.Config{}, actortest.NewProbe(protocol.KindTrip).Kind(),
+		actors.TransporterActors(actors.TransporterConfig{Users: people}),
+		actors.DriverActors(actors.DriverConfig{Publisher: hub, Users: people, Trips: stored, Rules: track.DefaultRules()}))
+	l, err := actors.NewDrivers(sys).Attach(b.Context(), "D1", "T1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return l, hub
+}
+
+// BenchmarkReport is what a read loop pays for one position: the slot and, when none is on its way,
+// the wake-up. The actor coalesces what it cannot follow.
+func BenchmarkReport(b *testing.B) {
+	l, _ := benchDriver(b)
+	now := time.Now().UnixMilli()
+	fix := track.Fix{ReceivedMS: now, Lat: 12.97, Lng: 77.59, Accuracy: 8}
+	b.ReportAllocs()
+	for n := int64(0); b.Loop(); n++ {
+		fix.TS = now - 50_000 + n
+		l.Report(fix)
+	}
+}
+
+// BenchmarkReportShown is one position from the socket's hand to the hub's, the actor's turn
+// included: each is waited for, so none is coalesced.
+func BenchmarkReportShown(b *testing.B) {
+	l, hub := benchDriver(b)
+	start := time.Now().UnixMilli() - 50_000
+	b.ReportAllocs()
+	for n := int64(1); b.Loop(); n++ {
+		showOne(l, hub, start+n)
+	}
+}
+
+// showOne reports one believable fix and waits until the hub has it.
+func showOne(l protocol.DriverLink, hub *counting, ts int64) {
+	before := hub.n.Load()
+	l.Report(track.Fix{TS: ts, ReceivedMS: ts, Lat: 12.97, Lng: 77.59, Accuracy: 8})
+	for hub.n.Load() == before {
+		runtime.Gosched()
+	}
+}
+
+// A position allocates nothing between the socket and the hub, but for the closure with which the
+// actor library schedules a mailbox that was idle. Not parallel: allocations are counted for the
+// whole process.
+//
+//nolint:paralleltest // see above
+func TestAPositionCostsOneScheduling(t *testing.T) {
+	l, hub := benchDriver(t)
+	ts := time.Now().UnixMilli() - 50_000
+	if n := testing.AllocsPerRun(2000, func() {
+		ts++
+		showOne(l, hub, ts)
+	}); n > 1 {
+		t.Fatalf("%v allocations for a position, want the one of scheduling", n)
+	}
+}

@@ -1,0 +1,226 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"weelo/actors/protocol"
+	"weelo/internal/access"
+	"weelo/internal/fleet"
+	"weelo/internal/presence"
+	"weelo/internal/track"
+)
+
+// facts is what the stores know about a driver. What could not be read is left out.
+type facts struct {
+	asked    time.Time
+	err      error
+	user     *fleet.User
+	present  *presence.Entry
+	presence bool // present was read
+	last     *track.Fix
+	trip     *access.Row
+	trips    bool // trip was read
+}
+
+// readFacts asks the stores. An outage of one costs what it knows and nothing else.
+func readFacts(ctx context.Context, c *DriverConfig, id fleet.UserID) *facts {
+	ctx, cancel := context.WithTimeout(ctx, factsLimit)
+	defer cancel()
+	now := time.Now()
+	f := &facts{asked: now}
+	if u, err := c.Users.User(ctx, id); err == nil {
+		f.user = &u
+	} else {
+		f.err = err
+	}
+	rows, err := c.Trips.Live(ctx, access.By{Driver: id}, 1)
+	if err == nil {
+		f.trips = true
+		if len(rows) > 0 {
+			f.trip = &rows[0]
+		}
+	} else {
+		f.err = err
+	}
+	if c.Presence != nil {
+		entries, err := c.Presence.Read(ctx, []fleet.UserID{id}, now)
+		if f.presence = err == nil; f.presence {
+			if e, ok := entries[id]; ok {
+				f.present = &e
+			}
+		}
+	}
+	if c.Positions != nil {
+		if spots, err := c.Positions.Last(ctx, []fleet.UserID{id}, now); err == nil {
+			if fix, ok := spots[id]; ok {
+				f.last = &fix
+			}
+		}
+	}
+	return f
+}
+
+// ask reads the facts again, off the actor's turn.
+func (d *driver) ask(ctx context.Context) {
+	c, id := d.cfg, d.id
+	d.refresh = time.Now()
+	d.self.Go(untraced(ctx), factsLimit+time.Second, func(ctx context.Context) any { return readFacts(ctx, c, id) })
+}
+
+// know takes what the stores said, at activation and whenever they were asked again.
+func (d *driver) know(f *facts) {
+	now := time.Now()
+	first := d.refresh.IsZero()
+	d.refresh = now
+	if f.err != nil {
+		d.self.Log().Warn("driver's facts not read; trying again", "error", f.err)
+		d.self.After(factsRetry, checkDue{})
+		d.refresh = now.Add(factsRetry - refreshEvery)
+	}
+	if f.user != nil {
+		d.name = f.user.Name
+		if !d.intentAt.After(f.asked) {
+			d.available = f.user.Available
+		}
+		if f.user.TransporterID != "" {
+			d.fleet = f.user.TransporterID
+		}
+	}
+	if f.trips && !d.toldAt.After(f.asked) {
+		d.knowTrip(f.trip)
+	}
+	if f.last != nil {
+		if _, known := d.live.Position(); !known {
+			d.live = track.Resume(*f.last)
+		}
+	}
+	d.knowPresence(f, first, now)
+}
+
+// knowTrip follows the rows: they are the truth, what the trip's actor says is quicker.
+func (d *driver) knowTrip(row *access.Row) {
+	if row == nil {
+		if d.trip != nil {
+			d.trip, d.tripVersion, d.alerts = nil, 0, alerts{}
+		}
+		return
+	}
+	if row.Trip.ID == d.leftTrip || (d.trip != nil && d.trip.TripID == row.Trip.ID && row.Version < d.tripVersion) {
+		return
+	}
+	d.take(LiveTripOf(row.Trip), row.Version)
+}
+
+// knowPresence goes on where the last activation stopped, or settles whether somebody whom the store
+// has lost is still there.
+func (d *driver) knowPresence(f *facts, first bool, now time.Time) {
+	switch {
+	case first && f.present != nil && d.available:
+		d.online = true
+		d.since, d.seen = time.UnixMilli(f.present.Since), time.UnixMilli(f.present.Seen)
+	case first || !d.online || f.user == nil:
+	case !d.available:
+		d.leave(now) // he went offline by another task
+	case f.presence && f.present == nil && d.cfg.Writer != nil:
+		d.cfg.Writer.Enter(d.person()) // the store was emptied: put him back, nobody needs to hear of it
+	}
+}
+
+// alerts remembers what was said about a silence.
+type alerts struct {
+	stale, offline     bool // said in this silence
+	staleAt, offlineAt time.Time
+}
+
+// heard ends the silence.
+func (a *alerts) heard() { a.stale, a.offline = false, false }
+
+// onCheck looks at the clock: presence that ran out, a silence that people should know of, facts to
+// be read again.
+func (d *driver) onCheck(ctx context.Context) {
+	d.check = nil
+	now := time.Now()
+	if d.online && now.Sub(d.seen) >= presence.DriverLife {
+		d.expired = now
+		d.leave(now)
+	}
+	d.alert(now)
+	if d.wantsRefresh() && now.Sub(d.refresh) >= refreshEvery {
+		d.ask(ctx)
+	}
+}
+
+func (d *driver) wantsRefresh() bool { return d.sockets > 0 || d.online }
+
+// alert tells the transporter after 60 s of silence on a moving trip and the customer after 120 s.
+func (d *driver) alert(now time.Time) {
+	if d.trip == nil || !d.trip.Moving {
+		return
+	}
+	silence := now.Sub(d.seen)
+	if silence >= protocol.StaleAfter && !d.alerts.stale {
+		d.alerts.stale = true
+		if now.Sub(d.alerts.staleAt) >= alertPause {
+			d.alerts.staleAt = now
+			d.say(d.trip.Transporter, "driver_may_be_offline", silence, now)
+		}
+	}
+	if silence >= protocol.OfflineAfter && !d.alerts.offline {
+		d.alerts.offline = true
+		if d.trip.Customer != "" && now.Sub(d.alerts.offlineAt) >= alertPause {
+			d.alerts.offlineAt = now
+			d.say(d.trip.Customer, "driver_connectivity_issue", silence, now)
+		}
+	}
+}
+
+func (d *driver) say(to fleet.UserID, kind string, silence time.Duration, now time.Time) {
+	data := protocol.ConnectivityData{
+		Kind: kind, TripID: d.trip.TripID, AssignmentID: d.trip.TripID, DriverID: d.id, DriverName: d.name,
+		VehicleNumber: d.trip.VehicleNumber, LastSeenSeconds: int64(silence / time.Second),
+		Message: "We have not heard from " + d.name + " for a while.", Timestamp: now.UnixMilli(),
+	}
+	if fix, ok := d.live.Position(); ok {
+		data.LastLatitude, data.LastLongitude = fix.Lat, fix.Lng
+	}
+	d.cfg.Publisher.Notify(to, "driver_connectivity", data)
+}
+
+// arm sets the one timer to the next thing that can happen without a message. A sign of life does
+// not move it: it fires, finds that nothing is due, and is set again. So a frame costs no timer.
+func (d *driver) arm(now time.Time) {
+	next := d.nextCheck()
+	if next.IsZero() || (d.check != nil && !next.Before(d.checkAt)) {
+		return
+	}
+	if d.check != nil {
+		d.check.Stop()
+	}
+	d.checkAt = next
+	d.check = d.self.After(max(time.Millisecond, next.Sub(now)), checkDue{})
+}
+
+func (d *driver) nextCheck() time.Time {
+	var next time.Time
+	sooner := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	if d.online {
+		sooner(d.seen.Add(presence.DriverLife))
+	}
+	if d.trip != nil && d.trip.Moving {
+		if !d.alerts.stale {
+			sooner(d.seen.Add(protocol.StaleAfter))
+		}
+		if !d.alerts.offline {
+			sooner(d.seen.Add(protocol.OfflineAfter))
+		}
+	}
+	if d.wantsRefresh() {
+		sooner(d.refresh.Add(refreshEvery))
+	}
+	return next
+}

@@ -1,0 +1,295 @@
+package actors
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"weelo/actors/protocol"
+	"weelo/internal/fleet"
+	"weelo/internal/presence"
+)
+
+// maxFleetHeard bounds the drivers one transporter's actor remembers.
+const maxFleetHeard = fleet.MaxFleet
+
+// Transporters is how transports reach transporters.
+type Transporters struct{ router Router }
+
+var _ protocol.Transporters = (*Transporters)(nil)
+
+// NewTransporters makes the façade over a router that knows the kind of transporters.
+func NewTransporters(r Router) *Transporters { return &Transporters{router: r} }
+
+// Attach implements protocol.Transporters.
+func (t *Transporters) Attach(ctx context.Context, transporter fleet.UserID) (func(), error) {
+	to := protocol.TransporterAddress(transporter)
+	if err := t.router.Tell(ctx, to, protocol.TransporterAttached{}); err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(func() { _ = t.router.Tell(context.Background(), to, protocol.TransporterDetached{}) }), nil
+}
+
+// Beat implements protocol.Transporters.
+func (t *Transporters) Beat(transporter fleet.UserID) {
+	_ = t.router.Tell(context.Background(), protocol.TransporterAddress(transporter), protocol.TransporterBeat{})
+}
+
+// SetAvailable implements protocol.Transporters.
+func (t *Transporters) SetAvailable(ctx context.Context, transporter fleet.UserID, available bool) error {
+	_, err := t.router.Ask(ctx, protocol.TransporterAddress(transporter), protocol.TransporterAvailable{Available: available})
+	return err
+}
+
+// Get implements protocol.Transporters.
+func (t *Transporters) Get(ctx context.Context, transporter fleet.UserID) (*protocol.Transporter, error) {
+	v, err := t.router.Ask(ctx, protocol.TransporterAddress(transporter), protocol.GetTransporter{})
+	if err != nil {
+		return nil, err
+	}
+	return v.(*protocol.Transporter), nil
+}
+
+// TransporterConfig is what the actors of transporters need. Presence and Writer may be nil.
+type TransporterConfig struct {
+	Users    Users
+	Presence PresenceReader
+	Writer   *PresenceWriter
+	// MaxLive bounds the transporters in memory; 0 is 50,000.
+	MaxLive int
+}
+
+// TransporterActors is the kind of transporters. All their state is soft.
+func TransporterActors(c TransporterConfig) Kind {
+	if c.MaxLive == 0 {
+		c.MaxLive = 50_000
+	}
+	return Kind{
+		Name: protocol.KindTransporter, Queue: 256, Idle: 5 * time.Minute, MaxLive: c.MaxLive,
+		New: func(ctx context.Context, self *Self) (Actor, error) {
+			t := &transporter{cfg: &c, self: self, id: fleet.UserID(self.ID()), drivers: map[fleet.UserID]heardOf{}}
+			t.know(readOwner(ctx, t.cfg, t.id), true)
+			return t, nil
+		},
+	}
+}
+
+// transporter is one transporter as this task knows him.
+type transporter struct {
+	cfg  *TransporterConfig
+	self *Self
+	id   fleet.UserID
+
+	available bool
+	sockets   int
+	online    bool
+	since     time.Time
+	seen      time.Time
+	renewed   time.Time
+	check     *time.Timer
+
+	intentAt time.Time // when a message set the intent last
+	asked    time.Time // when the stores were asked last
+
+	drivers map[fleet.UserID]heardOf
+}
+
+// heardOf is the latest word about one driver of the fleet.
+type heardOf struct {
+	online bool
+	atMS   int64
+}
+
+// ownerFacts is what the stores know about a transporter.
+type ownerFacts struct {
+	asked   time.Time
+	user    *fleet.User
+	present *presence.Entry
+	read    bool // present was read
+}
+
+func readOwner(ctx context.Context, c *TransporterConfig, id fleet.UserID) *ownerFacts {
+	ctx, cancel := context.WithTimeout(ctx, factsLimit)
+	defer cancel()
+	f := &ownerFacts{asked: time.Now()}
+	if u, err := c.Users.User(ctx, id); err == nil {
+		f.user = &u
+	}
+	if c.Presence != nil {
+		entries, err := c.Presence.Read(ctx, []fleet.UserID{id}, time.Now())
+		if f.read = err == nil; f.read {
+			if e, ok := entries[id]; ok {
+				f.present = &e
+			}
+		}
+	}
+	return f
+}
+
+// know takes what the stores said.
+func (t *transporter) know(f *ownerFacts, first bool) {
+	now := time.Now()
+	if f.user != nil && !t.intentAt.After(f.asked) {
+		t.available = f.user.Available
+	}
+	switch {
+	case first && f.present != nil && t.available:
+		t.online, t.since, t.seen = true, time.UnixMilli(f.present.Since), time.UnixMilli(f.present.Seen)
+		t.arm(now)
+	case first || f.user == nil:
+	case !t.online && t.available && now.Sub(t.seen) < presence.TransporterLife:
+		t.enter(now) // he came back
+	case !t.online:
+	case !t.available:
+		t.leave() // he went offline by another task
+	case f.read && f.present == nil && t.cfg.Writer != nil:
+		t.cfg.Writer.Enter(t.person())
+	}
+}
+
+// Receive implements Actor.
+func (t *transporter) Receive(_ context.Context, msg any, reply Reply) {
+	switch m := msg.(type) {
+	case protocol.TransporterBeat:
+		t.onBeat(time.Now())
+	case protocol.TransporterAttached:
+		t.onAttached(time.Now())
+	case protocol.TransporterDetached:
+		t.sockets = max(0, t.sockets-1)
+	case protocol.TransporterAvailable:
+		t.onAvailable(m, reply)
+	case protocol.GetTransporter:
+		reply.Answer(t.describe())
+	case *protocol.FleetDriver:
+		t.onFleetDriver(m)
+	case presenceLost:
+		t.onPresenceLost()
+	case *ownerFacts:
+		t.know(m, false)
+	case checkDue:
+		t.onCheck(time.Now())
+	}
+}
+
+// Passivate implements Actor.
+func (t *transporter) Passivate(context.Context) bool {
+	return t.self.Draining() || (!t.online && t.sockets == 0)
+}
+
+// Stopped implements Stopper.
+func (t *transporter) Stopped() {
+	if t.check != nil {
+		t.check.Stop()
+	}
+}
+
+// onBeat renews presence. His app beats over HTTP, so a beat may also bring him back after his
+// presence ran out, but only when his stored intent, read then, says so: one that was on its way
+// when he went offline changes nothing.
+func (t *transporter) onBeat(now time.Time) {
+	t.seen = now
+	switch {
+	case t.online:
+		if t.cfg.Writer != nil && now.Sub(t.renewed) >= renewEvery {
+			t.renewed = now
+			t.cfg.Writer.Beat(t.person())
+		}
+	case now.Sub(t.asked) >= renewEvery:
+		t.ask(now)
+	}
+}
+
+// ask reads the facts again, off the actor's turn.
+func (t *transporter) ask(now time.Time) {
+	t.asked = now
+	c, id := t.cfg, t.id
+	t.self.Go(context.Background(), factsLimit+time.Second, func(ctx context.Context) any { return readOwner(ctx, c, id) })
+}
+
+func (t *transporter) onAttached(now time.Time) {
+	t.sockets++
+	t.seen = now
+	if t.available && !t.online {
+		t.enter(now)
+	}
+}
+
+func (t *transporter) onAvailable(m protocol.TransporterAvailable, reply Reply) {
+	now := time.Now()
+	t.available, t.intentAt = m.Available, now
+	switch {
+	case m.Available && !t.online:
+		t.seen = now
+		t.enter(now)
+	case !m.Available && t.online:
+		t.leave()
+	case !m.Available && t.cfg.Writer != nil:
+		t.cfg.Writer.Leave(t.person())
+	}
+	reply.Answer(nil)
+}
+
+func (t *transporter) onFleetDriver(m *protocol.FleetDriver) {
+	known, ok := t.drivers[m.Driver]
+	if (ok && m.AtMS < known.atMS) || (!ok && len(t.drivers) >= maxFleetHeard) {
+		return
+	}
+	t.drivers[m.Driver] = heardOf{online: m.Online, atMS: m.AtMS}
+}
+
+func (t *transporter) onPresenceLost() {
+	if t.online {
+		t.ask(time.Now())
+	}
+}
+
+// onCheck ends a presence that ran out.
+func (t *transporter) onCheck(now time.Time) {
+	t.check = nil
+	if t.online && now.Sub(t.seen) >= presence.TransporterLife {
+		t.leave()
+	}
+	t.arm(now)
+}
+
+func (t *transporter) enter(now time.Time) {
+	t.online, t.since = true, now
+	if t.cfg.Writer != nil {
+		t.cfg.Writer.Enter(t.person())
+	}
+	t.arm(now)
+}
+
+func (t *transporter) leave() {
+	t.online, t.since = false, time.Time{}
+	if t.cfg.Writer != nil {
+		t.cfg.Writer.Leave(t.person())
+	}
+}
+
+// arm sets the timer to the end of presence; a beat does not move it, it is set again when it fires.
+func (t *transporter) arm(now time.Time) {
+	if t.online && t.check == nil {
+		t.check = t.self.After(max(time.Millisecond, t.seen.Add(presence.TransporterLife).Sub(now)), checkDue{})
+	}
+}
+
+func (t *transporter) person() presence.Person {
+	return presence.Person{User: t.id, Role: fleet.Transporter}
+}
+
+func (t *transporter) describe() *protocol.Transporter {
+	d := &protocol.Transporter{ID: t.id, Available: t.available, Online: t.online, Sockets: t.sockets}
+	if !t.seen.IsZero() {
+		d.SeenMS = t.seen.UnixMilli()
+	}
+	if t.online {
+		d.SinceMS = t.since.UnixMilli()
+	}
+	for _, known := range t.drivers {
+		if known.online {
+			d.DriversOnline++
+		}
+	}
+	return d
+}
