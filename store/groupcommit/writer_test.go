@@ -254,7 +254,9 @@ func TestSpans(t *testing.T) {
 // BenchmarkUntraced: the cost of the group commit itself, without a store or a trace.
 func BenchmarkUntraced(b *testing.B) {
 	c := config(&slow{})
-	c.Plain = func(_ context.Context, ts []ledger.Transition) []ledger.Outcome { return make([]ledger.Outcome, len(ts)) }
+	c.Plain = func(_ context.Context, ts []ledger.Transition) []ledger.Outcome {
+		return make([]ledger.Outcome, len(ts))
+	}
 	w := groupcommit.New(c)
 	ts := []ledger.Transition{step("a")}
 	for b.Loop() {

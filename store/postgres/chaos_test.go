@@ -1,0 +1,84 @@
+package postgres_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/anishathalye/porcupine"
+
+	"weelo/internal/servertest"
+	"weelo/store/chaostest"
+	"weelo/store/postgres"
+)
+
+// killable opens a fresh database on a server of its own.
+func killable(t *testing.T, writer func(*postgres.DB) postgres.Writer, settings ...string) chaostest.Backend {
+	t.Helper()
+	server := servertest.PrivatePostgres(t, settings...)
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: server.Database(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return chaostest.Backend{
+		Writer:  writer(db),
+		Claimer: postgres.NewClaimer(db),
+		History: postgres.NewHistory(db),
+		Inbox:   postgres.NewInbox(db),
+		Read: func(ctx context.Context, id string) (version int64, state []byte, err error) {
+			err = db.General.QueryRow(ctx, `SELECT version, state::text FROM trip WHERE id = $1`, id).Scan(&version, &state)
+			return version, state, err
+		},
+		Kill: func() {
+			server.Kill(t)
+			server.Start(t)
+		},
+	}
+}
+
+func full(db *postgres.DB) postgres.Writer { return postgres.NewWriter(db, postgres.Options{}) }
+
+// TestKilledServerLosesNothing: SIGKILL of all of Postgres, several times, under load.
+func TestKilledServerLosesNothing(t *testing.T) {
+	t.Parallel()
+	loss := chaostest.KillUnderLoad(t, killable(t, full), 3)
+	t.Log(loss)
+	if loss.Acked == 0 || loss.Lost != 0 || loss.Partial != 0 || loss.Gaps != 0 {
+		t.Errorf("%v", loss)
+	}
+}
+
+// TestCheckerSeesUnsyncedCommits is the control: a server that answers before its log is on disk, and
+// a writer that splits what should be one batch.
+func TestCheckerSeesUnsyncedCommits(t *testing.T) {
+	t.Parallel()
+	split := func(db *postgres.DB) postgres.Writer { return postgres.NewWriter(db, postgres.Options{MaxBatch: 5}) }
+	loss := chaostest.KillUnderLoad(t, killable(t, split, "synchronous_commit=off", "wal_writer_delay=10s"), 2)
+	t.Log(loss)
+	if loss.Lost == 0 || loss.Partial == 0 {
+		t.Errorf("a server that syncs later lost nothing, or no split batch was seen, so the checker proves nothing: %v", loss)
+	}
+}
+
+// TestVersionedRowIsARegister: what clients see of a row that they step at once, through kills.
+func TestVersionedRowIsARegister(t *testing.T) {
+	t.Parallel()
+	history := chaostest.Registers(t, killable(t, full), 2)
+	result := chaostest.CheckRegister(history)
+	t.Logf("%d operations, %d of unknown outcome: %v", len(history), chaostest.Unknowns(history), result)
+	if result != porcupine.Ok {
+		t.Errorf("no order of single steps explains the history: %v", result)
+	}
+}
+
+// TestCheckerSeesLostUpdates is the control: a writer that does not compare versions.
+func TestCheckerSeesLostUpdates(t *testing.T) {
+	t.Parallel()
+	unversioned := func(db *postgres.DB) postgres.Writer {
+		return postgres.NewWriterWithout(db, postgres.Options{}, "version")
+	}
+	history := chaostest.Registers(t, killable(t, unversioned), 0)
+	if result := chaostest.CheckRegister(history); result != porcupine.Illegal {
+		t.Errorf("updates were lost and the checker says %v", result)
+	}
+}
