@@ -34,7 +34,7 @@ func someWorld(drivers, customers int) *world.File {
 
 func quick(w *world.File) simulate.Options {
 	faults := trace.DefaultFaults()
-	faults.BurstLag, faults.Coarse = 100*time.Millisecond, 0.5
+	faults.BurstLag = 100 * time.Millisecond
 	return simulate.Options{
 		World: *w, Drivers: 12, Watchers: 12, Duration: time.Second, Ramp: 50 * time.Millisecond,
 		Interval: 25 * time.Millisecond, Seed: 3, Faults: &faults, Settle: time.Second,
@@ -109,6 +109,9 @@ func TestDishonestServers(t *testing.T) {
 			s := newServer(t, w)
 			c.spoil(s)
 			o := quick(w)
+			if s.showCoarse {
+				o.Faults.Coarse = 0.5
+			}
 			sum, text := run(t, o)
 			if sum.OK() || !strings.Contains(strings.Join(sum.Reasons, "\n"), c.about) {
 				t.Errorf("not found:\n%s", text)
