@@ -27,14 +27,14 @@ type driverSentData struct {
 type driverVerifyInput struct {
 	Body struct {
 		DriverPhone string  `json:"driverPhone" maxLength:"32" example:"9123456789"`
-		OTP         string  `json:"otp" pattern:"^[0-9]{6}$" patternDescription:"six digits"`
+		OTP         string  `json:"otp" pattern:"^[0-9]{6}$" doc:"Six digits"`
 		ChallengeID *string `json:"challengeId,omitempty" maxLength:"64"`
 		DeviceID    *string `json:"deviceId,omitempty" maxLength:"128"`
 		DeviceName  *string `json:"deviceName,omitempty" maxLength:"128"`
 	}
 }
 
-type driverData struct {
+type loggedInDriver struct {
 	ID                 fleet.UserID `json:"id"`
 	Name               string       `json:"name"`
 	Phone              string       `json:"phone"`
@@ -45,10 +45,10 @@ type driverData struct {
 }
 
 type driverLoggedInData struct {
-	AccessToken  string     `json:"accessToken"`
-	RefreshToken string     `json:"refreshToken"`
-	Driver       driverData `json:"driver"`
-	Role         string     `json:"role" example:"DRIVER"`
+	AccessToken  string         `json:"accessToken"`
+	RefreshToken string         `json:"refreshToken"`
+	Driver       loggedInDriver `json:"driver"`
+	Role         string         `json:"role" example:"DRIVER"`
 }
 
 func (h *auth) driverSendOTP(ctx context.Context, in *driverSendInput) (driverSentData, error) {
@@ -77,7 +77,7 @@ func (h *auth) driverVerifyOTP(ctx context.Context, in *driverVerifyInput) (driv
 	}
 	return driverLoggedInData{
 		AccessToken: ok.Pair.Access, RefreshToken: ok.Pair.Refresh, Role: "DRIVER",
-		Driver: driverData{
+		Driver: loggedInDriver{
 			ID: ok.User.ID, Name: ok.User.Name, Phone: phone.Number(ok.User.Phone).National(), TransporterID: ok.Transporter.ID,
 			TransporterName: ok.Transporter.Name, LicenseNumber: ok.User.LicenseNumber, IsProfileCompleted: ok.User.Name != "",
 		},
