@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net"
 
 	"weelo/internal/config"
 	"weelo/internal/telemetry"
@@ -26,8 +25,8 @@ a moving fleet, a live map at /. It prints the address, the demo logins and ever
 it; the next start goes on from what was stored. PORT chooses the port (3000).
 
   weelo dev
-  weelo dev --speed 10                 time runs ten times as fast
-  weelo dev --no-simulation --dir /tmp/w  an empty world of your own
+  weelo dev --speed 10                     time runs ten times as fast
+  weelo dev --no-simulation --dir /tmp/w   the same people, but nobody moves
 
 The folder has weelo.db, secrets.json, demo.json (who is in the demo world, for scripts) and
 sms.jsonl (every SMS, one JSON line each).`,
@@ -68,15 +67,26 @@ func dev(ctx context.Context, o devOptions, s surroundings) error {
 		return err
 	}
 	keys := config.Secrets{JWT: config.Secret(made.JWT), JWTRefresh: config.Secret(made.Refresh), Pepper: config.Secret(made.Pepper)}
-	var p *process
-	return launch(ctx, cfg, log, func(ctx context.Context, built *process) error {
-		p = built
+	return launch(ctx, cfg, log, func(ctx context.Context, p *process) error {
+		if len(p.cfg.Server.PublicHosts) == 0 { // a page of elsewhere that resolves to this machine is not served
+			p.cfg.Server.PublicHosts = []string{"localhost", "127.0.0.1", "::1"}
+		}
+		if len(p.cfg.Server.AllowedOrigins) == 0 {
+			p.cfg.Server.AllowedOrigins = []string{fmt.Sprintf("http://localhost:%d", p.port()), fmt.Sprintf("http://127.0.0.1:%d", p.port())}
+		}
+		sender, err := devSMS(cfg.SMS, folder.path(smsFile), s.out)
+		if err != nil {
+			return err
+		}
 		st, err := embedded(ctx, p, folder.path(databaseFile))
 		if err != nil {
 			return err
 		}
-		return wire(ctx, p, st, keys)
-	}, func(addr net.Addr) {
-		fmt.Fprintf(s.out, "\n  Weelo is at http://localhost:%d\n\n", addr.(*net.TCPAddr).Port)
+		h, err := wire(ctx, p, st, keys, sender)
+		if err != nil {
+			return err
+		}
+		d := &demo{house: h, folder: folder, options: o, out: s.out}
+		return d.build(ctx)
 	})
 }

@@ -102,3 +102,12 @@ func writeWhole(path string, value any, mode os.FileMode) error {
 	}
 	return os.Rename(tmp, path)
 }
+
+// absolute is a file's path for scripts that run elsewhere.
+func (f *folder) absolute(name string) string {
+	path, err := filepath.Abs(f.path(name))
+	if err != nil {
+		return f.path(name)
+	}
+	return path
+}

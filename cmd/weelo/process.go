@@ -35,6 +35,9 @@ type process struct {
 	drains  []step // in order, after the listener has stopped accepting
 	sockets func(ctx context.Context, over, wait time.Duration) error
 	closes  []step // in reverse order, at the very end
+
+	listener net.Listener
+	opened   func() // called once the port answers
 }
 
 // part runs until its context ends.
@@ -72,18 +75,25 @@ func (p *process) shut(ctx context.Context) {
 }
 
 // listen opens the public port. Port 0 takes a free one.
-func (p *process) listen(ctx context.Context) (net.Listener, error) {
+func (p *process) listen(ctx context.Context) (err error) {
 	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", fmt.Sprintf(":%d", p.cfg.Server.Port))
-	if err != nil {
-		return nil, fmt.Errorf("PORT: %w", err)
+	if p.listener, err = lc.Listen(ctx, "tcp", fmt.Sprintf(":%d", p.cfg.Server.Port)); err != nil {
+		return fmt.Errorf("PORT: %w", err)
 	}
-	return l, nil
+	p.close("listener", func(context.Context) error {
+		if err := p.listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
 }
 
-// serve runs everything until ctx ends or a part fails, then ends in order. opened is called once the
-// port answers.
-func (p *process) serve(ctx context.Context, l net.Listener, opened func(net.Addr)) error {
+// port is the one it really listens on.
+func (p *process) port() int { return p.listener.Addr().(*net.TCPAddr).Port }
+
+// serve runs everything until ctx ends or a part fails, then ends in order.
+func (p *process) serve(ctx context.Context) error {
 	admin, err := p.admin(ctx)
 	if err != nil {
 		return err
@@ -108,14 +118,16 @@ func (p *process) serve(ctx context.Context, l net.Listener, opened func(net.Add
 
 	server := rest.NewServer(p.handler, p.log)
 	group.Go(func() error {
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("http: %w", err)
 		}
 		return nil
 	})
 	p.ready.state.Store(serving)
-	p.log.Info("serving", "addr", l.Addr().String(), "version", version)
-	opened(l.Addr())
+	p.log.Info("serving", "addr", p.listener.Addr().String(), "version", version)
+	if p.opened != nil {
+		p.opened()
+	}
 
 	select {
 	case <-ctx.Done():

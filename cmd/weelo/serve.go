@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"log/slog"
-	"net"
 	"time"
 
 	"weelo/internal/config"
@@ -55,38 +54,42 @@ func serve(ctx context.Context, s surroundings) error {
 		}
 	}
 	return launch(ctx, cfg, log, func(ctx context.Context, p *process) error {
+		sender, err := smsSender(cfg.SMS, s.out)
+		if err != nil {
+			return err
+		}
 		st, err := shared(ctx, p)
 		if err != nil {
 			return err
 		}
-		return wire(ctx, p, st, keys)
-	}, func(net.Addr) {})
+		_, err = wire(ctx, p, st, keys, sender)
+		return err
+	})
 }
 
-// launch builds a process and runs it to its end.
-func launch(ctx context.Context, cfg config.Config, log *slog.Logger, build func(context.Context, *process) error, opened func(net.Addr)) error {
+// launch builds a process and runs it to its end. The port is opened first, so that one that is taken
+// is said at once and everybody who is built can know the address.
+func launch(ctx context.Context, cfg config.Config, log *slog.Logger, build func(context.Context, *process) error) error {
 	stopTracing, err := telemetry.StartTracing(ctx, "weelo", version)
 	if err != nil {
 		return err
 	}
-	p := &process{cfg: cfg, log: log, metrics: telemetry.NewMetrics(version), ready: newReadiness(version)}
 	slog.SetDefault(log)
+	p := &process{cfg: cfg, log: log, metrics: telemetry.NewMetrics(version), ready: newReadiness(version)}
 	p.close("traces", stopTracing)
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		p.shut(ctx)
 	}()
-	if err := build(ctx, p); err != nil {
-		log.Error("the start failed", "err", err)
-		return err
+	if err = p.listen(ctx); err == nil {
+		err = build(ctx, p)
 	}
-	l, err := p.listen(ctx)
 	if err != nil {
 		log.Error("the start failed", "err", err)
 		return err
 	}
-	return p.serve(ctx, l, opened)
+	return p.serve(ctx)
 }
 
 // refuseStart says everything that is wrong in one log line, which is where operators look first.

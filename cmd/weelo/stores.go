@@ -40,6 +40,7 @@ type stores struct {
 	pruner     ledger.Pruner
 	// People, vehicles, tracks.
 	users    session.Users
+	fails    otp.Fails
 	sessions session.Store
 	people   fleet.People
 	vehicles fleet.Vehicles
@@ -77,7 +78,7 @@ func embedded(ctx context.Context, p *process, file string) (*stores, error) {
 	st := &stores{
 		claimer: sqlite.NewClaimer(db), timers: sqlite.NewTimers(db), outbox: sqlite.NewOutbox(db), inbox: sqlite.NewInbox(db),
 		history: sqlite.NewHistory(db), quarantine: sqlite.NewQuarantine(db), pruner: sqlite.NewPruner(db),
-		users: sqlite.NewUsers(db), sessions: sqlite.NewSessions(db), people: sqlite.NewPeople(db), vehicles: sqlite.NewVehicles(db),
+		users: sqlite.NewUsers(db), fails: sqlite.NewFails(db), sessions: sqlite.NewSessions(db), people: sqlite.NewPeople(db), vehicles: sqlite.NewVehicles(db),
 		fixes: sqlite.NewFixes(db), trips: sqlite.NewTripReads(db),
 		codes: memory.NewOTP(time.Now), limits: memory.NewLimits(time.Now), presence: memory.NewPresence(), positions: memory.NewPositions(),
 		tickets: memory.NewTickets(time.Now),
@@ -101,7 +102,7 @@ func shared(ctx context.Context, p *process) (*stores, error) {
 	st := &stores{
 		claimer: postgres.NewClaimer(db), timers: postgres.NewTimers(db), outbox: postgres.NewOutbox(db), inbox: postgres.NewInbox(db),
 		history: postgres.NewHistory(db), quarantine: postgres.NewQuarantine(db), pruner: postgres.NewPruner(db),
-		users: postgres.NewUsers(db), sessions: postgres.NewSessions(db), people: postgres.NewPeople(db), vehicles: postgres.NewVehicles(db),
+		users: postgres.NewUsers(db), fails: postgres.NewFails(db), sessions: postgres.NewSessions(db), people: postgres.NewPeople(db), vehicles: postgres.NewVehicles(db),
 		fixes: postgres.NewFixes(db), trips: postgres.NewTripReads(db),
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), presence: redis.NewPresence(client), positions: redis.NewPositions(client),
 		tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client),

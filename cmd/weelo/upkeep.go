@@ -6,6 +6,7 @@ import (
 
 	"weelo/internal/history"
 	"weelo/internal/ledger"
+	"weelo/internal/otp"
 )
 
 // upkeep removes what has outlived its retention, a little at a time, so that no commit waits behind
@@ -54,6 +55,8 @@ func (u *upkeep) pass(ctx context.Context, now time.Time) {
 			break
 		}
 	}
+	_, err = u.st.fails.PruneFails(ctx, now.Add(-2*otp.DefaultPolicy().FailWindow), upkeepBatch)
+	note("failed logins", err)
 	_, err = u.st.positions.Forget(ctx, now)
 	note("positions", err)
 }

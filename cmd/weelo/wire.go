@@ -16,6 +16,10 @@ import (
 	"weelo/internal/config"
 	"weelo/internal/fleet"
 	"weelo/internal/history"
+	"weelo/internal/login"
+	"weelo/internal/notify"
+	"weelo/internal/otp"
+	"weelo/internal/phone"
 	"weelo/internal/presence"
 	"weelo/internal/session"
 	"weelo/internal/token"
@@ -30,13 +34,15 @@ import (
 
 // house is everybody who lives in the process, as wire introduces them to each other.
 type house struct {
-	p  *process
-	st *stores
+	p      *process
+	st     *stores
+	sender notify.Sender
 
 	mint    *token.Mint
 	keeper  *session.Keeper
 	revoked *session.Watch
 	tickets *session.Tickets
+	desk    *login.Desk
 
 	reads    *reads.Reads
 	recorder *history.Recorder
@@ -56,14 +62,14 @@ type house struct {
 // wire introduces everyone to everyone, by hand, in the order in which they need each other: stores
 // are there; then services, the hub, actors, transports. It is the only place where concrete meets
 // concrete.
-func wire(ctx context.Context, p *process, st *stores, keys config.Secrets) error {
-	h := &house{p: p, st: st}
-	for _, step := range []func(context.Context, config.Secrets) error{h.sessions, h.services, h.actors, h.rest, h.sockets} {
+func wire(ctx context.Context, p *process, st *stores, keys config.Secrets, sms notify.Sender) (*house, error) {
+	h := &house{p: p, st: st, sender: sms}
+	for _, step := range []func(context.Context, config.Secrets) error{h.sessions, h.login, h.services, h.actors, h.rest, h.sockets} {
 		if err := step(ctx, keys); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return h, nil
 }
 
 // accessLeeway is how much longer than its life a token may be accepted, for clocks that differ.
@@ -91,6 +97,34 @@ func (h *house) sessions(ctx context.Context, keys config.Secrets) (err error) {
 		Random: rand.Reader, Revoked: h.revoked.Learn, Log: h.p.log,
 	})
 	return nil
+}
+
+// login is the desk: who may log in, where the code goes, what a right code yields.
+func (h *house) login(_ context.Context, keys config.Secrets) (err error) {
+	p, cfg := h.p, h.p.cfg
+	sms := notify.NewDispatcher(h.sender, notify.Config{Now: time.Now, Log: p.log, Metrics: p.metrics.Registry})
+	p.run("sms", sms.Run)
+	peppers := otp.Peppers{otp.PepperOf(keys.Pepper.Reveal())}
+	if previous := keys.PepperPrevious.Reveal(); len(previous) > 0 {
+		peppers = append(peppers, otp.PepperOf(previous))
+	}
+	ops := make([]phone.Number, 0, len(cfg.Login.OpsPhones))
+	for _, typed := range cfg.Login.OpsPhones {
+		n, err := phone.Parse(typed)
+		if err != nil {
+			return fmt.Errorf("OPS_PHONES: %w", err)
+		}
+		ops = append(ops, n)
+	}
+	policy := otp.DefaultPolicy()
+	policy.Life = time.Duration(cfg.Login.OTPMinutes) * time.Minute
+	h.desk, err = login.New(login.Config{
+		Codes: h.st.codes, Limits: h.st.limits, Fails: h.st.fails, Users: h.st.users, Sessions: h.keeper, SMS: sms,
+		Peppers: peppers, Policy: policy.Scaled(cfg.Tests.LoginTimeScale),
+		Hashes: notify.Hashes{Customer: cfg.SMS.RetrieverCust, Captain: cfg.SMS.RetrieverCapt},
+		Ops:    ops, NoLimits: cfg.LimitsOff(), Random: rand.Reader, Log: p.log, Observer: p.metrics.OTP,
+	})
+	return err
 }
 
 // closeUnauthorized ends a socket whose session was revoked (docs/protocol.md).
@@ -130,6 +164,7 @@ func (h *house) actors(context.Context, config.Secrets) (err error) {
 	}, time.Now, p.log)
 	h.system, err = actors.NewSystem(
 		actors.Config{Node: nodeName(), Log: p.log, Tracer: otel.Tracer("weelo/actors"), Observer: p.metrics.Actors, Quarantine: st.quarantine},
+		actors.OTPSessions(h.desk),
 		actors.Trips(actors.TripConfig{Ledger: h.ledger, Publisher: h.hub, Tracks: st.fixes, Policy: h.policy, Rules: h.rules}),
 		actors.DriverActors(actors.DriverConfig{
 			Publisher: h.hub, Users: st.users, Trips: st.trips, Presence: st.presence, Positions: st.positions,
@@ -168,6 +203,7 @@ func (h *house) rest(context.Context, config.Secrets) error {
 		Version: version, Tokens: h.mint, Revoked: h.revoked.Revoked, Log: h.p.log, Metrics: h.p.metrics.Registry,
 		TrustedHops: cfg.Server.TrustedHops, Origins: cfg.Server.AllowedOrigins, Now: time.Now,
 	})
+	rest.RegisterAuth(h.api, actors.NewLogins(h.system), h.keeper, h.st.users, h.tickets)
 	rest.RegisterAssignments(h.api, rest.Assignments{
 		Assigner: &actors.Assignments{
 			Ledger: h.ledger, Router: h.system, Publisher: h.hub, Users: h.st.users, Trucks: h.st.vehicles, Customers: h.st.users,
