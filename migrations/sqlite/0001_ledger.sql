@@ -19,7 +19,8 @@ CREATE TABLE trip (
     customer_id    TEXT    GENERATED ALWAYS AS (nullif(state ->> 'customerId', '')) STORED,
     order_id       TEXT    GENERATED ALWAYS AS (nullif(state ->> 'orderId', '')) STORED,
     slot           INTEGER GENERATED ALWAYS AS (state ->> 'slot') STORED
-) WITHOUT ROWID;
+); -- with a rowid: a snapshot is far larger than a key, and a clustered tree of such rows reads
+   -- overflow pages at every step of a search (BenchmarkFlushOfNativeFixes: twice as slow)
 
 CREATE UNIQUE INDEX one_live_trip_per_driver ON trip (driver_id) WHERE live;
 CREATE UNIQUE INDEX one_live_trip_per_vehicle ON trip (vehicle_id) WHERE live;
@@ -43,7 +44,8 @@ CREATE TABLE customer_order (
     searching      INTEGER GENERATED ALWAYS AS (coalesce(state ->> 'searching', 0)) STORED
                    CONSTRAINT order_searching_is_a_boolean CHECK (searching IN (0, 1)),
     customer_id    TEXT    GENERATED ALWAYS AS (nullif(state ->> 'customerId', '')) STORED
-) WITHOUT ROWID;
+); -- with a rowid: a snapshot is far larger than a key, and a clustered tree of such rows reads
+   -- overflow pages at every step of a search (BenchmarkFlushOfNativeFixes: twice as slow)
 
 CREATE UNIQUE INDEX one_searching_order_per_customer ON customer_order (customer_id) WHERE searching;
 CREATE INDEX order_by_customer ON customer_order (customer_id, created_at);

@@ -82,27 +82,41 @@ func (r *TripReads) Windows(ctx context.Context, asks []history.Ask) ([]history.
 	if len(asks) == 0 {
 		return ws, nil
 	}
-	stmt, err := r.db.Read.PrepareContext(ctx, `
-		SELECT id, state ->> 'acceptedAt', coalesce(state ->> 'endedAt', 0) FROM trip
-		WHERE driver_id = ?1 AND (?2 = '' OR id = ?2) AND state ->> 'acceptedAt' IS NOT NULL
-		ORDER BY created_at DESC LIMIT 1`)
+	pairs := make([][2]string, len(asks))
+	for i, a := range asks {
+		pairs[i] = [2]string{string(a.Driver), a.TripID}
+	}
+	list, err := json.Marshal(pairs)
 	if err != nil {
 		return nil, fmt.Errorf("trip windows: %w", err)
 	}
-	defer stmt.Close()
-	for i, a := range asks {
-		w := history.Window{Driver: a.Driver, To: math.MaxInt64}
+	// One statement for all: each statement of its own would take and give back the read lock.
+	rows, err := r.db.Read.QueryContext(ctx, `
+		WITH ask AS (SELECT key AS at, value ->> 0 AS driver, value ->> 1 AS trip FROM json_each(?))
+		SELECT ask.at, t.id, t.state ->> 'acceptedAt', coalesce(t.state ->> 'endedAt', 0)
+		FROM ask JOIN trip t ON t.id = (
+			SELECT id FROM trip
+			WHERE driver_id = ask.driver AND (ask.trip = '' OR id = ask.trip) AND state ->> 'acceptedAt' IS NOT NULL
+			ORDER BY created_at DESC LIMIT 1)`, string(list))
+	if err != nil {
+		return nil, fmt.Errorf("trip windows: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var at int
 		var ended int64
-		switch err := stmt.QueryRowContext(ctx, string(a.Driver), a.TripID).Scan(&w.TripID, &w.From, &ended); {
-		case errors.Is(err, sql.ErrNoRows):
-			continue
-		case err != nil:
+		w := history.Window{To: math.MaxInt64}
+		if err := rows.Scan(&at, &w.TripID, &w.From, &ended); err != nil {
 			return nil, fmt.Errorf("trip windows: %w", err)
 		}
+		w.Driver = asks[at].Driver
 		if ended != 0 {
 			w.To = ended + trip.FixGrace.Milliseconds()
 		}
-		ws[i] = w
+		ws[at] = w
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("trip windows: %w", err)
 	}
 	return ws, nil
 }
