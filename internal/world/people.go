@@ -17,13 +17,14 @@ type Options struct {
 	Drivers      int // over all transporters, as evenly as it goes; each drives a truck of its own
 	Customers    int
 	Free         int // of transporters and of customers each: the first ones, left alone by the simulation
-	// Showroom gives the first transporter and his first driver the numbers of the deployment guide.
-	Showroom bool
+	// Block sets worlds in one store apart: people and trucks of different blocks (0 to 9) share no
+	// phone and no plate. A block has room for 100,000 drivers.
+	Block int
 }
 
 // DemoOptions is the world of weelo dev: small enough to know everybody.
 func DemoOptions() Options {
-	return Options{Seed: 1, Transporters: 5, Drivers: 30, Customers: 6, Free: 2, Showroom: true}
+	return Options{Seed: 1, Transporters: 5, Drivers: 30, Customers: 6, Free: 2}
 }
 
 // People are the inhabitants as they are stored.
@@ -46,43 +47,56 @@ type Customer struct {
 	Free bool
 }
 
-// The numbers of the deployment guide.
+// The numbers of the deployment guide belong to the first transporter and his first driver.
 const (
 	guideTransporter = "+919876543210"
 	guideDriver      = "+919123456789"
 )
 
-// Invent makes the people. Numbers rise within a block per role, so no two are alike.
+// perFleet is the room for numbers of one transporter's drivers and trucks.
+const perFleet = fleet.MaxFleet
+
+// Invent makes the people. Whoever stands at a place (the i-th transporter, his j-th driver) has the
+// same number, plate and owner in every world, whatever its size or seed, so that worlds nest: a
+// bigger one seeded later adds to a smaller one.
 func Invent(o Options, now time.Time) People {
-	rng := rand.New(rand.NewPCG(o.Seed, o.Seed^0x5eed))
 	var p People
 	for i := range o.Customers {
+		rng := dice(o.Seed, 1, uint64(i), 0)
 		u := person(o.Seed, fleet.Customer, fmt.Sprintf("+9170%08d", 20_000_000+i), fullName(rng), now)
 		p.Customers = append(p.Customers, Customer{User: u, Free: i < o.Free})
 	}
-	driver := 0
 	for i := range o.Transporters {
-		phone := fmt.Sprintf("+9180%08d", 30_000_000+i)
-		if o.Showroom && i == 0 {
-			phone = guideTransporter
-		}
-		t := Transporter{User: person(o.Seed, fleet.Transporter, phone, company(rng), now), Free: i < o.Free}
-		t.User.Available = !t.Free
-		for range share(o.Drivers, o.Transporters, i) {
-			phone := fmt.Sprintf("+9190%08d", 40_000_000+driver)
-			if o.Showroom && driver == 0 {
-				phone = guideDriver
-			}
-			d := person(o.Seed, fleet.Driver, phone, fullName(rng), now)
-			d.TransporterID, d.MembershipVersion, d.Available = t.User.ID, 1, !t.Free
-			d.LicenseNumber = fmt.Sprintf("%s%02d2019%07d", pick(rng, plates), 1+rng.IntN(50), driver)
-			t.Drivers = append(t.Drivers, d)
-			t.Vehicles = append(t.Vehicles, truck(rng, o.Seed, t.User.ID, driver, now))
-			driver++
-		}
-		p.Transporters = append(p.Transporters, t)
+		p.Transporters = append(p.Transporters, inventFleet(o, i, now))
 	}
 	return p
+}
+
+func inventFleet(o Options, i int, now time.Time) Transporter {
+	phone := fmt.Sprintf("+9180%08d", 30_000_000+i)
+	if i == 0 {
+		phone = guideTransporter
+	}
+	t := Transporter{User: person(o.Seed, fleet.Transporter, phone, company(dice(o.Seed, 2, uint64(i), 0)), now), Free: i < o.Free}
+	t.User.Available = !t.Free
+	for j := range min(share(o.Drivers, o.Transporters, i), perFleet) {
+		n, rng := i*perFleet+j, dice(o.Seed, 3, uint64(i), uint64(j))
+		phone := fmt.Sprintf("+9190%08d", n)
+		if n == 0 {
+			phone = guideDriver
+		}
+		d := person(o.Seed, fleet.Driver, phone, fullName(rng), now)
+		d.TransporterID, d.MembershipVersion, d.Available = t.User.ID, 1, !t.Free
+		d.LicenseNumber = fmt.Sprintf("%s%02d2019%07d", pick(rng, plates), 1+rng.IntN(50), n)
+		t.Drivers = append(t.Drivers, d)
+		t.Vehicles = append(t.Vehicles, truck(rng, o.Seed, t.User.ID, n, now))
+	}
+	return t
+}
+
+// dice are one person's: the same whoever else is in the world. Neighbouring seeds give unlike dice.
+func dice(seed, kind, i, j uint64) *rand.Rand {
+	return rand.New(rand.NewChaCha8(sha256.Sum256(fmt.Appendf(nil, "weelo dice %d %d %d %d", seed, kind, i, j))))
 }
 
 // share is how many of total the i-th of n gets.
@@ -97,8 +111,8 @@ func person(seed uint64, role fleet.Role, phone, name string, now time.Time) fle
 
 func truck(rng *rand.Rand, seed uint64, owner fleet.UserID, n int, now time.Time) fleet.Vehicle {
 	kind := kinds[rng.IntN(len(kinds))]
-	// The letters and digits of a plate count up, so no two trucks of a world share one.
-	number := fmt.Sprintf("%s%02d%c%c%04d", pick(rng, plates), 1+n%50, 'A'+n/26/9999%26, 'A'+n/9999%26, 1+n%9999)
+	// The letters and digits of a plate count up, so no two trucks share one.
+	number := fmt.Sprintf("%s%02d%c%c%04d", plates[n*5%len(plates)], 1+n*13%50, 'A'+n/9999/26%26, 'A'+n/9999%26, 1+n%9999)
 	return fleet.Vehicle{
 		ID: fleet.VehicleID(nameUUID(seed, "vehicle"+number)), TransporterID: owner, Number: number,
 		Type: kind.kind, Subtype: kind.subtype, Capacity: kind.capacity, Model: pick(rng, models),

@@ -66,7 +66,7 @@ func NewLanes(minKm, maxKm float64) (*Lanes, error) {
 
 // Pick is the n-th lane of the seed.
 func (l *Lanes) Pick(seed, n uint64) Lane {
-	rng := rand.New(rand.NewPCG(seed, n))
+	rng := dice(seed, 4, n, 0)
 	for range 200 {
 		from, to := l.cities[rng.IntN(len(l.cities))], l.cities[rng.IntN(len(l.cities))]
 		if km := geo.Distance(from.At, to.At) / 1000; km >= l.minKm && km <= l.maxKm {
@@ -78,7 +78,7 @@ func (l *Lanes) Pick(seed, n uint64) Lane {
 
 // From is the n-th lane of the seed that begins where another ended.
 func (l *Lanes) From(from Stop, seed, n uint64) Lane {
-	rng := rand.New(rand.NewPCG(seed, n))
+	rng := dice(seed, 4, n, 0)
 	for range 200 {
 		to := l.cities[rng.IntN(len(l.cities))]
 		if km := geo.Distance(from.At, to.At) / 1000; km >= l.minKm && km <= l.maxKm {

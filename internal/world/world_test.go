@@ -26,7 +26,7 @@ var now = time.Date(2026, 1, 26, 6, 0, 0, 0, time.UTC)
 // number and plate is one that the product accepts.
 func TestInvent(t *testing.T) {
 	t.Parallel()
-	o := world.Options{Seed: 7, Transporters: 40, Drivers: 12_000, Customers: 500, Free: 2, Showroom: true}
+	o := world.Options{Seed: 7, Transporters: 40, Drivers: 12_000, Customers: 500, Free: 2}
 	p := world.Invent(o, now)
 	if diff := cmp.Diff(p, world.Invent(o, now)); diff != "" {
 		t.Fatalf("the same options made others:\n%.500s", diff)
@@ -73,6 +73,23 @@ func TestInvent(t *testing.T) {
 	}
 	if a, b := p.Transporters[0].User.Phone, p.Transporters[0].Drivers[0].Phone; a != "+919876543210" || b != "+919123456789" {
 		t.Errorf("the deployment guide's numbers are %s and %s", a, b)
+	}
+}
+
+// TestWorldsNest: whoever stands at a place has the same number, plate and owner in every world.
+func TestWorldsNest(t *testing.T) {
+	t.Parallel()
+	small := world.Invent(world.DemoOptions(), now)
+	big := world.Invent(world.Options{Seed: 99, Transporters: 20, Drivers: 2000, Customers: 2000}, now)
+	for i, tr := range small.Transporters {
+		if tr.User.Phone != big.Transporters[i].User.Phone {
+			t.Errorf("transporter %d is %s and %s", i, tr.User.Phone, big.Transporters[i].User.Phone)
+		}
+		for j := range tr.Drivers {
+			if tr.Drivers[j].Phone != big.Transporters[i].Drivers[j].Phone || tr.Vehicles[j].Number != big.Transporters[i].Vehicles[j].Number {
+				t.Errorf("driver %d of transporter %d differs", j, i)
+			}
+		}
 	}
 }
 
