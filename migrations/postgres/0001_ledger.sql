@@ -19,7 +19,7 @@ CREATE TABLE trip (
     transporter_id text    GENERATED ALWAYS AS (nullif(state ->> 'transporterId', '')) STORED,
     customer_id    text    GENERATED ALWAYS AS (nullif(state ->> 'customerId', '')) STORED,
     order_id       text    GENERATED ALWAYS AS (nullif(state ->> 'orderId', '')) STORED,
-    slot           integer GENERATED ALWAYS AS ((state ->> 'slot')::integer) STORED,
+    slot           text    GENERATED ALWAYS AS (nullif(state ->> 'slot', '')) STORED,
     CONSTRAINT one_row_per_trip PRIMARY KEY (id),
     CONSTRAINT trip_version_counts_from_one CHECK (version >= 1),
     CONSTRAINT trip_epoch_never_negative CHECK (owner_epoch >= 0),

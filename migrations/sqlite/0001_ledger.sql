@@ -18,7 +18,7 @@ CREATE TABLE trip (
     transporter_id TEXT    GENERATED ALWAYS AS (nullif(state ->> 'transporterId', '')) STORED,
     customer_id    TEXT    GENERATED ALWAYS AS (nullif(state ->> 'customerId', '')) STORED,
     order_id       TEXT    GENERATED ALWAYS AS (nullif(state ->> 'orderId', '')) STORED,
-    slot           INTEGER GENERATED ALWAYS AS (state ->> 'slot') STORED
+    slot           TEXT    GENERATED ALWAYS AS (nullif(state ->> 'slot', '')) STORED
 ); -- with a rowid: a snapshot is far larger than a key, and a clustered tree of such rows reads
    -- overflow pages at every step of a search (BenchmarkFlushOfNativeFixes: twice as slow)
 
