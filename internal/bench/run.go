@@ -25,7 +25,6 @@ type Options struct {
 	Rate     int           // fixes a second over all drivers; default 2,000
 	FanOut   int           // watchers of one driver; default 1,000
 	Idle     int           // idle sockets; default 1,000
-	JSON     bool          // the report as JSON after the table
 
 	// targets for the tests; nil: the bare forwarder and the product
 	bare, naive, weelo Target
@@ -84,8 +83,8 @@ func (o Options) wants(experiment string) bool {
 	return len(o.Only) == 0 || slices.Contains(o.Only, experiment)
 }
 
-// Run measures and writes progress and a table to out. It stops where ctx ends and then answers what it
-// has, with the error.
+// Run measures and writes progress to out. It stops where ctx ends and then answers what it has, with
+// the error.
 func Run(ctx context.Context, o Options, out io.Writer) (Report, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -106,12 +105,6 @@ func Run(ctx context.Context, o Options, out io.Writer) (Report, error) {
 		if err := e.run(ctx); err != nil {
 			return r.report, fmt.Errorf("%s: %w", e.name, err)
 		}
-	}
-	if err := r.report.WriteTable(out); err != nil {
-		return r.report, err
-	}
-	if o.JSON {
-		return r.report, r.report.WriteJSON(out)
 	}
 	return r.report, nil
 }

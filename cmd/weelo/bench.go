@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"weelo/internal/bench"
+	"weelo/internal/config"
+	"weelo/store/postgres"
+	"weelo/store/sqlite"
+)
+
+func benchCommand() command {
+	return command{
+		name: "bench", summary: "measure this machine: weelo against a bare WebSocket forwarder",
+		help: `
+Starts a fresh weelo dev and a bare coder/websocket forwarder, feeds both with the same frames at the
+same rate, in turns, and prints CPU per location, fan-out, memory per idle socket, the delay beside a
+driver who never stops, and commits per second in groups against one by one (SQLite, and Postgres when
+DATABASE_URL is set: an empty database, please; its schema is made). Compare ratios, not figures of
+different runs.
+
+  weelo bench                                   everything, about 15 minutes
+  weelo bench --only single,fanout --runs 3     a quick look
+  weelo bench --json > bench.json               for programs; progress goes to standard error
+
+Experiments: ` + strings.Join(bench.Experiments(), ", ") + `.`,
+		flags: func(fs *flag.FlagSet) func(context.Context, []string, surroundings) error {
+			var (
+				o      bench.Options
+				only   string
+				asJSON bool
+			)
+			fs.StringVar(&only, "only", "", "run these `experiments`, by comma")
+			fs.IntVar(&o.Runs, "runs", 5, "runs of each side; the median counts")
+			fs.DurationVar(&o.Duration, "duration", 0, "length of one measured stretch (default 8s)")
+			fs.IntVar(&o.Drivers, "drivers", 200, "drivers of the CPU experiments")
+			fs.IntVar(&o.Rate, "rate", 2000, "fixes a second over all drivers")
+			fs.IntVar(&o.FanOut, "fanout", 1000, "watchers of one driver")
+			fs.IntVar(&o.Idle, "idle", 1000, "idle sockets")
+			fs.BoolVar(&asJSON, "json", false, "print the report as JSON instead of the table")
+			return func(ctx context.Context, args []string, s surroundings) error {
+				if len(args) > 0 && args[0] == "bare" {
+					return benchBare(ctx, args[1:])
+				}
+				if err := noArgs(args); err != nil {
+					return err
+				}
+				if only != "" {
+					o.Only = strings.Split(only, ",")
+				}
+				return benchmark(ctx, o, asJSON, s)
+			}
+		},
+	}
+}
+
+// benchBare is the forwarder's process: weelo bench bare ADDRESS [naive].
+func benchBare(ctx context.Context, args []string) error {
+	if len(args) == 0 || len(args) > 2 || len(args) == 2 && args[1] != "naive" {
+		return usagef("weelo bench bare ADDRESS [naive] is started by weelo bench")
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", args[0])
+	if err != nil {
+		return err
+	}
+	return bench.ServeBare(ctx, l, len(args) == 2)
+}
+
+func benchmark(ctx context.Context, o bench.Options, asJSON bool, s surroundings) error {
+	cfg, err := config.Load(s.environ)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "weelo-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a folder in the temporary one
+	embedded, closeEmbedded, err := sqliteUnderTest(ctx, filepath.Join(dir, databaseFile))
+	if err != nil {
+		return err
+	}
+	defer closeEmbedded()
+	o.Ledgers = append(o.Ledgers, embedded)
+	if url := cfg.Store.DatabaseURL.Reveal(); url != "" {
+		shared, closeShared, err := postgresUnderTest(ctx, url)
+		if err != nil {
+			return fmt.Errorf("DATABASE_URL (%s): %w", cfg.Store.DatabaseURL, err)
+		}
+		defer closeShared()
+		o.Ledgers = append(o.Ledgers, shared)
+	}
+	progress, table := s.out, s.out
+	if asJSON {
+		progress, table = s.err, s.err
+	}
+	report, err := bench.Run(ctx, o, progress)
+	if len(report.Rows) > 0 {
+		err = errors.Join(err, report.WriteTable(table))
+		if asJSON {
+			err = errors.Join(err, report.WriteJSON(s.out))
+		}
+	}
+	return err
+}
+
+func sqliteUnderTest(ctx context.Context, file string) (bench.LedgerUnderTest, func(), error) {
+	db, err := sqlite.Open(ctx, file)
+	if err != nil {
+		return bench.LedgerUnderTest{}, nil, err
+	}
+	if _, err := db.Migrate(ctx); err != nil {
+		return bench.LedgerUnderTest{}, nil, errors.Join(err, db.Close())
+	}
+	grouped, single := sqlite.NewWriter(db, sqlite.Options{}), sqlite.NewWriter(db, sqlite.Options{MaxBatch: 1})
+	return bench.LedgerUnderTest{Name: "SQLite", Grouped: grouped, Single: single, Claimer: sqlite.NewClaimer(db)}, func() {
+		_ = errors.Join(grouped.Close(context.WithoutCancel(ctx)), single.Close(context.WithoutCancel(ctx)), db.Close())
+	}, nil
+}
+
+func postgresUnderTest(ctx context.Context, url string) (bench.LedgerUnderTest, func(), error) {
+	db, err := postgres.Open(ctx, postgres.Config{URL: url})
+	if err != nil {
+		return bench.LedgerUnderTest{}, nil, err
+	}
+	if _, err := db.Migrate(ctx); err != nil {
+		db.Close()
+		return bench.LedgerUnderTest{}, nil, err
+	}
+	grouped, single := postgres.NewWriter(db, postgres.Options{}), postgres.NewWriter(db, postgres.Options{MaxBatch: 1})
+	return bench.LedgerUnderTest{Name: "Postgres", Grouped: grouped, Single: single, Claimer: postgres.NewClaimer(db)}, func() {
+		_ = errors.Join(grouped.Close(context.WithoutCancel(ctx)), single.Close(context.WithoutCancel(ctx)))
+		db.Close()
+	}, nil
+}
