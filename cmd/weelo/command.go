@@ -26,7 +26,10 @@ type command struct {
 
 // commands in the order in which people meet them.
 func commands() []command {
-	return []command{devCommand(), serveCommand(), migrateCommand(), inspectCommand(), healthCommand(), versionCommand()}
+	return []command{
+		devCommand(), serveCommand(), seedCommand(), migrateCommand(), simulateCommand(), benchCommand(), inspectCommand(),
+		healthCommand(), versionCommand(),
+	}
 }
 
 // errUsage marks a mistake in how a command was called; it was already explained.
