@@ -55,12 +55,12 @@ func (s *Vehicles) VehiclesOf(ctx context.Context, transporter fleet.UserID) ([]
 
 // Upsert stores a vehicle under its number.
 func (s *Vehicles) Upsert(ctx context.Context, v fleet.Vehicle) (fleet.Vehicle, bool, error) {
-	// What a new row would be is its own id: an old one keeps the one it has.
+	// A new row has the id and birth that were given; an old one keeps those it has.
 	stored, err := scanVehicle(s.db.Write.QueryRowContext(ctx, `
-		INSERT INTO vehicle (`+vehicleColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+		INSERT INTO vehicle (`+vehicleColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, coalesce(nullif(?9, ''), 'available'), ?10, ?11)
 		ON CONFLICT (number) DO UPDATE
 		SET type = excluded.type, subtype = excluded.subtype, capacity = excluded.capacity, model = excluded.model,
-		    year = excluded.year, status = excluded.status, updated_at = excluded.updated_at
+		    year = excluded.year, status = coalesce(nullif(?9, ''), vehicle.status), updated_at = excluded.updated_at
 		WHERE vehicle.transporter_id = excluded.transporter_id
 		RETURNING `+vehicleColumns,
 		string(v.ID), string(v.TransporterID), v.Number, v.Type, v.Subtype, v.Capacity, v.Model, v.Year, v.Status,
@@ -71,7 +71,7 @@ func (s *Vehicles) Upsert(ctx context.Context, v fleet.Vehicle) (fleet.Vehicle, 
 	if err != nil {
 		return fleet.Vehicle{}, false, fmt.Errorf("store vehicle %s: %w", v.Number, err)
 	}
-	return stored, stored.ID == v.ID, nil
+	return stored, stored.ID == v.ID && stored.CreatedAt.UnixMicro() == v.CreatedAt.UnixMicro(), nil
 }
 
 func scanVehicle(row scanner) (fleet.Vehicle, error) {
