@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,9 +24,13 @@ type page struct {
 
 func openPage(t *testing.T, url string) *page {
 	t.Helper()
+	width, height := 1100, 700 // every pixel is drawn by the processor
+	if os.Getenv("WEELO_SHOTS") != "" {
+		width, height = 1440, 900
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.Flag("enable-unsafe-swiftshader", true), chromedp.Flag("use-gl", "angle"), chromedp.Flag("use-angle", "swiftshader"),
-		chromedp.WindowSize(1440, 900), chromedp.UserDataDir(t.TempDir()),
+		chromedp.WindowSize(width, height), chromedp.UserDataDir(t.TempDir()),
 	)
 	allocated, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
@@ -144,7 +149,7 @@ func TestABrowserSeesTheTrucksMove(t *testing.T) {
 	p.do("click a trip", chromedp.Click(chromedp.CSS(`#trips li:nth-child(3) .trip`)))
 	p.until("its timeline", `document.querySelectorAll("#timeline li").length === 6`)
 	p.until("the age of its position", `/just now|\d+ s ago/.test(document.getElementById("c-age").textContent)`)
-	p.until("it stands on the map", `weelo.drawn() > 0`)
+	p.until("the map has flown there", `weelo.still() && weelo.drawn() > 0`)
 	p.shot("card.png")
 
 	p.do("search", chromedp.SendKeys(chromedp.CSS(`#search`), "bold"))
@@ -183,4 +188,15 @@ func TestTheMapFollowsAndComesBack(t *testing.T) {
 	p.until("it is back", `weelo.state() === "live"`)
 	w.drive(500)
 	p.until("positions again", `weelo.trucks().some(t => t.trip.endsWith("02") && t.ageMs < 60000)`)
+}
+
+// TestThePagesOwnRules runs the tests of the modules that need no browser.
+func TestThePagesOwnRules(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "node", "--test", filepath.Join("jstest", "fleet.test.mjs")).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
 }

@@ -3,6 +3,7 @@
 
 const FIRST_WAIT = 500;
 const MAX_WAIT = 15_000;
+const REPLACED = 4409; // too many maps are open; coming back would close another one
 
 export class Feed {
   /** on: {state(name), welcome(frame), frame(frame)} */
@@ -55,8 +56,10 @@ export class Feed {
     this.socket = socket;
     socket.onopen = () => this.send({ t: "hello", token: this.token, device: this.device });
     socket.onmessage = ({ data }) => this.receive(JSON.parse(data));
-    socket.onclose = () => {
-      if (this.socket === socket) this.retry();
+    socket.onclose = ({ code }) => {
+      if (this.socket !== socket) return;
+      if (code === REPLACED) this.stop();
+      else this.retry();
     };
   }
 
@@ -86,6 +89,13 @@ export class Feed {
 
   send(frame) {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(frame));
+  }
+
+  stop() {
+    clearInterval(this.beat);
+    clearTimeout(this.renewal);
+    this.socket = null;
+    this.on.state("replaced");
   }
 
   retry() {

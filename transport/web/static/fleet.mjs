@@ -21,6 +21,7 @@ export function direction(a, b) {
 const TAIL = 40; // positions kept for the line behind a truck
 const SNAP_M = 5000; // a truck that moved farther than this is set there, not driven there
 const LINGER_MS = 60_000; // how long an ended trip stays in sight
+const NAMELESS_MS = 600_000; // and a silent truck of which nothing else is known
 
 export class Fleet {
   constructor() {
@@ -31,11 +32,7 @@ export class Fleet {
 
   /** A `trip` frame. An older version than the known one changes nothing but the position. */
   applyTrip(frame, now) {
-    let trip = this.trips.get(frame.trip);
-    if (!trip) {
-      trip = { id: frame.trip, version: -1, round: this.round, pos: null, from: null, movedAt: 0, glideMs: 0, heading: 0, tail: [] };
-      this.trips.set(frame.trip, trip);
-    }
+    const trip = this.known(frame.trip);
     trip.round = this.round;
     if (frame.version >= trip.version) {
       Object.assign(trip, {
@@ -47,12 +44,25 @@ export class Fleet {
     return trip;
   }
 
-  /** A `pos` frame. Positions of trips that are not known yet are left out: their frame is coming. */
+  known(id) {
+    let trip = this.trips.get(id);
+    if (!trip) {
+      trip = { id, version: -1, round: this.round, status: "", endedMs: null, pos: null, from: null, movedAt: 0, glideMs: 0, heading: 0, tail: [] };
+      this.trips.set(id, trip);
+    }
+    return trip;
+  }
+
+  /**
+   * A `pos` frame. A trip that was not shown by a frame of its own (a watch answers 500 of them) is a
+   * truck without a name until it is.
+   */
   applyPositions(frame, now) {
     let moved = 0;
     for (const p of frame.p) {
-      const trip = this.trips.get(p.trip);
-      if (!trip || (trip.pos && trip.pos.ts > p.ts)) continue;
+      const trip = this.known(p.trip);
+      trip.round = this.round;
+      if (trip.pos && trip.pos.ts > p.ts) continue;
       this.move(trip, p, now);
       this.delays.push(Math.max(0, now - p.ts));
       moved++;
@@ -95,11 +105,13 @@ export class Fleet {
     return trip.pos ? Math.max(0, now - trip.pos.rx) : null;
   }
 
-  /** Forgets trips that ended a while ago; tells whether there were any. */
+  /** Forgets trips that ended a while ago, and silent trucks without a name; tells whether there were any. */
   prune(now) {
     let gone = false;
     for (const t of this.trips.values()) {
-      if (t.endedMs && now - t.endedMs > LINGER_MS) gone = this.trips.delete(t.id);
+      const ended = t.endedMs && now - t.endedMs > LINGER_MS;
+      const nameless = t.version < 0 && this.age(t, now) > NAMELESS_MS;
+      if (ended || nameless) gone = this.trips.delete(t.id);
     }
     return gone;
   }

@@ -1,6 +1,7 @@
 // Words and numbers for people. Pure: no clock, no document.
 
 const STATUS = {
+  "": ["On the road", "moving"],
   pending: ["Waiting for the driver", "waiting"],
   driver_accepted: ["Accepted", "moving"],
   heading_to_pickup: ["On the way to the pickup", "moving"],

@@ -6,7 +6,7 @@ import { set, TripList } from "/static/list.mjs";
 import { LiveMap } from "/static/map.mjs";
 
 const byId = (id) => document.getElementById(id);
-const LINK = { connecting: "Connecting", live: "Live", down: "Reconnecting" };
+const LINK = { connecting: "Connecting", live: "Live", down: "Reconnecting", replaced: "Open elsewhere" };
 const SETTLE_MS = 4000; // after this long a new connection has shown every live trip
 
 const config = await (await fetch("/dev/config.json")).json();
@@ -86,6 +86,8 @@ window.weelo = {
   },
   /** How many trucks are on the canvas; 0 until the map is drawn. */
   drawn: () => (map?.drawable ? map.drawn() : 0),
+  /** Whether the map has come to rest. */
+  still: () => Boolean(map?.drawable) && !map.map.isMoving(),
   state: () => byId("link").dataset.state,
   select,
 };
