@@ -142,7 +142,7 @@ func (f *demoFleet) begin(ctx context.Context, r *ride, n uint64, from *world.St
 	}
 	if t != nil {
 		lane = world.Lane{From: stopOf(t.Pickup), To: stopOf(t.Drop)}
-		r.tripID, r.route = t.TripID, f.stage.route(uint64(r.number), lane)
+		r.tripID, r.route = t.TripID, f.stage.route(r.place(), lane)
 		if t.LastLocation != nil {
 			driven = r.route.Nearest(geo.Point{Lat: t.LastLocation.Latitude, Lng: t.LastLocation.Longitude})
 		}
@@ -150,11 +150,11 @@ func (f *demoFleet) begin(ctx context.Context, r *ride, n uint64, from *world.St
 	}
 	pick := f.Seed + n<<20
 	if from == nil {
-		lane = f.stage.lanes.Pick(pick, uint64(r.number))
+		lane = f.stage.lanes.Pick(pick, r.place())
 	} else {
-		lane = f.stage.lanes.From(*from, pick, uint64(r.number))
+		lane = f.stage.lanes.From(*from, pick, r.place())
 	}
-	r.route = f.stage.route(uint64(r.number), lane)
+	r.route = f.stage.route(r.place(), lane)
 	if n == 0 { // a world that begins has trucks all over its lanes, not all of them at the pickup
 		driven = time.Duration(rand.Float64() * 0.8 * float64(r.route.Duration()))
 	}

@@ -3,6 +3,7 @@ package simulate
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"time"
 
 	"weelo/internal/trace"
@@ -71,6 +72,14 @@ type crew struct {
 	driver      world.FilePerson
 	vehicle     world.FileVehicle
 	customer    world.FilePerson // zero: nobody
+}
+
+// place numbers the lane of a driver: the same in every world and every run with one seed, so that he
+// is not in two places within minutes.
+func (c crew) place() uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(c.driver.ID)) // a hash takes everything
+	return h.Sum64()
 }
 
 // crews takes n crews of the world, evenly from all transporters, customers in turn.

@@ -40,13 +40,22 @@ func (r *ride) connect(ctx context.Context, wait *sync.WaitGroup, token tokenSou
 	return runSession(ctx, wait, r.session, r.meter, "driver", &r.meter.drivers, nil)
 }
 
+// acquiring is how many fixes a phone takes in quick succession when a trip begins, as real ones do.
+// A driver may have been seen elsewhere before (another run, another trip): these fixes let the server
+// believe the new place.
+const acquiring = 4
+
 // stream records and sends one fix per interval from the place on the route that the drive has come
 // to, until until. Then it sends what the phone still holds.
 func (r *ride) stream(ctx context.Context, begin, until time.Time, interval time.Duration) {
-	// Drivers do not tick together: the first fix comes at once, the next ones at the driver's own beat.
-	r.send(ctx, r.record(begin, time.Now()))
-	first := time.Duration(uint64(r.number+1) * 0x9e3779b97f4a7c15 % uint64(interval))
-	if !pause(ctx, first) {
+	for range acquiring {
+		r.send(ctx, r.record(begin, time.Now()))
+		if !pause(ctx, min(time.Second, interval)) {
+			return
+		}
+	}
+	// Drivers do not tick together: each has his own beat.
+	if !pause(ctx, time.Duration(uint64(r.number+1)*0x9e3779b97f4a7c15%uint64(interval))) {
 		return
 	}
 	ticker := time.NewTicker(interval)

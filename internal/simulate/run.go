@@ -126,9 +126,9 @@ func (r *run) drive(ctx context.Context) {
 
 // ride is one crew from its assignment to the end of its stream.
 func (r *run) ride(ctx context.Context, c crew) error {
-	lane := r.stage.lanes.Pick(r.Seed, uint64(c.number))
+	lane := r.stage.lanes.Pick(r.Seed, c.place())
 	ride := &ride{
-		crew: c, route: r.stage.route(uint64(c.number), lane), speed: r.Speed, api: r.api, meter: r.meter,
+		crew: c, route: r.stage.route(c.place(), lane), speed: r.Speed, api: r.api, meter: r.meter,
 		phone:  trace.NewPhone(*r.Faults, r.Seed, uint64(c.number), r.Speed*200/3.6),
 		sentAt: make(map[int64]time.Time, remembered),
 	}
