@@ -1,11 +1,7 @@
 package web
 
 import (
-	"context"
-	"crypto/rand"
 	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -14,34 +10,7 @@ import (
 
 	"weelo/internal/fleet"
 	"weelo/internal/ledger"
-	"weelo/internal/token"
 )
-
-// Minter mints access tokens (token.Mint).
-type Minter interface {
-	Access(id token.Identity, now time.Time, random io.Reader) (string, token.Identity, error)
-}
-
-// minted gives sessions of one ops user who exists in this process only.
-type minted struct {
-	mint Minter
-	who  token.Identity
-}
-
-// Minted makes the Sessions of dev: tokens of an ops user without a row, without a refresh token and
-// without a way to log in. They end with the life of an access token, or with the process's keys.
-func Minted(mint Minter) Sessions {
-	return &minted{mint, token.Identity{UserID: fleet.UserID(uuid.NewString()), Role: fleet.Ops, SessionID: uuid.NewString()}}
-}
-
-// MapSession mints a token.
-func (m *minted) MapSession(context.Context) (Session, error) {
-	access, who, err := m.mint.Access(m.who, time.Now(), rand.Reader)
-	if err != nil {
-		return Session{}, fmt.Errorf("mint the map's token: %w", err)
-	}
-	return Session{Token: access, Expires: who.ExpiresAt}, nil
-}
 
 // session gives the page a short token. Only a script of the page itself gets one: the browser says
 // where a request comes from, and a page of another site cannot make it say same-origin.

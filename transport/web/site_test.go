@@ -8,10 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
-
-	"weelo/internal/fleet"
-	"weelo/internal/token"
 )
 
 func readAll(t *testing.T, resp *http.Response) string {
@@ -172,33 +168,5 @@ func TestConfigNamesWhatIsMissing(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "Config."+name+" ") {
 			t.Errorf("%s is not named: %v", name, err)
 		}
-	}
-}
-
-func TestMintedSessionsAreOfOneOpsUser(t *testing.T) {
-	t.Parallel()
-	mint, err := token.New(token.Config{
-		Access:  []token.Key{{ID: "1", Secret: []byte(strings.Repeat("a", 32))}},
-		Refresh: []token.Key{{ID: "1", Secret: []byte(strings.Repeat("b", 32))}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	sessions := Minted(mint)
-	first, err := sessions.MapSession(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := sessions.MapSession(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, errA := mint.Verify(first.Token, time.Now())
-	b, errB := mint.Verify(second.Token, time.Now())
-	if errA != nil || errB != nil || a.Role != fleet.Ops || a.UserID != b.UserID || a.SessionID != b.SessionID || first.Token == second.Token {
-		t.Errorf("%+v %v, %+v %v", a, errA, b, errB)
-	}
-	if left := time.Until(first.Expires); left < 50*time.Minute || left > time.Hour {
-		t.Errorf("it lives for %s", left)
 	}
 }
