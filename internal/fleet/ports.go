@@ -41,7 +41,8 @@ type Vehicles interface {
 	// VehiclesOf gives a transporter's vehicles by number, at most MaxFleet.
 	VehiclesOf(ctx context.Context, transporter UserID) ([]Vehicle, error)
 	// Upsert stores v under its number: a known number of the same transporter keeps its id and
-	// CreatedAt and takes the rest of v; a new one is born with v.ID. It gives the vehicle as stored and
-	// whether it is new. ErrNumberTaken, and nothing changed, when another transporter has the number.
+	// CreatedAt and takes the rest of v; a new one is born with v.ID. An empty Status keeps the known one
+	// (VehicleAvailable for a new vehicle). It gives the vehicle as stored and whether it is new.
+	// ErrNumberTaken, and nothing changed, when another transporter has the number.
 	Upsert(ctx context.Context, v Vehicle) (stored Vehicle, isNew bool, err error)
 }

@@ -268,6 +268,16 @@ func Vehicles(t *testing.T, open func(t *testing.T) fleet.Vehicles) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("read (-want +got):\n%s", diff)
 		}
+		change.Status = "" // says nothing about it
+		stored, _, err = s.Upsert(t.Context(), change)
+		must(t, err)
+		fresh := truck("v3", "KA01AB1235")
+		fresh.Status = ""
+		born, _, err = s.Upsert(t.Context(), fresh)
+		must(t, err)
+		if stored.Status != "maintenance" || born.Status != "available" {
+			t.Errorf("without a status: %q and, born, %q; want maintenance and available", stored.Status, born.Status)
+		}
 		if _, err := s.Vehicle(t.Context(), "v2"); !errors.Is(err, fleet.ErrNoVehicle) {
 			t.Errorf("an id that was never stored: %v, want ErrNoVehicle", err)
 		}

@@ -131,14 +131,24 @@ func (d Fleet) setAvailable(ctx context.Context, available bool) (u fleet.User, 
 	if u.Available == available {
 		return u, false, nil
 	}
-	wait, err := d.Limits.Take(ctx, "toggle:"+string(id), RequestOf(ctx).ID, toggleWindows)
-	if err != nil {
-		d.Log.WarnContext(ctx, "toggle not counted", "error", err) // a limit is no reason to keep a driver from work
-	} else if wait > 0 && available {
+	if wait := d.toggleWait(ctx, id); wait > 0 && available {
 		return fleet.User{}, false, errToggle.After(wait)
 	}
 	u, err = d.People.SetAvailable(ctx, id, available, d.Now())
 	return u, true, err
+}
+
+// toggleWait counts one change of the switch and tells how long it should rest; 0: it may move.
+func (d Fleet) toggleWait(ctx context.Context, id fleet.UserID) time.Duration {
+	if d.Limits == nil {
+		return 0
+	}
+	wait, err := d.Limits.Take(ctx, "toggle:"+string(id), RequestOf(ctx).ID, toggleWindows)
+	if err != nil {
+		d.Log.WarnContext(ctx, "toggle not counted", "error", err) // a limit is no reason to keep a driver from work
+		return 0
+	}
+	return wait
 }
 
 // TransporterAvailabilityData is a transporter's intent.

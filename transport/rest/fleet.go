@@ -41,7 +41,7 @@ type Fleet struct {
 	Positions    Positions
 	Drivers      protocol.Drivers
 	Transporters protocol.Transporters
-	Limits       Limiter
+	Limits       Limiter // nil: switches are not limited
 	Log          *slog.Logger
 	Now          func() time.Time
 	NewID        func() string // a bare UUID

@@ -162,10 +162,7 @@ func (d Fleet) upsertVehicle(ctx context.Context, in *upsertVehicleInput) (upser
 	now := d.Now()
 	v := fleet.Vehicle{
 		ID: fleet.VehicleID(d.NewID()), TransporterID: Caller(ctx).UserID, Number: number, Type: b.Type, Subtype: strings.TrimSpace(b.Subtype),
-		Capacity: b.Capacity, Status: fleet.VehicleAvailable, CreatedAt: now, UpdatedAt: now,
-	}
-	if b.Status != "" {
-		v.Status = b.Status
+		Capacity: b.Capacity, Status: b.Status, CreatedAt: now, UpdatedAt: now,
 	}
 	if b.Model != nil {
 		v.Model = *b.Model
