@@ -95,7 +95,7 @@ func newAPI(t *testing.T) fixture {
 			case "bug":
 				return errors.New("secret detail")
 			case "busy":
-				return fault.New(fault.Unavailable, "BUSY", "Try again.").After(1500 * time.Millisecond).With("queue", 3)
+				return fault.New(fault.Unavailable, "BUSY", "Try again.").After(1500*time.Millisecond).With("queue", 3)
 			case "late":
 				return context.DeadlineExceeded
 			default:
@@ -169,9 +169,9 @@ func TestRefusalsAreTheEnvelope(t *testing.T) {
 	echo(`{"name":"a","nested":[{"plateNumber":"x","platenumber":"y"}]}`).Refused(400, "VALIDATION_ERROR")
 	echo(`{"name":"a","nested":[{"PlateNumber":"x"}]}`).Refused(400, "VALIDATION_ERROR")
 	echo("{\"name\":\"a\",\"k\":1,\"\u212a\":2}").Refused(400, "VALIDATION_ERROR")
-	echo(`{"name":"a","x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`).Refused(400, "VALIDATION_ERROR")
+	echo(`{"name":"a","x":`+strings.Repeat("[", 40)+strings.Repeat("]", 40)+`}`).Refused(400, "VALIDATION_ERROR")
 	echo(`{"name":"a","at":"yesterday"}`).Refused(400, "VALIDATION_ERROR")
-	echo(`{"name":"` + strings.Repeat("a", 5000) + `"}`).Refused(413, "PAYLOAD_TOO_LARGE")
+	echo(`{"name":"`+strings.Repeat("a", 5000)+`"}`).Refused(413, "PAYLOAD_TOO_LARGE")
 	driver.With("Content-Type", "text/plain").Call(http.MethodPost, "/api/v1/echo/7", `{"name":"a"}`).Refused(415, "UNSUPPORTED_MEDIA_TYPE")
 	driver.With("Content-Type", "").Call(http.MethodPost, "/api/v1/echo/7", `{"name":"a"}`).Refused(415, "UNSUPPORTED_MEDIA_TYPE")
 	driver.With("Content-Type", "application/json; charset=utf-8").Call(http.MethodPost, "/api/v1/echo/7", `{"name":"a"}`).Want(200)

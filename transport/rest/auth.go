@@ -52,7 +52,7 @@ type verifyOTPInput struct {
 	Body struct {
 		_           struct{} `additionalProperties:"false"`
 		Phone       string   `json:"phone" maxLength:"32" example:"9876543210"`
-		OTP         string   `json:"otp" pattern:"^[0-9]{6}$" patternDescription:"six digits"`
+		OTP         string   `json:"otp" pattern:"^[0-9]{6}$" doc:"Six digits"`
 		Role        string   `json:"role,omitempty" maxLength:"32" example:"transporter"`
 		ChallengeID *string  `json:"challengeId,omitempty" maxLength:"64"`
 		DeviceID    *string  `json:"deviceId,omitempty" maxLength:"128"`
