@@ -85,13 +85,32 @@ func newPostgres(t testing.TB, settings ...string) *PostgresServer {
 	}
 }
 
+// pristine is the data folder of a server that was never started: initdb runs once in a process, and
+// every server starts from a copy of what it made.
+var pristine struct {
+	sync.Mutex
+	data string
+}
+
 func (s *PostgresServer) initialise(t testing.TB) {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", "weelo", //nolint:gosec // our own paths
-		"--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
+	pristine.Lock()
+	defer pristine.Unlock()
+	if pristine.data == "" {
+		data := filepath.Join(folder(t, "pristine", s.as), "data")
+		s.complete(t, exec.Command(filepath.Join(s.bin, "initdb"), "-D", data, "-U", "weelo", //nolint:gosec // our own paths
+			"--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"))
+		pristine.data = data
+	}
+	s.complete(t, exec.Command("cp", "-a", pristine.data, s.data())) //nolint:gosec // our own paths
+}
+
+// complete runs a command that ends by itself, as the user that owns the data.
+func (s *PostgresServer) complete(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
 	p, err := launch(cmd, s.dir, s.as)
 	if err != nil {
-		t.Fatalf("servertest: initdb: %v", err)
+		t.Fatalf("servertest: %s: %v", cmd.Path, err)
 	}
 	select {
 	case <-p.done:
@@ -99,7 +118,7 @@ func (s *PostgresServer) initialise(t testing.TB) {
 		_ = p.end(syscall.SIGKILL, true)
 	}
 	if !cmd.ProcessState.Success() {
-		t.Fatalf("servertest: initdb failed (can user postgres enter the temporary folder?): %s", p.log)
+		t.Fatalf("servertest: %s failed (can user postgres enter the temporary folder?): %s", cmd.Path, p.log)
 	}
 }
 
@@ -128,7 +147,9 @@ func (s *PostgresServer) Start(t testing.TB) {
 
 func (s *PostgresServer) run() error {
 	args := []string{"-D", s.data(), "-p", fmt.Sprint(s.port), "-h", "127.0.0.1", "-c", "unix_socket_directories=",
-		"-c", "max_connections=300", "-c", "log_min_messages=fatal", "-c", "shared_buffers=64MB"}
+		"-c", "max_connections=300", "-c", "log_min_messages=fatal", "-c", "shared_buffers=64MB",
+		// After a crash one sync of the file system, not one of each of some thousand files.
+		"-c", "recovery_init_sync_method=syncfs"}
 	for _, setting := range s.setting {
 		args = append(args, "-c", setting)
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds every wait for a server: to answer, to end.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // spawner starts every child from one OS thread that never ends: the kernel sends a child's
 // parent-death signal when the *thread* that started it ends, and Go ends threads at will.

@@ -136,7 +136,7 @@ func TestServersEndWithTheProcess(t *testing.T) {
 	_ = cmd.Wait()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(60 * time.Second)
 	for {
 		conn, connErr := pgx.Connect(t.Context(), url)
 		if connErr == nil {

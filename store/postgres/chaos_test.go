@@ -14,6 +14,12 @@ import (
 // killable opens a fresh database on a server of its own.
 func killable(t *testing.T, writer func(*postgres.DB) postgres.Writer, settings ...string) chaostest.Backend {
 	t.Helper()
+	backend, _ := killableDB(t, writer, settings...)
+	return backend
+}
+
+func killableDB(t *testing.T, writer func(*postgres.DB) postgres.Writer, settings ...string) (chaostest.Backend, *postgres.DB) {
+	t.Helper()
 	server := servertest.PrivatePostgres(t, settings...)
 	db, err := postgres.Open(t.Context(), postgres.Config{URL: server.Database(t)})
 	if err != nil {
@@ -33,7 +39,7 @@ func killable(t *testing.T, writer func(*postgres.DB) postgres.Writer, settings 
 			server.Kill(t)
 			server.Start(t)
 		},
-	}
+	}, db
 }
 
 func full(db *postgres.DB) postgres.Writer { return postgres.NewWriter(db, postgres.Options{}) }
@@ -81,4 +87,11 @@ func TestCheckerSeesLostUpdates(t *testing.T) {
 	if result := chaostest.CheckRegister(history); result != porcupine.Illegal {
 		t.Errorf("updates were lost and the checker says %v", result)
 	}
+}
+
+// TestTimersSurviveKills: a timer is armed, moved and cancelled exactly as acknowledged.
+func TestTimersSurviveKills(t *testing.T) {
+	t.Parallel()
+	backend, db := killableDB(t, full)
+	chaostest.TimersSurvive(t, backend, postgres.NewTimers(db))
 }

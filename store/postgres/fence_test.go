@@ -105,7 +105,7 @@ func deadlocks(t *testing.T, writer func(*postgres.DB) postgres.Writer, paramete
 			}
 		}
 		for lane := range 2 {
-			tasks.Go(func() { hammer(t, w, postgres.NewClaimer(db), refs, uint64(task*2+lane)) })
+			tasks.Go(func() { hammer(t, w, postgres.NewClaimer(db), refs, uint64(task*2+lane), parameters == "") })
 		}
 		defer db.Close()
 	}
@@ -119,14 +119,15 @@ func deadlocks(t *testing.T, writer func(*postgres.DB) postgres.Writer, paramete
 	if err := db.General.QueryRow(t.Context(), `SELECT sum(deadlocks) FROM pg_stat_database`).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
+	t.Logf("%d deadlocks", n)
 	return n
 }
 
-func hammer(t *testing.T, w ledger.Writer, claimer ledger.Claimer, refs []ledger.Ref, seed uint64) {
+func hammer(t *testing.T, w ledger.Writer, claimer ledger.Claimer, refs []ledger.Ref, seed uint64, strict bool) {
 	random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a test's dice
 	for round := range 60 {
 		if round%4 == 0 {
-			if _, err := claimer.Claim(t.Context(), refs[random.IntN(len(refs))], "n"); err != nil {
+			if _, err := claimer.Claim(t.Context(), refs[random.IntN(len(refs))], "n"); err != nil && strict {
 				t.Error(err)
 			}
 		}
@@ -137,7 +138,7 @@ func hammer(t *testing.T, w ledger.Writer, claimer ledger.Claimer, refs []ledger
 			batch = append(batch, tr)
 		}
 		for _, o := range w.Commit(t.Context(), batch) {
-			if o.Status == ledger.Unknown || o.Status == ledger.Failed {
+			if o.Status == ledger.Unknown || (o.Status == ledger.Failed && strict) {
 				t.Errorf("%v (%v)", o.Status, o.Err)
 			}
 		}
@@ -148,5 +149,13 @@ func TestHotTableHasNoDeadlocks(t *testing.T) {
 	t.Parallel()
 	if n := deadlocks(t, full, ""); n != 0 {
 		t.Errorf("%d deadlocks", n)
+	}
+}
+
+// TestDeadlocksWithoutLockOrder is the control: the same load, rows locked as they come.
+func TestDeadlocksWithoutLockOrder(t *testing.T) {
+	t.Parallel()
+	if n := deadlocks(t, postgres.NewWriterAsTheyCome, "&enable_hashjoin=off&enable_mergejoin=off&enable_seqscan=off"); n == 0 {
+		t.Error("without the lock order there was no deadlock, so the test proves nothing")
 	}
 }

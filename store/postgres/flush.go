@@ -24,7 +24,7 @@ func (f *flusher) attempt(ctx context.Context, ts []ledger.Transition) ([]ledger
 		return nil, err
 	}
 	defer conn.Release()
-	t := transaction{sql: f.sql, ts: ts, outcomes: make([]ledger.Outcome, len(ts))}
+	t := transaction{flusher: f, ts: ts, outcomes: make([]ledger.Outcome, len(ts))}
 	err = t.write(ctx, conn.Conn())
 	if err == nil {
 		err = t.complete(ctx, conn.Conn())
@@ -54,7 +54,7 @@ func abandon(conn *pgxpool.Conn, err error) {
 
 // transaction is one try at writing some transitions.
 type transaction struct {
-	sql      statements
+	*flusher
 	ts       []ledger.Transition
 	outcomes []ledger.Outcome
 	accepted []int // indexes into ts, in lock order
@@ -77,7 +77,7 @@ func lockOrder(ts []ledger.Transition) []int {
 func (t *transaction) write(ctx context.Context, c *pgx.Conn) error {
 	batch := &pgx.Batch{}
 	batch.Queue("begin")
-	order := lockOrder(t.ts)
+	order := t.order(t.ts)
 	hit := make(map[ledger.Ref]bool, len(order))
 	for _, kind := range []ledger.Kind{ledger.Order, ledger.Trip} {
 		note := func(rows pgx.Rows) error {

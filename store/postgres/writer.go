@@ -31,11 +31,11 @@ var _ ledger.Writer = Writer{}
 
 // NewWriter makes the writer over the commit and contended pools of db: as many flushes at a time
 // as they have connections.
-func NewWriter(db *DB, o Options) Writer { return newWriter(db, o, standard) }
+func NewWriter(db *DB, o Options) Writer { return newWriter(db, o, standard, lockOrder) }
 
-func newWriter(db *DB, o Options, sql statements) Writer {
-	plain := &flusher{pool: db.Commits, sql: sql}
-	alone := &flusher{pool: db.Contended, sql: sql}
+func newWriter(db *DB, o Options, sql statements, order orderFunc) Writer {
+	plain := &flusher{pool: db.Commits, sql: sql, order: order}
+	alone := &flusher{pool: db.Contended, sql: sql, order: order}
 	return Writer{groupcommit.New(groupcommit.Config{
 		Limits: ledger.Limits{
 			MaxBatch: orDefault(o.MaxBatch, 256),
@@ -55,9 +55,13 @@ func newWriter(db *DB, o Options, sql statements) Writer {
 
 // flusher writes transitions in one transaction each call.
 type flusher struct {
-	pool *pgxpool.Pool
-	sql  statements
+	pool  *pgxpool.Pool
+	sql   statements
+	order orderFunc
 }
+
+// orderFunc gives the indexes of transitions in the order their rows are locked in.
+type orderFunc func([]ledger.Transition) []int
 
 // retries is how often the same transitions go again after a definite no that may pass: a deadlock,
 // a serialization failure, or a connection that was lost before COMMIT was sent.

@@ -28,7 +28,7 @@ type statements struct {
 }
 
 var standard = statements{
-	update: onEach(`UPDATE TABLE SET version = version + 1, state = ?, updated_at = ? WHERE id = ? AND version = ? AND owner_epoch = ?`),
+	update: onEach(`UPDATE TABLE SET version = version + 1, state = ?1, updated_at = ?2 WHERE id = ?3 AND version = ?4 AND owner_epoch = ?5`),
 	birth:  onEach(`INSERT INTO TABLE (state, created_at, updated_at, id, version, owner_epoch) VALUES (?, ?2, ?2, ?3, 1, 0)`),
 	where:  onEach(`SELECT version, owner_epoch FROM TABLE WHERE id = ?`),
 
