@@ -95,9 +95,20 @@ func (a *api) call(ctx context.Context, method, path, token, key string, body, o
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return fmt.Errorf("%s %s: %w", method, withoutIDs(path), err)
 	}
 	return nil
+}
+
+// withoutIDs makes one kind of error of what differs by the trip only.
+func withoutIDs(path string) string {
+	parts := strings.Split(path, "/")
+	for i, p := range parts {
+		if len(p) == 36 {
+			parts[i] = "{id}"
+		}
+	}
+	return strings.Join(parts, "/")
 }
 
 func (a *api) once(ctx context.Context, method, path, token, key string, text []byte, out any) error {

@@ -1,11 +1,14 @@
 package simulate
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/bits"
-	"sort"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,25 +26,35 @@ type meter struct {
 
 	mu       sync.Mutex
 	failures int64
-	reasons  map[string]int64
+	reasons  map[string]*failure
 }
 
-// fail counts an error under what it was about; the first of each kind keeps its text.
+// samples is how many errors of a kind are kept whole.
+const samples = 5
+
+// failure is one kind of error.
+type failure struct {
+	n     int64
+	texts []string
+}
+
+// fail counts an error under what it was about; the first few of a kind are kept.
 func (m *meter) fail(about string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.reasons == nil {
-		m.reasons = map[string]int64{}
+		m.reasons = map[string]*failure{}
 	}
 	m.failures++
-	reason := about
-	if err != nil {
-		reason += ": " + err.Error()
+	kind := m.reasons[about]
+	if kind == nil {
+		kind = &failure{}
+		m.reasons[about] = kind
 	}
-	if _, known := m.reasons[reason]; !known && len(m.reasons) >= 20 {
-		reason = about + ": and others"
+	kind.n++
+	if err != nil && len(kind.texts) < samples && !slices.Contains(kind.texts, err.Error()) {
+		kind.texts = append(kind.texts, err.Error())
 	}
-	m.reasons[reason]++
 }
 
 func (m *meter) errors() int64 {
@@ -119,17 +132,12 @@ func (m *meter) summary(o Options, took time.Duration) Summary {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s.Errors = m.failures
-	type reason struct {
-		text string
-		n    int64
-	}
-	var all []reason
-	for text, n := range m.reasons {
-		all = append(all, reason{text, n})
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i].n > all[j].n || all[i].n == all[j].n && all[i].text < all[j].text })
-	for _, r := range all {
-		s.Reasons = append(s.Reasons, fmt.Sprintf("%d × %s", r.n, r.text))
+	kinds := slices.Collect(maps.Keys(m.reasons))
+	slices.SortFunc(kinds, func(a, b string) int {
+		return cmp.Or(cmp.Compare(m.reasons[b].n, m.reasons[a].n), cmp.Compare(a, b))
+	})
+	for _, about := range kinds {
+		s.Reasons = append(s.Reasons, strings.Join(append([]string{fmt.Sprintf("%d × %s", m.reasons[about].n, about)}, m.reasons[about].texts...), "\n        "))
 	}
 	return s
 }

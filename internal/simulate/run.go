@@ -29,6 +29,7 @@ func Run(ctx context.Context, o Options, out io.Writer) (Summary, error) {
 	run := &run{
 		Options: o, stage: stage, api: newAPI(o.World.BaseURL), meter: &meter{}, begin: begin,
 		until: begin.Add(o.Ramp + o.Duration), key: strconv.FormatUint(rand.Uint64(), 36),
+		opening: make(chan struct{}, atOnce),
 	}
 	sockets, hangUp := context.WithCancel(ctx)
 	defer hangUp()
@@ -67,7 +68,8 @@ type run struct {
 	until time.Time // the end of the stream
 	key   string    // makes the run's idempotency keys its own
 
-	open sync.WaitGroup // sessions
+	open    sync.WaitGroup // sessions
+	opening chan struct{}  // bounds the rides between assignment and acceptance
 
 	mu       sync.Mutex
 	rides    []*ride
@@ -124,6 +126,10 @@ func (r *run) drive(ctx context.Context) {
 	rides.Wait()
 }
 
+// atOnce is how many rides may be between their assignment and its acceptance: all at once would let
+// a busy server run into the accept timer of 45 s.
+const atOnce = 32
+
 // ride is one crew from its assignment to the end of its stream.
 func (r *run) ride(ctx context.Context, c crew) error {
 	lane := r.stage.lanes.Pick(r.Seed, c.place())
@@ -132,8 +138,28 @@ func (r *run) ride(ctx context.Context, c crew) error {
 		phone:  trace.NewPhone(*r.Faults, r.Seed, uint64(c.number), r.Speed*200/3.6),
 		sentAt: make(map[int64]time.Time, remembered),
 	}
-	var err error
-	if ride.tripID, err = r.api.assign(ctx, c, lane, fmt.Sprintf("sim-%s-%d", r.key, c.number)); err != nil {
+	if err := r.openRide(ctx, ride, lane); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.rides = append(r.rides, ride)
+	r.mu.Unlock()
+	var steps sync.WaitGroup
+	steps.Go(func() { r.steps(ctx, ride) })
+	ride.stream(ctx, time.Now(), r.until, r.Interval)
+	steps.Wait()
+	return nil
+}
+
+// openRide assigns the trip, opens the sockets of its watchers and of the driver, and accepts.
+func (r *run) openRide(ctx context.Context, ride *ride, lane world.Lane) (err error) {
+	select {
+	case r.opening <- struct{}{}:
+		defer func() { <-r.opening }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if ride.tripID, err = r.api.assign(ctx, ride.crew, lane, fmt.Sprintf("sim-%s-%d", r.key, ride.number)); err != nil {
 		return err
 	}
 	if err := r.watch(ctx, ride); err != nil {
@@ -142,18 +168,10 @@ func (r *run) ride(ctx context.Context, c crew) error {
 	if err := ride.connect(ctx, &r.open, fileTokens); err != nil {
 		return err
 	}
-	if err := r.api.accept(ctx, c, ride.tripID); err != nil {
+	if err := r.api.accept(ctx, ride.crew, ride.tripID); err != nil {
 		return err
 	}
 	ride.reached("driver_accepted")
-	r.mu.Lock()
-	r.rides = append(r.rides, ride)
-	r.mu.Unlock()
-
-	var steps sync.WaitGroup
-	steps.Go(func() { r.steps(ctx, ride) })
-	ride.stream(ctx, time.Now(), r.until, r.Interval)
-	steps.Wait()
 	return nil
 }
 

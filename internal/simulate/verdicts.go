@@ -2,7 +2,7 @@ package simulate
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
 )
 
@@ -26,7 +26,7 @@ func (r *run) judgePositions(ctx context.Context) verdicts {
 			v.right++
 			return
 		}
-		r.meter.fail("last position", errors.New(got.why))
+		r.meter.fail("last position", fmt.Errorf("trip %s: %s", w.ride.tripID, got.why))
 	})
 	return v
 }
