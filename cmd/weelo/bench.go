@@ -44,6 +44,7 @@ Experiments: ` + strings.Join(bench.Experiments(), ", ") + `.`,
 			fs.IntVar(&o.Rate, "rate", 2000, "fixes a second over all drivers")
 			fs.IntVar(&o.FanOut, "fanout", 1000, "watchers of one driver")
 			fs.IntVar(&o.Idle, "idle", 1000, "idle sockets")
+			fs.StringVar(&o.Profiles, "profiles", "", "write CPU profiles of weelo, one per experiment, to this `folder`")
 			fs.BoolVar(&asJSON, "json", false, "print the report as JSON instead of the table")
 			return func(ctx context.Context, args []string, s surroundings) error {
 				if len(args) > 0 && args[0] == "bare" {

@@ -35,7 +35,8 @@ func seedCommand() command {
 		help: `
 Invents transporters, vehicles, drivers and customers, writes them to DATABASE_URL (or to a dev folder
 with --dir) and opens a session for each, so that thousands need no OTP. The server may run or not. A
-second run adds nothing and mints fresh tokens. Refused in production.
+second run adds nothing and mints fresh tokens, a bigger one adds the rest. The people of weelo dev are
+among them, so a dev that is to be driven by simulate runs with --no-simulation. Refused in production.
 
   weelo seed --demo --drivers 2000 --customers 2000 --out world.json
   weelo seed --demo --drivers 50 --dir .weelo --out world.json
@@ -117,7 +118,7 @@ func seed(ctx context.Context, o seedOptions, s surroundings) error {
 	}
 	begun := time.Now()
 	people := world.Invent(world.Options{
-		Seed: 7, Block: 1, Transporters: o.transporters, Drivers: o.drivers, Customers: o.customers,
+		Seed: 1, Transporters: o.transporters, Drivers: o.drivers, Customers: o.customers,
 	}, begun)
 	seeded, err := world.Seed(ctx, world.Ports{Users: st.users, Vehicles: st.vehicles, Sessions: demoSessions{keeper}}, people, o.baseURL)
 	if err != nil {

@@ -17,9 +17,6 @@ type Options struct {
 	Drivers      int // over all transporters, as evenly as it goes; each drives a truck of its own
 	Customers    int
 	Free         int // of transporters and of customers each: the first ones, left alone by the simulation
-	// Block sets worlds in one store apart: people and trucks of different blocks (0 to 9) share no
-	// phone and no plate. A block has room for 100,000 drivers.
-	Block int
 }
 
 // DemoOptions is the world of weelo dev: small enough to know everybody.
