@@ -220,7 +220,7 @@ export class LiveMap {
     const at = this.fleet.shown(trip, this.feed.now());
     for (const p of [at, trip.drop, at ? null : trip.pickup]) if (p) bounds.extend([p.lng, p.lat]);
     const pad = this.pad();
-    this.map.fitBounds(bounds, { padding: innerWidth > 760 ? { ...pad, right: 380, top: 90, bottom: 90 } : pad, maxZoom: 11, duration: reducedMotion() ? 0 : 900 });
+    this.map.fitBounds(bounds, { padding: innerWidth > 760 ? { left: 440, right: 420, top: 90, bottom: 90 } : pad, maxZoom: 11, duration: reducedMotion() ? 0 : 900 });
   }
 
   /** How many trucks are on the canvas. */
