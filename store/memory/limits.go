@@ -113,3 +113,10 @@ func (l *Limits) sweepLocked(now time.Time) {
 	}
 	l.nextSweep = max(sweepAbove, 2*len(l.events))
 }
+
+// Len is how many entries are kept, for metrics.
+func (l *Limits) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.events)
+}

@@ -109,3 +109,10 @@ func (s *OTP) sweepLocked(now time.Time) {
 	}
 	s.nextSweep = max(sweepAbove, 2*len(s.challenges))
 }
+
+// Len is how many entries are kept, for metrics.
+func (s *OTP) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.challenges)
+}

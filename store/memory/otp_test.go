@@ -1,11 +1,14 @@
 package memory_test
 
 import (
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"weelo/internal/otp"
+	"weelo/internal/phone"
+	"weelo/internal/session"
 	"weelo/store/memory"
 	"weelo/store/storetest"
 )
@@ -44,4 +47,37 @@ func TestLimits(t *testing.T) {
 		c := newClock()
 		return storetest.Clocked[otp.Limits]{Store: memory.NewLimits(c.Now), Advance: c.Advance}
 	})
+}
+
+func TestTickets(t *testing.T) {
+	t.Parallel()
+	storetest.Tickets(t, func(*testing.T) storetest.Clocked[session.TicketStore] {
+		c := newClock()
+		return storetest.Clocked[session.TicketStore]{Store: memory.NewTickets(c.Now), Advance: c.Advance}
+	})
+}
+
+// What is over is forgotten as new things come, so the maps stay as small as what lives.
+func TestMapsAreSwept(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	codes, limits, tickets := memory.NewOTP(c.Now), memory.NewLimits(c.Now), memory.NewTickets(c.Now)
+	for i := range 5000 {
+		k := otp.Key{Flow: otp.Own, Role: "customer", Phone: phone.Number(fmt.Sprintf("+91900000%04d", i))}
+		if _, err := codes.Issue(t.Context(), k, otp.Code{ID: "x"}, time.Second, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := limits.Take(t.Context(), k.String(), "x", []otp.Window{{Max: 1, Per: time.Second}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := tickets.PutTicket(t.Context(), k.String(), nil, time.Second); err != nil {
+			t.Fatal(err)
+		}
+		c.Advance(10 * time.Millisecond)
+	}
+	for name, n := range map[string]int{"challenges": codes.Len(), "limits": limits.Len(), "tickets": tickets.Len()} {
+		if n > 1200 {
+			t.Errorf("%d %s are kept of 100 that live", n, name)
+		}
+	}
 }

@@ -57,3 +57,10 @@ func (s *Tickets) TakeTicket(_ context.Context, digest string) ([]byte, bool, er
 	}
 	return t.value, true, nil
 }
+
+// Len is how many entries are kept, for metrics.
+func (s *Tickets) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.tickets)
+}

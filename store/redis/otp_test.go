@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"weelo/internal/otp"
 	"weelo/internal/servertest"
+	"weelo/internal/session"
 	"weelo/store/redis"
 	"weelo/store/storetest"
 )
@@ -75,6 +77,54 @@ func TestLimits(t *testing.T) {
 			return storetest.Clocked[otp.Limits]{Store: redis.NewLimits(client), Advance: advance}
 		})
 	})
+}
+
+func TestTickets(t *testing.T) {
+	t.Parallel()
+	for mode, open := range modes {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			storetest.Tickets(t, func(t *testing.T) storetest.Clocked[session.TicketStore] {
+				return storetest.Clocked[session.TicketStore]{Store: redis.NewTickets(open(t)), Advance: waiting, Real: true}
+			})
+		})
+	}
+}
+
+// The index has the keys that operators know, and forgets a session that ended.
+func TestSessionIndex(t *testing.T) {
+	t.Parallel()
+	for mode, open := range modes {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			client := open(t)
+			x := redis.NewSessionIndex(client)
+			digest := strings.Repeat("ab", 32)
+			if err := x.Put(t.Context(), "u1", "s1", digest, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := client.Get(t.Context(), "refresh:"+digest).Result(); got != "s1" || err != nil {
+				t.Errorf("refresh: %q, %v", got, err)
+			}
+			if got, err := client.SMembers(t.Context(), "user:tokens:u1").Result(); len(got) != 1 || got[0] != "s1" || err != nil {
+				t.Errorf("user:tokens: %v, %v", got, err)
+			}
+			for _, key := range []string{"refresh:" + digest, "user:tokens:u1"} {
+				if ttl, err := client.TTL(t.Context(), key).Result(); ttl <= 0 || ttl > time.Hour || err != nil {
+					t.Errorf("%s lives %v, %v", key, ttl, err)
+				}
+			}
+			if err := x.Drop(t.Context(), "u1", "s1", []string{digest}); err != nil {
+				t.Fatal(err)
+			}
+			if keys, err := client.Exists(t.Context(), "user:tokens:u1").Result(); keys != 0 || err != nil {
+				t.Errorf("%d keys left, %v", keys, err)
+			}
+			if keys, err := client.Exists(t.Context(), "refresh:"+digest).Result(); keys != 0 || err != nil {
+				t.Errorf("%d keys left, %v", keys, err)
+			}
+		})
+	}
 }
 
 // Open finds out by itself what it talks to.

@@ -1,0 +1,28 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"weelo/internal/otp"
+	"weelo/internal/session"
+	"weelo/store/postgres"
+	"weelo/store/storetest"
+)
+
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	storetest.Users(t, func(t *testing.T) session.Users { return postgres.NewUsers(freshDB(t)) })
+}
+
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	storetest.Sessions(t, func(t *testing.T) (session.Store, session.Users) {
+		db := freshDB(t)
+		return postgres.NewSessions(db), postgres.NewUsers(db)
+	})
+}
+
+func TestFails(t *testing.T) {
+	t.Parallel()
+	storetest.Fails(t, func(t *testing.T) otp.Fails { return postgres.NewFails(freshDB(t)) })
+}

@@ -1,0 +1,28 @@
+package sqlite_test
+
+import (
+	"testing"
+
+	"weelo/internal/otp"
+	"weelo/internal/session"
+	"weelo/store/sqlite"
+	"weelo/store/storetest"
+)
+
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	storetest.Users(t, func(t *testing.T) session.Users { return sqlite.NewUsers(freshDB(t)) })
+}
+
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	storetest.Sessions(t, func(t *testing.T) (session.Store, session.Users) {
+		db := freshDB(t)
+		return sqlite.NewSessions(db), sqlite.NewUsers(db)
+	})
+}
+
+func TestFails(t *testing.T) {
+	t.Parallel()
+	storetest.Fails(t, func(t *testing.T) otp.Fails { return sqlite.NewFails(freshDB(t)) })
+}
