@@ -68,7 +68,7 @@ type orderFunc func([]ledger.Transition) []int
 const retries = 3
 
 // flush writes ts in one transaction. When the database refuses the whole for the fault of one (a
-// unique index, a malformed value), each goes again by itself.
+// unique index, a malformed value), the halves go again by themselves, until that one is alone.
 func (f *flusher) flush(ctx context.Context, ts []ledger.Transition) []ledger.Outcome {
 	var err error
 	for try := 0; try <= retries; try++ {
@@ -82,11 +82,8 @@ func (f *flusher) flush(ctx context.Context, ts []ledger.Transition) []ledger.Ou
 		}
 	}
 	if len(ts) > 1 && refusedByContent(err) {
-		outcomes := make([]ledger.Outcome, len(ts))
-		for i := range ts {
-			outcomes[i] = f.flush(ctx, ts[i:i+1])[0]
-		}
-		return outcomes
+		middle := len(ts) / 2
+		return append(f.flush(ctx, ts[:middle]), f.flush(ctx, ts[middle:])...)
 	}
 	outcomes := make([]ledger.Outcome, len(ts))
 	for i := range outcomes {
