@@ -93,19 +93,23 @@ func (w *Watch) poll(ctx context.Context) error {
 	if w.since.IsZero() {
 		w.since = w.now().Add(-w.life - watchSlack)
 	}
-	from := w.since
-	for {
-		page, err := w.store.RevokedSince(ctx, from, watchPage)
+	from, size := w.since, watchPage
+	for size <= maxRemembered {
+		page, err := w.store.RevokedSince(ctx, from, size)
 		if err != nil {
 			return err
 		}
 		for _, r := range page {
 			w.Learn(r)
 		}
-		if len(page) < watchPage || page[len(page)-1].At.Equal(from) {
+		if len(page) < size {
 			break
 		}
-		from = page[len(page)-1].At
+		if last := page[len(page)-1].At; last.After(from) {
+			from, size = last, watchPage
+		} else { // more than a page in one instant
+			size *= 2
+		}
 	}
 	w.since = w.now().Add(-watchSlack)
 	w.forget()
