@@ -30,12 +30,12 @@ func randomly(t *rapid.T) {
 		actortest.NoFault, actortest.NoFault, actortest.NoFault, actortest.LostReply, actortest.LostWrite, actortest.Refused,
 	}), 1, 120).Draw(t, "faults")
 	n := 0
-	l.Fault = func(ledger.Transition) actortest.Fault {
+	l.Break(func(ledger.Transition) actortest.Fault {
 		if n++; n < len(faults) {
 			return faults[n]
 		}
 		return actortest.NoFault // storms end
-	}
+	})
 
 	var c cluster
 	defer c.stop(t)
@@ -151,7 +151,7 @@ func check(t *rapid.T, l *actortest.Ledger, acked *acks) {
 			t.Errorf("%s was acknowledged and is lost", id)
 		}
 	}
-	if l.Unsent() != 0 {
-		t.Errorf("%d durable messages never arrived", l.Unsent())
+	if left := unsent(t, l); left != 0 {
+		t.Errorf("%d durable messages never arrived", left)
 	}
 }

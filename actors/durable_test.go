@@ -71,16 +71,8 @@ func stateOf(t *testing.T, l *actortest.Ledger, id string) toy {
 	return s
 }
 
-// in runs a test in a bubble, in parallel with others.
-func in(t *testing.T, run func(t *testing.T)) {
-	t.Helper()
-	t.Parallel()
-	synctest.Test(t, run)
-}
-
 func TestNothingLeavesBeforeTheCommit(t *testing.T) {
-	in(t, func(t *testing.T) {
-		l := actortest.NewLedger()
+	each(t, func(t *testing.T, l *actortest.Ledger) {
 		to := born(l, "a")
 		slow := slowly{l, make(chan struct{}), make(chan struct{}, 1)}
 		committed := make(chan actors.Committed, 1)
@@ -114,8 +106,7 @@ func TestNothingLeavesBeforeTheCommit(t *testing.T) {
 }
 
 func TestCommandsWaitBehindACommitAndThenAreRefused(t *testing.T) {
-	in(t, func(t *testing.T) {
-		l := actortest.NewLedger()
+	each(t, func(t *testing.T, l *actortest.Ledger) {
 		to := born(l, "a")
 		slow := slowly{l, make(chan struct{}), make(chan struct{}, 64)}
 		s := actortest.Start(t, actors.Config{}, toys(actors.Ledger{Writer: slow, Claimer: l}, nil))
@@ -149,8 +140,7 @@ func TestCommandsWaitBehindACommitAndThenAreRefused(t *testing.T) {
 }
 
 func TestRefusalAndReplayWriteNothing(t *testing.T) {
-	in(t, func(t *testing.T) {
-		l := actortest.NewLedger()
+	each(t, func(t *testing.T, l *actortest.Ledger) {
 		to := born(l, "a")
 		s := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
 		_, err := ask(t, s, to, add{id: "refused"})
@@ -165,8 +155,7 @@ func TestRefusalAndReplayWriteNothing(t *testing.T) {
 }
 
 func TestMissingRowLeavesNoActivation(t *testing.T) {
-	in(t, func(t *testing.T) {
-		l := actortest.NewLedger()
+	each(t, func(t *testing.T, l *actortest.Ledger) {
 		s := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
 		_, err := ask(t, s, actors.Address{Kind: "trip", ID: "nowhere"}, get{})
 		wantErr(t, err, actors.ErrNotFound)
@@ -182,17 +171,16 @@ func TestMissingRowLeavesNoActivation(t *testing.T) {
 func TestLostReplyIsNeitherLostNorDoubled(t *testing.T) {
 	for name, f := range map[string]actortest.Fault{"after the commit": actortest.LostReply, "before the commit": actortest.LostWrite} {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
-				l := actortest.NewLedger()
+			each(t, func(t *testing.T, l *actortest.Ledger) {
 				to := born(l, "a")
 				first := true
-				l.Fault = func(ledger.Transition) actortest.Fault {
+				l.Break(func(ledger.Transition) actortest.Fault {
 					if first {
 						first = false
 						return f
 					}
 					return actortest.NoFault
-				}
+				})
 				s := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
 				cmd := add{id: "x", key: "k1", hash: "h"}
 				_, err := ask(t, s, to, cmd)
@@ -213,8 +201,7 @@ func TestLostReplyIsNeitherLostNorDoubled(t *testing.T) {
 }
 
 func TestCommandIDHasOneEffect(t *testing.T) {
-	in(t, func(t *testing.T) {
-		l := actortest.NewLedger()
+	each(t, func(t *testing.T, l *actortest.Ledger) {
 		to := born(l, "a")
 		s := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
 		cmd := add{id: "x", key: "k1", hash: "h"}
@@ -239,8 +226,7 @@ func TestCommandIDHasOneEffect(t *testing.T) {
 
 // Two tasks believe to own the row. The older one is refused at its next commit and stops.
 func TestFencedActivationStops(t *testing.T) {
-	in(t, func(t *testing.T) {
-		l := actortest.NewLedger()
+	each(t, func(t *testing.T, l *actortest.Ledger) {
 		to := born(l, "a")
 		old := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
 		young := actortest.Start(t, actors.Config{Node: "node-2"}, toys(ports(l), nil))
@@ -262,8 +248,7 @@ func TestFencedActivationStops(t *testing.T) {
 // The control: without the fence the older activation overwrites what the younger one acknowledged.
 func TestWithoutTheFenceAnAcknowledgedCommandIsLost(t *testing.T) {
 	in(t, func(t *testing.T) {
-		l := actortest.NewLedger()
-		l.NoFence = true
+		l := actortest.Unfenced()
 		to := born(l, "a")
 		old := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
 		young := actortest.Start(t, actors.Config{Node: "node-2"}, toys(ports(l), nil))
@@ -278,8 +263,7 @@ func TestWithoutTheFenceAnAcknowledgedCommandIsLost(t *testing.T) {
 
 // Somebody else's transaction wrote the row under our epoch: read it and decide again.
 func TestMovedRowIsReadAndDecidedAgain(t *testing.T) {
-	in(t, func(t *testing.T) {
-		l := actortest.NewLedger()
+	each(t, func(t *testing.T, l *actortest.Ledger) {
 		to := born(l, "a")
 		s := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
 		must[toyReply](t)(ask(t, s, to, add{id: "1"}))
@@ -306,8 +290,7 @@ func elsewhere(t *testing.T, l *actortest.Ledger, state string) int64 {
 }
 
 func TestRowThatMovesForEverIsBusy(t *testing.T) {
-	in(t, func(t *testing.T) {
-		l := actortest.NewLedger()
+	each(t, func(t *testing.T, l *actortest.Ledger) {
 		to := born(l, "a")
 		moving := always{ledger.Outcome{Status: ledger.Moved}}
 		s := actortest.Start(t, actors.Config{}, toys(actors.Ledger{Writer: moving, Claimer: l}, nil))
@@ -345,8 +328,7 @@ func TestOutcomesThatStopAndThatDoNot(t *testing.T) {
 		{ledger.Taken, fault.New(fault.Conflict, "TAKEN", ""), false},
 	} {
 		t.Run(c.want.Reason, func(t *testing.T) {
-			in(t, func(t *testing.T) {
-				l := actortest.NewLedger()
+			each(t, func(t *testing.T, l *actortest.Ledger) {
 				to := born(l, "a")
 				s := actortest.Start(t, actors.Config{}, toys(actors.Ledger{Writer: always{ledger.Outcome{Status: c.status}}, Claimer: l}, nil))
 				_, err := ask(t, s, to, add{id: "x"})
@@ -361,8 +343,7 @@ func TestOutcomesThatStopAndThatDoNot(t *testing.T) {
 }
 
 func TestPanicReloadsFromTheStore(t *testing.T) {
-	in(t, func(t *testing.T) {
-		l := actortest.NewLedger()
+	each(t, func(t *testing.T, l *actortest.Ledger) {
 		to := born(l, "a")
 		s := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
 		must[toyReply](t)(ask(t, s, to, add{id: "1"}))
@@ -386,8 +367,7 @@ func TestTimerRowsOutliveTheTask(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
-				l := actortest.NewLedger()
+			each(t, func(t *testing.T, l *actortest.Ledger) {
 				to := born(l, "a")
 				first := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
 				must[toyReply](t)(ask(t, first, to, arm{45 * time.Second}))
@@ -425,8 +405,7 @@ func run(t *testing.T, f func(ctx context.Context) error) {
 }
 
 func TestWrongTimerNumberIsIgnored(t *testing.T) {
-	in(t, func(t *testing.T) {
-		l := actortest.NewLedger()
+	each(t, func(t *testing.T, l *actortest.Ledger) {
 		to := born(l, "a")
 		s := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
 		must[toyReply](t)(ask(t, s, to, arm{time.Hour}))
@@ -452,44 +431,41 @@ func TestWrongTimerNumberIsIgnored(t *testing.T) {
 }
 
 func TestDurableMessageArrivesOnce(t *testing.T) {
-	in(t, func(t *testing.T) {
-		l := actortest.NewLedger()
+	each(t, func(t *testing.T, l *actortest.Ledger) {
 		from, to := born(l, "a"), born(l, "b")
-		refuse := 0 // how many letters the receiver's writer still refuses
-		l.Fault = func(tr ledger.Transition) actortest.Fault {
-			if tr.Ref.ID == "b" && refuse > 0 {
-				refuse--
-				return []actortest.Fault{actortest.Refused, actortest.LostReply}[refuse%2]
-			}
-			return actortest.NoFault
-		}
 		s := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
 		run(t, (&actors.Relay{Outbox: l, Router: s, Log: slog.New(slog.DiscardHandler)}).Run)
 
 		must[toyReply](t)(ask(t, s, from, send{"m1", to.String()}))
 		synctest.Wait()
-		if got := stateOf(t, l, "b").Letters; !cmp.Equal(got, []string{"m1"}) || l.Unsent() != 0 {
-			t.Fatalf("letters = %v, %d unsent: a message is sent at once and crossed off", got, l.Unsent())
+		if got, left := stateOf(t, l, "b").Letters, unsent(t, l); !cmp.Equal(got, []string{"m1"}) || left != 0 {
+			t.Fatalf("letters = %v, %d unsent: a message is sent at once and crossed off", got, left)
 		}
 
-		l.Hold(func() { refuse = 4 })
+		refuse := 4 // how many letters the receiver's writer still refuses
+		l.Break(func(tr ledger.Transition) actortest.Fault {
+			if tr.Ref.ID == "b" && refuse > 0 {
+				refuse--
+				return []actortest.Fault{actortest.Refused, actortest.LostReply}[refuse%2]
+			}
+			return actortest.NoFault
+		})
 		must[toyReply](t)(ask(t, s, from, send{"m2", to.String()}))
 		<-time.After(time.Minute)
-		if got := stateOf(t, l, "b").Letters; !cmp.Equal(got, []string{"m1", "m2"}) || l.Unsent() != 0 {
-			t.Fatalf("letters = %v, %d unsent: the relay sends until it is committed", got, l.Unsent())
+		if got, left := stateOf(t, l, "b").Letters, unsent(t, l); !cmp.Equal(got, []string{"m1", "m2"}) || left != 0 {
+			t.Fatalf("letters = %v, %d unsent: the relay sends until it is committed", got, left)
 		}
 
 		must[toyReply](t)(ask(t, s, from, send{"m3", "trip/nowhere"}))
 		<-time.After(time.Minute)
-		if l.Unsent() != 1 {
-			t.Fatalf("%d unsent, want the one that has no receiver", l.Unsent())
+		if left := unsent(t, l); left != 1 {
+			t.Fatalf("%d unsent, want the one that has no receiver", left)
 		}
 	})
 }
 
 func TestHintReadsWhatSomebodyElseWrote(t *testing.T) {
-	in(t, func(t *testing.T) {
-		l := actortest.NewLedger()
+	each(t, func(t *testing.T, l *actortest.Ledger) {
 		to := born(l, "a")
 		s := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
 		must[toyReply](t)(ask(t, s, to, add{id: "1"}))
@@ -505,8 +481,7 @@ func TestHintReadsWhatSomebodyElseWrote(t *testing.T) {
 }
 
 func TestDrainFinishesWhatIsInFlight(t *testing.T) {
-	in(t, func(t *testing.T) {
-		l := actortest.NewLedger()
+	each(t, func(t *testing.T, l *actortest.Ledger) {
 		to := born(l, "a")
 		slow := slowly{l, make(chan struct{}), make(chan struct{}, 64)}
 		s := actortest.Start(t, actors.Config{}, toys(actors.Ledger{Writer: slow, Claimer: l}, nil))

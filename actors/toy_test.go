@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"testing"
+	"testing/synctest"
 	"time"
 
 	"weelo/actors"
@@ -11,6 +13,7 @@ import (
 	"weelo/actors/protocol"
 	"weelo/internal/fault"
 	"weelo/internal/ledger"
+	"weelo/store/sqlite"
 )
 
 // The toy aggregate keeps the ids of what was added to it, so that a lost or doubled effect shows.
@@ -74,7 +77,7 @@ func (b toyBehaviour) Decide(s toy, command any, now time.Time) (actors.Step[toy
 			return actors.Step[toy]{Replayed: true}, nil
 		}
 		s.Ops = append(s.Ops[:len(s.Ops):len(s.Ops)], c.id)
-		t.Events = []ledger.Event{{ID: c.id, Type: "added", Recipients: []string{"watcher"}}}
+		t.Events = []ledger.Event{{ID: c.id, Type: "added", PayloadVersion: 1, At: now, Data: json.RawMessage(`{}`), Recipients: []string{"watcher"}}}
 	case arm:
 		s.Bell++
 		t.Timers = []ledger.TimerChange{{Name: "bell", Due: now.Add(c.wait), Number: s.Bell}}
@@ -142,4 +145,54 @@ func born(l *actortest.Ledger, id string) actors.Address {
 		panic(fmt.Sprint("toy not born: ", o[0]))
 	}
 	return actors.Address{Kind: "trip", ID: id}
+}
+
+// unsent takes what is left in the outbox.
+func unsent(t interface{ Fatal(args ...any) }, l *actortest.Ledger) int {
+	left, err := l.Take(context.Background(), []string{"actor"}, time.Now().Add(24*time.Hour), time.Minute, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(left)
+}
+
+// each runs a test in a bubble on every store that can live in one.
+func each(t *testing.T, run func(t *testing.T, l *actortest.Ledger)) {
+	t.Helper()
+	for name, open := range map[string]func(t *testing.T) *actortest.Ledger{
+		"memory": func(*testing.T) *actortest.Ledger { return actortest.TripLedger() },
+		"sqlite": sqliteLedger,
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T) { run(t, open(t)) })
+		})
+	}
+}
+
+// in runs a test in a bubble, in parallel with others.
+func in(t *testing.T, run func(t *testing.T)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, run)
+}
+
+func sqliteLedger(t *testing.T) *actortest.Ledger {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), sqlite.Memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if _, err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return actortest.Over(actortest.Backend{
+		Writer: sqlite.NewWriter(db, sqlite.Options{}), Claimer: sqlite.NewClaimer(db), Timers: sqlite.NewTimers(db),
+		Outbox: sqlite.NewOutbox(db), Inbox: sqlite.NewInbox(db),
+		Row: func(ref ledger.Ref) (c ledger.Claimed, ok bool) {
+			err := db.Read.QueryRowContext(context.Background(), `SELECT version, owner_epoch, state FROM trip WHERE id = ?`, ref.ID).
+				Scan(&c.Version, &c.Epoch, (*[]byte)(&c.State))
+			return c, err == nil
+		},
+	})
 }

@@ -34,9 +34,9 @@ type road struct {
 	ids     int
 }
 
-func newRoad(t *testing.T) *road {
+func newRoad(t *testing.T, l *actortest.Ledger) *road {
 	t.Helper()
-	r := &road{t: t, ledger: actortest.TripLedger(), hub: &actortest.Hub{}, fixes: &actortest.Fixes{}, drivers: actortest.NewProbe(protocol.KindDriver)}
+	r := &road{t: t, ledger: l, hub: &actortest.Hub{}, fixes: &actortest.Fixes{}, drivers: actortest.NewProbe(protocol.KindDriver)}
 	r.restart()
 	return r
 }
@@ -139,8 +139,8 @@ func (r *road) events(recipient string) []string {
 var ravi = trip.By{User: "D1", Role: fleet.Driver}
 
 func TestTripFromAssignmentToItsEnd(t *testing.T) {
-	in(t, func(t *testing.T) {
-		r := newRoad(t)
+	each(t, func(t *testing.T, l *actortest.Ledger) {
+		r := newRoad(t, l)
 		id := r.assign(wanted())
 		if got := r.must(id, trip.Accept{By: ravi}); got.State.Status != trip.DriverAccepted || got.Replayed {
 			t.Fatalf("accepted = %+v", got)
@@ -207,8 +207,8 @@ func (r *road) toldDriver(id string) {
 }
 
 func TestDriverAndVehicleAreOnOneLiveTrip(t *testing.T) {
-	in(t, func(t *testing.T) {
-		r := newRoad(t)
+	each(t, func(t *testing.T, l *actortest.Ledger) {
+		r := newRoad(t, l)
 		id := r.assign(wanted())
 		busy := wanted()
 		busy.Vehicle = "V2"
@@ -224,8 +224,8 @@ func TestDriverAndVehicleAreOnOneLiveTrip(t *testing.T) {
 }
 
 func TestForeignDriverAndVehicleAreUnknown(t *testing.T) {
-	in(t, func(t *testing.T) {
-		r := newRoad(t)
+	each(t, func(t *testing.T, l *actortest.Ledger) {
+		r := newRoad(t, l)
 		for name, c := range map[string]struct {
 			change func(*protocol.NewAssignment)
 			want   *fault.Error
@@ -251,16 +251,16 @@ func TestForeignDriverAndVehicleAreUnknown(t *testing.T) {
 }
 
 func TestAssignmentIsRepeatableByKey(t *testing.T) {
-	in(t, func(t *testing.T) {
-		r := newRoad(t)
+	each(t, func(t *testing.T, l *actortest.Ledger) {
+		r := newRoad(t, l)
 		lost := true
-		r.ledger.Fault = func(ledger.Transition) actortest.Fault {
+		r.ledger.Break(func(ledger.Transition) actortest.Fault {
 			if lost {
 				lost = false
 				return actortest.LostReply
 			}
 			return actortest.NoFault
-		}
+		})
 		n := wanted()
 		n.Key, n.Hash = "key", "hash"
 		_, err := r.births.Assign(t.Context(), n)
@@ -278,8 +278,8 @@ func TestAssignmentIsRepeatableByKey(t *testing.T) {
 func TestAcceptTimerEndsTheWait(t *testing.T) {
 	for name, die := range map[string]bool{"its own clock": false, "the sweeper after the task died": true} {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
-				r := newRoad(t)
+			each(t, func(t *testing.T, l *actortest.Ledger) {
+				r := newRoad(t, l)
 				id := r.assign(wanted())
 				<-time.After(20 * time.Second)
 				if die {
@@ -308,8 +308,8 @@ func TestAcceptTimerEndsTheWait(t *testing.T) {
 
 // Accept and the timer meet at the same instant: exactly one of them wins, and everybody hears of it.
 func TestAcceptRacesItsTimer(t *testing.T) {
-	in(t, func(t *testing.T) {
-		r := newRoad(t)
+	each(t, func(t *testing.T, l *actortest.Ledger) {
+		r := newRoad(t, l)
 		id := r.assign(wanted())
 		<-time.After(45 * time.Second)
 		var all sync.WaitGroup
@@ -335,8 +335,8 @@ func TestAcceptRacesItsTimer(t *testing.T) {
 }
 
 func TestTripGoesOnAfterAnyCrash(t *testing.T) {
-	in(t, func(t *testing.T) {
-		r := newRoad(t)
+	each(t, func(t *testing.T, l *actortest.Ledger) {
+		r := newRoad(t, l)
 		id := r.assign(wanted())
 		r.restart()
 		r.must(id, trip.Accept{By: ravi})
@@ -353,8 +353,8 @@ func TestTripGoesOnAfterAnyCrash(t *testing.T) {
 }
 
 func TestTripIsShownToThoseOnIt(t *testing.T) {
-	in(t, func(t *testing.T) {
-		r := newRoad(t)
+	each(t, func(t *testing.T, l *actortest.Ledger) {
+		r := newRoad(t, l)
 		id := r.assign(wanted())
 		for _, by := range []trip.By{{}, ravi, {User: "C1", Role: fleet.Customer}, {User: "T1", Role: fleet.Transporter}, {User: "O1", Role: fleet.Ops}} {
 			if _, err := r.command(id, &protocol.GetTrip{By: by}); err != nil {
@@ -381,9 +381,8 @@ func TestSilentTripIsFlaggedNeverCancelled(t *testing.T) {
 		"in transit":     {trip.InTransit, 12 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in(t, func(t *testing.T) {
-				r := newRoad(t)
-				run(t, (&actors.Sweeper{Timers: r.ledger, Router: r.sys, Log: slog.New(slog.DiscardHandler)}).Run)
+			each(t, func(t *testing.T, l *actortest.Ledger) {
+				r := newRoad(t, l)
 				id := r.assign(wanted())
 				r.must(id, trip.Accept{By: ravi})
 				r.must(id, trip.ChangeStatus{By: ravi, To: c.step})
@@ -393,7 +392,8 @@ func TestSilentTripIsFlaggedNeverCancelled(t *testing.T) {
 				if got := r.stored(id); got.FlaggedMS != 0 {
 					t.Fatalf("flagged %v after a sign of life", c.wait-time.Minute)
 				}
-				<-time.After(2 * time.Minute)
+				run(t, (&actors.Sweeper{Timers: r.ledger, Router: r.sys, Log: slog.New(slog.DiscardHandler)}).Run)
+				<-time.After(2 * time.Minute) // it has left memory long ago; its timer is a row
 				got := r.stored(id)
 				if got.FlaggedMS == 0 || !got.Live || got.Status != c.step {
 					t.Fatalf("after the silence: %+v", got)
@@ -423,8 +423,8 @@ func (r *road) moved(id string, step int) track.Fix {
 }
 
 func TestOdometerComesFromHistory(t *testing.T) {
-	in(t, func(t *testing.T) {
-		r := newRoad(t)
+	each(t, func(t *testing.T, l *actortest.Ledger) {
+		r := newRoad(t, l)
 		id := r.assign(wanted())
 		r.must(id, trip.Accept{By: ravi})
 		var all []track.Fix
@@ -470,8 +470,8 @@ func (r *road) lateFixes(id string, all []track.Fix) {
 }
 
 func TestCommandOfADriverWhoseCallerLeft(t *testing.T) {
-	in(t, func(t *testing.T) {
-		r := newRoad(t)
+	each(t, func(t *testing.T, l *actortest.Ledger) {
+		r := newRoad(t, l)
 		id := r.assign(wanted())
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()

@@ -11,23 +11,81 @@ import (
 	"weelo/internal/ledger"
 )
 
-// Ledger is the durable core in memory, for tests in a synctest bubble: rows with version and epoch,
-// events, idempotency, timers, outbox and inbox numbers, all or nothing as the stores do it. What
-// breaks in real life is broken on purpose through its fields; set them before use or under Hold.
+// Ledger is a durable core whose faults are planted: what breaks in real life is broken on purpose.
+// It stands on any store; NewLedger is the one in memory.
 type Ledger struct {
-	mu       sync.Mutex
-	rows     map[ledger.Ref]*row
-	idem     map[[2]string]ledger.Idem
-	outbox   map[string]*letter
-	inbox    map[string][]ledger.InboxEntry
-	unique   []Unique
-	commits  int
-	conflict int
+	Backend
 
-	// Fault is asked before each transition; nil: nothing goes wrong.
-	Fault func(t ledger.Transition) Fault
-	// NoFence switches the comparison of epochs off: the control that shows what the fence is for.
-	NoFence bool
+	mu      sync.Mutex
+	commits int
+	fault   func(t ledger.Transition) Fault
+}
+
+// Backend is the store under a Ledger.
+type Backend struct {
+	ledger.Writer
+	ledger.Claimer
+	ledger.Timers
+	ledger.Outbox
+	ledger.Inbox
+	// Row reads a row without claiming it; ok is false when there is none.
+	Row func(ref ledger.Ref) (row ledger.Claimed, ok bool)
+}
+
+// Over plants faults into a store.
+func Over(b Backend) *Ledger { return &Ledger{Backend: b} }
+
+// Break asks f before each transition what goes wrong with it; nil: nothing from now on.
+func (l *Ledger) Break(f func(t ledger.Transition) Fault) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fault = f
+}
+
+// Commits is how many transitions were written.
+func (l *Ledger) Commits() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.commits
+}
+
+// Commit implements ledger.Writer.
+func (l *Ledger) Commit(ctx context.Context, ts []ledger.Transition) []ledger.Outcome {
+	out := make([]ledger.Outcome, len(ts))
+	for i, t := range ts {
+		out[i] = l.one(ctx, t)
+	}
+	return out
+}
+
+func (l *Ledger) one(ctx context.Context, t ledger.Transition) ledger.Outcome {
+	f := l.wrong(t)
+	switch f {
+	case LostWrite:
+		return ledger.Outcome{Status: ledger.Unknown, Err: errors.New("planted: connection lost before COMMIT")}
+	case Refused:
+		return ledger.Outcome{Status: ledger.Failed, Err: errors.New("planted: refused")}
+	case NoFault, LostReply:
+	}
+	o := l.Writer.Commit(ctx, []ledger.Transition{t})[0]
+	if o.Status == ledger.Committed {
+		l.mu.Lock()
+		l.commits++
+		l.mu.Unlock()
+	}
+	if f == LostReply {
+		return ledger.Outcome{Status: ledger.Unknown, Err: errors.New("planted: connection lost after COMMIT")}
+	}
+	return o
+}
+
+func (l *Ledger) wrong(t ledger.Transition) Fault {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fault == nil {
+		return NoFault
+	}
+	return l.fault(t)
 }
 
 // Fault is what goes wrong with one transition.
@@ -54,7 +112,6 @@ type row struct {
 	node           string
 	state          json.RawMessage
 	timers         map[string]ledger.Timer
-	events         []ledger.Recorded
 }
 
 type letter struct {
@@ -64,72 +121,63 @@ type letter struct {
 }
 
 var (
-	_ ledger.Writer  = (*Ledger)(nil)
-	_ ledger.Claimer = (*Ledger)(nil)
-	_ ledger.Timers  = (*Ledger)(nil)
-	_ ledger.Outbox  = (*Ledger)(nil)
-	_ ledger.Inbox   = (*Ledger)(nil)
-	_ ledger.History = (*Ledger)(nil)
+	_ ledger.Writer  = (*memory)(nil)
+	_ ledger.Claimer = (*memory)(nil)
+	_ ledger.Timers  = (*memory)(nil)
+	_ ledger.Outbox  = (*memory)(nil)
+	_ ledger.Inbox   = (*memory)(nil)
 )
 
-// NewLedger makes an empty one.
-func NewLedger(unique ...Unique) *Ledger {
-	return &Ledger{
+// NewLedger is a Ledger in memory: rows with version and epoch, events, idempotency, timers, outbox
+// and inbox numbers, all or nothing as the stores do it.
+func NewLedger(unique ...Unique) *Ledger { return overMemory(newMemory(unique)) }
+
+// Unfenced is NewLedger without the comparison of versions and epochs: the control that shows what
+// they are for.
+func Unfenced() *Ledger {
+	m := newMemory(nil)
+	m.unfenced = true
+	return overMemory(m)
+}
+
+func overMemory(m *memory) *Ledger {
+	return Over(Backend{Writer: m, Claimer: m, Timers: m, Outbox: m, Inbox: m, Row: m.peek})
+}
+
+func newMemory(unique []Unique) *memory {
+	return &memory{
 		rows: map[ledger.Ref]*row{}, idem: map[[2]string]ledger.Idem{}, outbox: map[string]*letter{},
 		inbox: map[string][]ledger.InboxEntry{}, unique: unique,
 	}
 }
 
-// Hold runs f while nothing else uses the ledger.
-func (l *Ledger) Hold(f func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	f()
-}
-
-// Commits is how many transitions were written.
-func (l *Ledger) Commits() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.commits
+// memory is the store under NewLedger.
+type memory struct {
+	mu       sync.Mutex
+	unfenced bool
+	rows     map[ledger.Ref]*row
+	idem     map[[2]string]ledger.Idem
+	outbox   map[string]*letter
+	inbox    map[string][]ledger.InboxEntry
+	unique   []Unique
 }
 
 // Commit implements ledger.Writer.
-func (l *Ledger) Commit(ctx context.Context, ts []ledger.Transition) []ledger.Outcome {
+func (l *memory) Commit(ctx context.Context, ts []ledger.Transition) []ledger.Outcome {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	out := make([]ledger.Outcome, len(ts))
 	for i, t := range ts {
-		out[i] = l.one(ctx, t)
+		if out[i] = (ledger.Outcome{Status: ledger.Unknown, Err: ctx.Err()}); ctx.Err() == nil {
+			out[i] = l.writeLocked(t)
+		}
 	}
 	return out
 }
 
-func (l *Ledger) one(ctx context.Context, t ledger.Transition) ledger.Outcome {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if ctx.Err() != nil {
-		return ledger.Outcome{Status: ledger.Unknown, Err: ctx.Err()}
-	}
-	fault := NoFault
-	if l.Fault != nil {
-		fault = l.Fault(t)
-	}
-	switch fault {
-	case LostWrite:
-		return ledger.Outcome{Status: ledger.Unknown, Err: errors.New("planted: connection lost before COMMIT")}
-	case Refused:
-		return ledger.Outcome{Status: ledger.Failed, Err: errors.New("planted: refused")}
-	case NoFault, LostReply:
-	}
-	o := l.writeLocked(t)
-	if fault == LostReply {
-		return ledger.Outcome{Status: ledger.Unknown, Err: errors.New("planted: connection lost after COMMIT")}
-	}
-	return o
-}
-
-func (l *Ledger) writeLocked(t ledger.Transition) ledger.Outcome {
+func (l *memory) writeLocked(t ledger.Transition) ledger.Outcome {
 	if t.Idem != nil {
-		if first, used := l.idem[[2]string{t.Idem.Scope, t.Idem.Key}]; used {
+		if first, known := l.idem[[2]string{t.Idem.Scope, t.Idem.Key}]; known {
 			if first.Hash != t.Idem.Hash {
 				return ledger.Outcome{Status: ledger.Mismatched}
 			}
@@ -144,10 +192,9 @@ func (l *Ledger) writeLocked(t ledger.Transition) ledger.Outcome {
 		r = &row{timers: map[string]ledger.Timer{}}
 	case !exists:
 		return ledger.Outcome{Status: ledger.Missing}
-	case r.epoch > t.Epoch && !l.NoFence:
+	case r.epoch > t.Epoch && !l.unfenced:
 		return ledger.Outcome{Status: ledger.Fenced}
-	case r.version != t.Version && !l.NoFence:
-		l.conflict++
+	case r.version != t.Version && !l.unfenced:
 		return ledger.Outcome{Status: ledger.Moved}
 	}
 	if c := l.takenLocked(t); c != "" {
@@ -156,12 +203,11 @@ func (l *Ledger) writeLocked(t ledger.Transition) ledger.Outcome {
 	r.version++
 	r.state = slices.Clone(t.State)
 	l.rows[t.Ref] = r
-	l.commits++
 	return ledger.Outcome{Status: ledger.Committed, Numbers: l.restLocked(r, t)}
 }
 
 // restLocked writes what belongs to the transition beside the row.
-func (l *Ledger) restLocked(r *row, t ledger.Transition) []ledger.Number {
+func (l *memory) restLocked(r *row, t ledger.Transition) []ledger.Number {
 	for _, c := range t.Timers {
 		delete(r.timers, c.Name)
 		if !c.Due.IsZero() {
@@ -180,8 +226,10 @@ func (l *Ledger) restLocked(r *row, t ledger.Transition) []ledger.Number {
 	}
 	var numbers []ledger.Number
 	for i, e := range t.Events {
-		r.events = append(r.events, ledger.Recorded{Version: r.version, Ordinal: i, Event: e})
-		for _, to := range e.Recipients {
+		for k, to := range e.Recipients {
+			if to == "" || slices.Contains(e.Recipients[:k], to) {
+				continue // everybody gets an event once
+			}
 			seq := int64(len(l.inbox[to]) + 1)
 			l.inbox[to] = append(l.inbox[to], ledger.InboxEntry{Seq: seq, Event: e})
 			numbers = append(numbers, ledger.Number{Event: i, Recipient: to, Seq: seq})
@@ -190,7 +238,7 @@ func (l *Ledger) restLocked(r *row, t ledger.Transition) []ledger.Number {
 	return numbers
 }
 
-func (l *Ledger) takenLocked(t ledger.Transition) string {
+func (l *memory) takenLocked(t ledger.Transition) string {
 	for _, u := range l.unique {
 		if u.Kind != t.Ref.Kind {
 			continue
@@ -206,7 +254,7 @@ func (l *Ledger) takenLocked(t ledger.Transition) string {
 }
 
 // Claim implements ledger.Claimer.
-func (l *Ledger) Claim(_ context.Context, ref ledger.Ref, node string) (ledger.Claimed, error) {
+func (l *memory) Claim(_ context.Context, ref ledger.Ref, node string) (ledger.Claimed, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r, ok := l.rows[ref]
@@ -222,8 +270,8 @@ func (l *Ledger) Claim(_ context.Context, ref ledger.Ref, node string) (ledger.C
 	return c, nil
 }
 
-// Row reads a row without claiming it; ok is false when there is none.
-func (l *Ledger) Row(ref ledger.Ref) (c ledger.Claimed, ok bool) {
+// peek reads a row without claiming it.
+func (l *memory) peek(ref ledger.Ref) (c ledger.Claimed, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r, ok := l.rows[ref]
@@ -234,7 +282,7 @@ func (l *Ledger) Row(ref ledger.Ref) (c ledger.Claimed, ok bool) {
 }
 
 // Overdue implements ledger.Timers.
-func (l *Ledger) Overdue(_ context.Context, before time.Time, limit int) ([]ledger.Timer, error) {
+func (l *memory) Overdue(_ context.Context, before time.Time, limit int) ([]ledger.Timer, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var due []ledger.Timer
@@ -250,7 +298,7 @@ func (l *Ledger) Overdue(_ context.Context, before time.Time, limit int) ([]ledg
 }
 
 // Take implements ledger.Outbox.
-func (l *Ledger) Take(_ context.Context, channels []string, now time.Time, lease time.Duration, limit int) ([]ledger.Pending, error) {
+func (l *memory) Take(_ context.Context, channels []string, now time.Time, lease time.Duration, limit int) ([]ledger.Pending, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var taken []ledger.Pending
@@ -265,7 +313,7 @@ func (l *Ledger) Take(_ context.Context, channels []string, now time.Time, lease
 }
 
 // Done implements ledger.Outbox.
-func (l *Ledger) Done(_ context.Context, id string) error {
+func (l *memory) Done(_ context.Context, id string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.outbox, id)
@@ -273,7 +321,7 @@ func (l *Ledger) Done(_ context.Context, id string) error {
 }
 
 // Later implements ledger.Outbox.
-func (l *Ledger) Later(_ context.Context, id string, at time.Time) error {
+func (l *memory) Later(_ context.Context, id string, at time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if m, ok := l.outbox[id]; ok {
@@ -282,43 +330,25 @@ func (l *Ledger) Later(_ context.Context, id string, at time.Time) error {
 	return nil
 }
 
-// Unsent is how many durable messages are still in the outbox.
-func (l *Ledger) Unsent() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.outbox)
-}
-
 // Stream implements ledger.Inbox.
-func (l *Ledger) Stream(context.Context) (string, error) { return "stream-of-this-test", nil }
+func (l *memory) Stream(context.Context) (string, error) { return "stream-of-this-test", nil }
 
 // Head implements ledger.Inbox.
-func (l *Ledger) Head(_ context.Context, recipient string) (int64, error) {
+func (l *memory) Head(_ context.Context, recipient string) (int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return int64(len(l.inbox[recipient])), nil
 }
 
 // Read implements ledger.Inbox.
-func (l *Ledger) Read(_ context.Context, recipient string, from int64, limit int) ([]ledger.InboxEntry, error) {
+func (l *memory) Read(_ context.Context, recipient string, from int64, limit int) ([]ledger.InboxEntry, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := l.inbox[recipient]
-	start := min(int(max(from-1, 0)), len(all))
-	return slices.Clone(all[start:min(start+limit, len(all))]), nil
-}
-
-// Events implements ledger.History.
-func (l *Ledger) Events(_ context.Context, ref ledger.Ref, after int64, limit int) ([]ledger.Recorded, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var events []ledger.Recorded
-	if r, ok := l.rows[ref]; ok {
-		for _, e := range r.events {
-			if e.Version > after && len(events) < limit {
-				events = append(events, e)
-			}
+	var entries []ledger.InboxEntry
+	for _, e := range l.inbox[recipient] {
+		if e.Seq >= from && len(entries) < limit {
+			entries = append(entries, e)
 		}
 	}
-	return events, nil
+	return entries, nil
 }

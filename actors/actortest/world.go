@@ -29,18 +29,6 @@ func TripLedger() *Ledger {
 	)
 }
 
-// Live gives the live trip of a driver as its row says.
-func (l *Ledger) Live(driver fleet.UserID) (s trip.State, version int64, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for ref, r := range l.rows {
-		if s, err := trip.Load(r.state); err == nil && ref.Kind == ledger.Trip && s.Live && s.DriverID == driver {
-			return s, r.version, true
-		}
-	}
-	return trip.State{}, 0, false
-}
-
 // People are users and vehicles in memory.
 type People struct {
 	Users  map[fleet.UserID]fleet.User
