@@ -120,7 +120,9 @@ func (f *demoFleet) drive(ctx context.Context, c crew, n uint64, from *world.Sto
 	defer stopSteps()
 	var reporting sync.WaitGroup
 	reporting.Go(func() { f.steps(steps, ride, status) })
-	ride.stream(ctx, begin, until, f.Interval)
+	arrival, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	ride.stream(ctx, begin, arrival.Done(), f.Interval)
 	stopSteps()
 	reporting.Wait()
 	if ctx.Err() != nil {

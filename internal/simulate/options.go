@@ -15,7 +15,7 @@ type Options struct {
 	World    world.File
 	Drivers  int           // 0: all of the world, at most 1,000
 	Watchers int           // 0: one per driver; more share the trips, up to the server's limit per customer
-	Duration time.Duration // of the stream, after the ramp; 0: 2 min
+	Duration time.Duration // of the stream, from when all are there; 0: 2 min
 	Ramp     time.Duration // over which drivers and watchers come; 0: 10 ms each, at most 30 s
 	Interval time.Duration // between a driver's fixes; 0: 5 s
 	Speed    float64       // of the playback, the server's TIME_SCALE; 0: 1

@@ -46,8 +46,8 @@ func (r *ride) connect(ctx context.Context, wait *sync.WaitGroup, token tokenSou
 const acquiring = 4
 
 // stream records and sends one fix per interval from the place on the route that the drive has come
-// to, until until. Then it sends what the phone still holds.
-func (r *ride) stream(ctx context.Context, begin, until time.Time, interval time.Duration) {
+// to, until done. Then it sends what the phone still holds.
+func (r *ride) stream(ctx context.Context, begin time.Time, done <-chan struct{}, interval time.Duration) {
 	for range acquiring {
 		r.send(ctx, r.record(begin, time.Now()))
 		if !pause(ctx, min(time.Second, interval)) {
@@ -61,14 +61,12 @@ func (r *ride) stream(ctx context.Context, begin, until time.Time, interval time
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
-		now := time.Now()
-		if !now.Before(until) {
-			r.send(ctx, r.phone.Flush(now))
-			return
-		}
-		r.send(ctx, r.record(begin, now))
+		r.send(ctx, r.record(begin, time.Now()))
 		select {
 		case <-ticker.C:
+		case <-done:
+			r.send(ctx, r.phone.Flush(time.Now()))
+			return
 		case <-ctx.Done():
 			return
 		}

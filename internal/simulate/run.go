@@ -28,7 +28,7 @@ func Run(ctx context.Context, o Options, out io.Writer) (Summary, error) {
 	begin := time.Now()
 	run := &run{
 		Options: o, stage: stage, api: newAPI(o.World.BaseURL), meter: &meter{}, begin: begin,
-		until: begin.Add(o.Ramp + o.Duration), key: strconv.FormatUint(rand.Uint64(), 36),
+		done: make(chan struct{}), key: strconv.FormatUint(rand.Uint64(), 36),
 		opening: make(chan struct{}, atOnce),
 	}
 	sockets, hangUp := context.WithCancel(ctx)
@@ -65,8 +65,8 @@ type run struct {
 	api   *api
 	meter *meter
 	begin time.Time
-	until time.Time // the end of the stream
-	key   string    // makes the run's idempotency keys its own
+	done  chan struct{} // closed at the end of the stream
+	key   string        // makes the run's idempotency keys its own
 
 	open    sync.WaitGroup // sessions
 	opening chan struct{}  // bounds the rides between assignment and acceptance
@@ -110,19 +110,26 @@ func (s *stage) route(n uint64, lane world.Lane) *trace.Route {
 	return s.shapes[n%uint64(len(s.shapes))].Lay(lane.From.At, lane.To.At)
 }
 
-// drive starts every crew at its place in the ramp and returns when all streams have ended.
+// drive starts every crew at its place in the ramp, lets them all stream for the duration from when
+// the last has opened, and returns when all streams have ended.
 func (r *run) drive(ctx context.Context) {
-	var rides sync.WaitGroup
+	var rides, openings sync.WaitGroup
+	openings.Add(r.Drivers)
 	for _, c := range crews(r.World, r.Drivers) {
 		rides.Go(func() {
+			opened := sync.OnceFunc(openings.Done)
+			defer opened()
 			if !pause(ctx, r.Ramp*time.Duration(c.number)/time.Duration(r.Drivers)) {
 				return
 			}
-			if err := r.ride(ctx, c); err != nil && ctx.Err() == nil {
+			if err := r.ride(ctx, c, opened); err != nil && ctx.Err() == nil {
 				r.meter.fail("ride", err)
 			}
 		})
 	}
+	openings.Wait()
+	pause(ctx, r.Duration)
+	close(r.done)
 	rides.Wait()
 }
 
@@ -131,7 +138,7 @@ func (r *run) drive(ctx context.Context) {
 const atOnce = 32
 
 // ride is one crew from its assignment to the end of its stream.
-func (r *run) ride(ctx context.Context, c crew) error {
+func (r *run) ride(ctx context.Context, c crew, opened func()) error {
 	lane := r.stage.lanes.Pick(r.Seed, c.place())
 	ride := &ride{
 		crew: c, route: r.stage.route(c.place(), lane), speed: r.Speed, api: r.api, meter: r.meter,
@@ -144,9 +151,10 @@ func (r *run) ride(ctx context.Context, c crew) error {
 	r.mu.Lock()
 	r.rides = append(r.rides, ride)
 	r.mu.Unlock()
+	opened()
 	var steps sync.WaitGroup
 	steps.Go(func() { r.steps(ctx, ride) })
-	ride.stream(ctx, time.Now(), r.until, r.Interval)
+	ride.stream(ctx, time.Now(), r.done, r.Interval)
 	steps.Wait()
 	return nil
 }
@@ -191,13 +199,12 @@ func (r *run) watch(ctx context.Context, ride *ride) error {
 
 // steps reports the Captain app's steps in the first half of the stream.
 func (r *run) steps(ctx context.Context, ride *ride) {
-	left := time.Until(r.until)
-	for i, status := range []string{"at_pickup", "loading_complete", "in_transit"} {
-		if !pause(ctx, left/8) {
+	for _, status := range []string{"at_pickup", "loading_complete", "in_transit"} {
+		if !pause(ctx, r.Duration/8) {
 			return
 		}
 		if err := ride.step(ctx, status); err != nil && ctx.Err() == nil {
-			r.meter.fail("step "+strconv.Itoa(i+1), err)
+			r.meter.fail("step", err)
 		}
 	}
 }
