@@ -196,7 +196,7 @@ func (c *conn) frame(kind websocket.MessageType, frame []byte) error {
 func (c *conn) packet(p packet) error {
 	switch {
 	case p.Type == packetConnect && p.Namespace != rootNamespace:
-		return c.write(appendPacket(nil, packet{
+		return c.write(encodePacket(packet{
 			Type: packetConnectError, Namespace: p.Namespace, Data: refusalMessage{Message: "Invalid namespace"}.json(),
 		}))
 	case p.Namespace != rootNamespace:

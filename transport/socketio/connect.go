@@ -93,7 +93,7 @@ func (c *conn) connect(data []byte) error {
 	if c.connects++; c.connects > maxConnects {
 		return fmt.Errorf("%w: too many refused CONNECT packets", errMalformed)
 	}
-	return c.write(appendPacket(nil, packet{Type: packetConnectError, Namespace: rootNamespace, Data: connectRefusal(refusal).json()}))
+	return c.write(encodePacket(packet{Type: packetConnectError, Namespace: rootNamespace, Data: connectRefusal(refusal).json()}))
 }
 
 // The refusals of CONNECT that are ours.
@@ -233,7 +233,7 @@ func ownScope(who token.Identity) (hub.Scope, bool) {
 // acknowledge answers CONNECT and greets.
 func (c *conn) acknowledge() {
 	c.socket.SendAll([][]byte{
-		appendPacket(nil, packet{Type: packetConnect, Namespace: rootNamespace, Data: fmt.Appendf(nil, `{"sid":%q}`, c.id)}),
+		encodePacket(packet{Type: packetConnect, Namespace: rootNamespace, Data: fmt.Appendf(nil, `{"sid":%q}`, c.id)}),
 		eventMessage("connected", fields{
 			"message": "Connected to Weelo", "userId": string(c.who.UserID), "role": string(c.who.Role),
 			"eventVersion": 1, "serverTimeMs": c.server.cfg.Now().UnixMilli(),

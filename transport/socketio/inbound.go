@@ -70,7 +70,7 @@ func (c *conn) event(p packet) error {
 	}
 	c.server.cfg.Observer.In(formatName, e.Name)
 	if p.HasID {
-		c.socket.Send(appendPacket(nil, packet{Type: packetAck, Namespace: rootNamespace, HasID: true, ID: p.ID, Data: []byte(`[{"success":true}]`)}))
+		c.socket.Send(encodePacket(packet{Type: packetAck, Namespace: rootNamespace, HasID: true, ID: p.ID, Data: []byte(`[{"success":true}]`)}))
 	}
 	return nil
 }
@@ -83,7 +83,7 @@ func (c *conn) refuse(p packet, e *fault.Error) {
 	c.socket.Send(appendEvent(nil, "error", message.json()))
 	if p.HasID {
 		body := append(append([]byte(`[{"success":false,"error":`), message.json()...), `}]`...)
-		c.socket.Send(appendPacket(nil, packet{Type: packetAck, Namespace: rootNamespace, HasID: true, ID: p.ID, Data: body}))
+		c.socket.Send(encodePacket(packet{Type: packetAck, Namespace: rootNamespace, HasID: true, ID: p.ID, Data: body}))
 	}
 }
 

@@ -165,9 +165,9 @@ func decodeEvent(data []byte) (event, error) {
 	return e, nil
 }
 
-// appendPacket writes p as a whole Engine.IO message frame.
-func appendPacket(dst []byte, p packet) []byte {
-	dst = append(dst, engineMessage, '0'+byte(p.Type))
+// encodePacket writes p as a whole Engine.IO message frame.
+func encodePacket(p packet) []byte {
+	dst := append(make([]byte, 0, len(p.Data)+len(p.Namespace)+24), engineMessage, '0'+byte(p.Type))
 	if p.Type == packetBinaryEvent || p.Type == packetBinaryAck {
 		dst = strconv.AppendInt(dst, int64(p.Attachments), 10)
 		dst = append(dst, '-')

@@ -136,9 +136,11 @@ func (s *Server) Run(ctx context.Context) error {
 		left = append(left, c)
 	}
 	s.mu.Unlock()
+	var closing sync.WaitGroup
 	for _, c := range left {
-		go c.Close(hub.CodeRestart, "restart")
+		closing.Go(func() { c.Close(hub.CodeRestart, "restart") })
 	}
+	closing.Wait()
 	s.readers.Wait()
 	return nil
 }

@@ -8,6 +8,7 @@ maplibre.setWorkerUrl("/static/vendor/maplibre-gl-worker.mjs");
 const INDIA = [[68, 6.5], [97.5, 35.5]];
 // Trucks glide at 20 frames per second; many of them at fewer, which nobody sees from that far.
 const frameMs = (trucks) => (trucks < 300 ? 50 : trucks < 1000 ? 120 : 300);
+const FIT_MS = 5000;
 const COLOURS = {
   waiting: "#a78bfa", loading: "#60a5fa", moving: "#2dd4bf", arrived: "#a3e635", stale: "#fbbf24", ended: "#64748b",
 };
@@ -35,7 +36,8 @@ export class LiveMap {
     this.staleMs = 60_000;
     this.selected = null;
     this.plain = !config.styleUrl;
-    this.fitted = false;
+    this.fitUntil = 0; // after the first truck the map follows the number of trucks for a moment
+    this.fitted = 0;
     this.pad = () => (innerWidth > 760 ? { left: 380, right: 40, top: 40, bottom: 40 } : { left: 30, right: 30, top: 30, bottom: innerHeight * 0.5 });
     if (this.plain) element.classList.add("plain");
     this.map = new maplibre.Map({
@@ -139,6 +141,7 @@ export class LiveMap {
       const box = [[e.point.x - 8, e.point.y - 8], [e.point.x + 8, e.point.y + 8]];
       select(map.queryRenderedFeatures(box, { layers: ["trucks"] })[0]?.properties.trip ?? null);
     });
+    for (const held of ["dragstart", "wheel"]) map.on(held, () => (this.held = true));
     map.on("mouseenter", "trucks", () => (map.getCanvas().style.cursor = "pointer"));
     map.on("mouseleave", "trucks", () => (map.getCanvas().style.cursor = ""));
   }
@@ -181,7 +184,7 @@ export class LiveMap {
     }
     this.map.getSource("trucks").setData(trucks);
     this.map.getSource("tails").setData(tails);
-    this.fitOnce(trucks);
+    this.fit(trucks);
   }
 
   drawLanes(now) {
@@ -198,10 +201,13 @@ export class LiveMap {
     this.map.getSource("stops").setData(stops);
   }
 
-  /** The first time there are trucks, the map shows all of them. */
-  fitOnce(trucks) {
-    if (this.fitted || trucks.features.length === 0) return;
-    this.fitted = true;
+  /** While the first trucks come in, the map shows all of them, unless somebody has taken hold of it. */
+  fit(trucks) {
+    const n = trucks.features.length;
+    if (n === 0 || n === this.fitted || this.held || this.selected) return;
+    this.fitUntil ||= performance.now() + FIT_MS;
+    if (performance.now() > this.fitUntil) return;
+    this.fitted = n;
     const bounds = new maplibre.LngLatBounds();
     for (const f of trucks.features) bounds.extend(f.geometry.coordinates);
     for (const t of this.fleet.trips.values()) {
