@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
+
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/track"
@@ -34,6 +37,8 @@ type Config struct {
 	Drivers int
 	// Rules are the thresholds of the live filter. Default track.DefaultRules.
 	Rules track.Rules
+	// Tracer traces what came with a trace. Default: the global provider's.
+	Tracer trace.Tracer
 }
 
 // MaxLinger is the design's bound on how long a batch may wait for its group.
@@ -54,6 +59,9 @@ func (c *Config) Validate() error {
 	fill(&c.Drivers, defaults.Drivers)
 	if c.Rules == (track.Rules{}) {
 		c.Rules = track.DefaultRules()
+	}
+	if c.Tracer == nil {
+		c.Tracer = otel.Tracer("weelo/internal/history")
 	}
 	var errs []error
 	if c.Linger < 0 || c.Linger > MaxLinger {
@@ -110,7 +118,8 @@ type job struct {
 	tripID string
 	fixes  []track.Fix
 	at     time.Time
-	reply  chan answer // nil for native fixes, which nobody waits for
+	span   trace.SpanContext // of whoever asked
+	reply  chan answer       // nil for native fixes, which nobody waits for
 }
 
 type answer struct {
@@ -145,7 +154,7 @@ func (r *Recorder) Record(ctx context.Context, driver fleet.UserID, tripID strin
 	if len(fixes) == 0 {
 		return Result{}, nil
 	}
-	j := &job{driver: driver, tripID: tripID, fixes: fixes, at: r.now(), reply: make(chan answer, 1)}
+	j := &job{driver: driver, tripID: tripID, fixes: fixes, at: r.now(), span: trace.SpanContextFromContext(ctx), reply: make(chan answer, 1)}
 	if !r.enqueue(j) {
 		r.stats.refused.Add(1)
 		return Result{}, errBusy
@@ -266,11 +275,13 @@ func byDriver(rows []Row, at time.Time) []*job {
 func (r *Recorder) commit(ctx context.Context, group []*job) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.CommitTimeout)
 	defer cancel()
-	judged, rows, err := r.judge(ctx, group)
+	within, spans := r.trace(ctx, group)
+	judged, rows, err := r.judge(within, group)
 	var isNew []bool
 	if err == nil && len(rows) > 0 {
-		isNew, err = r.store.Save(ctx, rows)
+		isNew, err = r.store.Save(within, rows)
 	}
+	spans.end(err)
 	if err != nil {
 		r.stats.failures.Add(1)
 		r.log.ErrorContext(ctx, "fixes not committed", "batches", len(group), "rows", len(rows), "error", err)
