@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"testing"
+	"time"
 
 	"weelo/store/postgres"
 	"weelo/store/storetest"
@@ -12,7 +13,7 @@ func TestLedger(t *testing.T) {
 	storetest.Ledger(t, func(t *testing.T) storetest.LedgerBackend {
 		db := freshDB(t)
 		return storetest.LedgerBackend{
-			Writer:     postgres.NewWriter(db, postgres.Options{}),
+			Writer:     postgres.NewWriter(db, postgres.Options{Timeout: time.Minute, MaxWait: time.Minute}), // a busy machine is no finding
 			Claimer:    postgres.NewClaimer(db),
 			Timers:     postgres.NewTimers(db),
 			Outbox:     postgres.NewOutbox(db),

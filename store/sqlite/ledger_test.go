@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"weelo/store/sqlite"
 	"weelo/store/storetest"
@@ -19,7 +20,7 @@ func openLedger(t *testing.T, path string) (*sqlite.DB, storetest.LedgerBackend)
 		t.Fatal(err)
 	}
 	return db, storetest.LedgerBackend{
-		Writer:     sqlite.NewWriter(db, sqlite.Options{}),
+		Writer:     sqlite.NewWriter(db, sqlite.Options{Timeout: time.Minute, MaxWait: time.Minute}), // a busy machine is no finding
 		Claimer:    sqlite.NewClaimer(db),
 		Timers:     sqlite.NewTimers(db),
 		Outbox:     sqlite.NewOutbox(db),
