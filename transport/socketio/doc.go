@@ -24,4 +24,8 @@
 //
 // Not spoken: HTTP long-polling (answers 400 "Transport unknown"), namespaces other than "/",
 // binary attachments (parsed, refused, closed), connection state recovery (the inbox replaces it).
+//
+// docs/socketio.md says the same for people who write a client.
+//
+//go:generate go test -run ^TestDocsSayWhatTheTableSays$ -update .
 package socketio
