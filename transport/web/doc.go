@@ -1,5 +1,6 @@
-// Package web serves the pages. Today there is one: the live map of `weelo dev`, moving trucks on a
-// plain ground of place names, with the age of every position and the timeline of every trip.
+// Package web serves the pages that the binary carries. Today there is one: the live map of `weelo
+// dev`, moving trucks on a plain ground of place names, with the age of every position and the
+// timeline of every trip.
 //
 // The page is what is in static/: plain ES modules without a bundler, MapLibre GL JS beside its
 // licence in static/vendor, everything embedded in the binary. It reads the same native WebSocket as
