@@ -26,22 +26,22 @@ type Stop struct {
 // be stored and gone on from: folding the rest onto a stored Fold gives what folding everything
 // gives. The zero Fold has seen nothing.
 type Fold struct {
-	UpToMS int64   `json:"upTo"` // the newest fix seen; 0: none
-	Meters float64 `json:"meters"`
+	UpToMS int64   `json:"upTo,omitzero"` // the newest fix seen; 0: none
+	Meters float64 `json:"meters,omitzero"`
 	Stops  []Stop  `json:"stops,omitempty"`
-	Gate   gate    `json:"gate"`
-	Step   Fix     `json:"step"` // where the odometer last stepped to; TS 0: nowhere yet
-	Stand  stand   `json:"stand"`
+	Gate   gate    `json:"gate,omitzero"`
+	Step   Fix     `json:"step,omitzero"` // where the odometer last stepped to; TS 0: nowhere yet
+	Stand  stand   `json:"stand,omitzero"`
 }
 
 // stand is the place the truck has not left for a while.
 type stand struct {
-	Center  Fix     `json:"center"` // the first fix there; TS 0: none
-	LastMS  int64   `json:"last"`   // the last fix there
-	SumLat  float64 `json:"sumLat"` // of offsets from Center, so that the mean keeps its precision
+	Center  Fix     `json:"center,omitzero"` // the first fix there; TS 0: none
+	LastMS  int64   `json:"last"`            // the last fix there
+	SumLat  float64 `json:"sumLat"`          // of offsets from Center, so that the mean keeps its precision
 	SumLng  float64 `json:"sumLng"`
 	Count   int     `json:"count"`
-	Counted bool    `json:"counted"` // it is the last of Stops
+	Counted bool    `json:"counted,omitzero"` // it is the last of Stops
 }
 
 // Add folds in one fix. Fixes not newer than the last are ignored, so a set must be sorted (Sort).
@@ -51,10 +51,10 @@ func (d Fold) Add(f Fix, r Rules) Fold {
 		return d
 	}
 	d.UpToMS = f.TS
-	f.ReceivedMS, f.N = 0, 0 // how a fix arrived must not show
 	if f.Mock || f.Accuracy > r.CoarseM {
 		return d
 	}
+	f = Fix{TS: f.TS, Lat: f.Lat, Lng: f.Lng, Accuracy: f.Accuracy} // how it arrived must not show
 	var p passage
 	d.Gate, p = d.Gate.pass(f, r)
 	switch p {
@@ -119,8 +119,8 @@ func (d Fold) OdometerM() int64 { return int64(d.Meters + 0.5) }
 // Track is the fold of a trip kept in two parts: Base up to the watermark, which only a late fix can
 // change, and Whole, which is what people are shown.
 type Track struct {
-	Base  Fold `json:"base"`
-	Whole Fold `json:"whole"`
+	Base  Fold `json:"base,omitzero"`
+	Whole Fold `json:"whole,omitzero"`
 }
 
 // Equal tells whether two tracks say the same and are folded equally far.

@@ -48,9 +48,9 @@ const reanchorAfter = 3
 // gate believes fixes that come in order of time. A jump is quarantined; when three in a row agree
 // with each other, they are right and the old place was wrong. The zero gate believes the first fix.
 type gate struct {
-	Anchor  Fix `json:"anchor"`  // the last believed one; TS 0: none
-	Suspect Fix `json:"suspect"` // the last quarantined one
-	Agree   int `json:"agree"`   // how many quarantined ones in a row agree
+	Anchor  Fix `json:"anchor,omitzero"`  // the last believed one; TS 0: none
+	Suspect Fix `json:"suspect,omitzero"` // the last quarantined one
+	Agree   int `json:"agree,omitzero"`   // how many quarantined ones in a row agree
 }
 
 type passage int

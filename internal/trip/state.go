@@ -44,9 +44,9 @@ type State struct {
 	HeardMS   int64 `json:"heardAt,omitempty"`   // last sign of the driver, to within Policy.HeardEvery
 	FlaggedMS int64 `json:"flaggedAt,omitempty"` // silent since; 0 when not flagged
 
-	Track  track.Track      `json:"track"`  // what its fixes fold to; the fixes themselves are history
-	Timers map[string]Timer `json:"timers"` // armed ones
-	Count  int64            `json:"events"` // events applied so far; names the next one
+	Track  track.Track      `json:"track,omitzero"` // what its fixes fold to; the fixes themselves are history
+	Timers map[string]Timer `json:"timers"`         // armed ones
+	Count  int64            `json:"events"`         // events applied so far; names the next one
 }
 
 // Names are the people as they were called when the trip was assigned. Phones are canonical
