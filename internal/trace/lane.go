@@ -118,14 +118,18 @@ func (r *Route) At(d time.Duration) track.Fix {
 	}
 }
 
-// Nearest is the time of the drive at which the truck is nearest to p, found in steps of about a
-// thousandth of it. It is how a drive is gone on with after a break.
+// Nearest is the time of the drive at which the truck is nearest to p, to the second. It is how a
+// drive is gone on with after a break.
 func (r *Route) Nearest(p geo.Point) time.Duration {
-	const steps = 1000
 	total := r.Duration()
-	best, nearest := time.Duration(0), math.Inf(1)
-	for i := range steps {
-		d := total / steps * time.Duration(i)
+	coarse := total/1000 + 1
+	rough := r.nearest(p, 0, total, coarse)
+	return r.nearest(p, max(0, rough-coarse), min(total, rough+coarse), time.Second)
+}
+
+func (r *Route) nearest(p geo.Point, from, to, step time.Duration) time.Duration {
+	best, nearest := from, math.Inf(1)
+	for d := from; d < to; d += step {
 		if way := geo.Distance(r.At(d).Point(), p); way < nearest {
 			best, nearest = d, way
 		}

@@ -79,6 +79,24 @@ func TestLaneKeepsTheDrive(t *testing.T) {
 	}
 }
 
+// TestNearest: a drive is gone on with from where it was seen last.
+func TestNearest(t *testing.T) {
+	t.Parallel()
+	for _, d := range drives(t) {
+		shape, err := trace.NewShape(d)
+		if err != nil {
+			continue
+		}
+		route := shape.Lay(bengaluru, chennai)
+		for _, share := range []float64{0, 0.1, 0.37, 0.81} {
+			was := route.At(time.Duration(share * float64(route.Duration()))).Point()
+			if off := geo.Distance(at(route, route.Nearest(was)), was); off > 60 {
+				t.Errorf("%s, at %.0f %%: goes on %.0f m away", d.Name, share*100, off)
+			}
+		}
+	}
+}
+
 func at(r *trace.Route, d time.Duration) geo.Point { return r.At(d).Point() }
 
 // TestSplit cuts at holes and jumps and keeps every fix of what is long enough.
