@@ -168,19 +168,15 @@ func (a *activation) endTurnLocked() {
 }
 
 // askToLeave sends the passivation question to an actor that was idle since before; drain asks
-// every actor. It reports whether it asked.
-func (a *activation) askToLeave(now time.Time, idle time.Duration, drain bool) bool {
+// every actor.
+func (a *activation) askToLeave(now time.Time, idle time.Duration, drain bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.gone || a.phase != active {
-		return false
-	}
-	if !drain && !a.idleLocked(now, idle) {
-		return false
+	if a.gone || a.phase != active || (!drain && !a.idleLocked(now, idle)) {
+		return
 	}
 	a.phase = stopping
 	a.postLocked(passivate{})
-	return true
 }
 
 // idleLocked keeps the idle clock: it starts at the first sweep that finds the actor unused.

@@ -127,7 +127,7 @@ func (d *driver) Receive(ctx context.Context, msg any, reply Reply) {
 	case protocol.DriverAvailable:
 		d.onAvailable(m, reply)
 	case protocol.GetDriver:
-		reply.Answer(d.describe(time.Now()))
+		reply.Answer(d.describe())
 	case *protocol.TripTaken:
 		d.onTripTaken(m)
 	case *protocol.TripLeft:
@@ -308,7 +308,7 @@ func (d *driver) person() presence.Person {
 	return presence.Person{User: d.id, Role: fleet.Driver, Fleet: d.fleet}
 }
 
-func (d *driver) describe(now time.Time) *protocol.Driver {
+func (d *driver) describe() *protocol.Driver {
 	p := &protocol.Driver{
 		ID: d.id, Transporter: d.fleet, Available: d.available, Online: d.online, Sockets: d.sockets,
 		SeenMS: d.seen.UnixMilli(),

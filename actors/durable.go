@@ -141,6 +141,12 @@ type outcome[S any] struct {
 // CommandID lets a command whose outcome breaks the actor be quarantined like any other.
 func (o *outcome[S]) CommandID() string { return o.of.req.Key }
 
+// MessageName names it in traces.
+func (*outcome[S]) MessageName() string { return "outcome" }
+
+// MessageName names it in traces.
+func (*reloaded[S]) MessageName() string { return "reloaded" }
+
 // reloaded comes back from a second claim.
 type reloaded[S any] struct {
 	of  *flight[S]

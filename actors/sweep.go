@@ -11,7 +11,7 @@ const (
 	longestSweep  = 15 * time.Second
 	// drainStep is how often a drain asks again the actors that were not ready.
 	drainStep = 20 * time.Millisecond
-	// depthSample: one actor in so many has its queue measured at a sweep.
+	// depthSample: one actor in so many has its queue measured at a sweep; one at least.
 	depthSample = 64
 )
 
@@ -42,8 +42,10 @@ func (s *System) sweepEvery() time.Duration {
 }
 
 func (s *System) sweep(now time.Time, round int) {
-	for i, a := range s.table.snapshot() {
-		if i%depthSample == round%depthSample {
+	all := s.table.snapshot()
+	every := max(1, min(depthSample, len(all)))
+	for i, a := range all {
+		if i%every == round%every {
 			s.observer.Depth(a.addr.Kind, a.depth())
 		}
 		a.askToLeave(now, a.kind.Idle, false)

@@ -1,0 +1,282 @@
+package actors_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"weelo/actors/protocol"
+	"weelo/internal/fleet"
+)
+
+func TestPresenceFollowsSignsOfLife(t *testing.T) {
+	in(t, func(t *testing.T) {
+		y := newYard(t)
+		l := y.attach()
+		y.wantSaid("T1:driver_status:online")
+		for range 10 {
+			<-time.After(30 * time.Second)
+			l.Beat()
+		}
+		if got := y.driver(); !got.Online || got.Sockets != 1 {
+			t.Fatalf("driver = %+v", got)
+		}
+		<-time.After(35 * time.Second)
+		y.wantSaid()
+		<-time.After(2 * time.Second)
+		y.wantSaid("T1:driver_status:offline")
+		l.Beat()
+		y.wantSaid("T1:driver_status:reconnected")
+		l.Detach()
+		<-time.After(time.Minute)
+		y.wantSaid("T1:driver_status:offline")
+		y.drivers.Beat("D1")
+		y.wantSaid() // without a socket a beat renews and never creates
+		<-time.After(20 * time.Minute)
+		y.attach()
+		y.wantSaid("T1:driver_status:online")
+	})
+}
+
+func TestGoingOfflineWinsOverEveryBeat(t *testing.T) {
+	in(t, func(t *testing.T) {
+		y := newYard(t)
+		l := y.attach()
+		y.wantSaid("T1:driver_status:online")
+		y.available(false)
+		y.wantSaid("T1:driver_status:offline")
+		for range 5 {
+			l.Beat()
+			l.Report(fixAt(time.Now(), 12.97, 77.59))
+			<-time.After(10 * time.Second)
+		}
+		y.wantSaid()
+		if got, err := y.presence.Read(t.Context(), []fleet.UserID{"D1"}, time.Now()); err != nil || len(got) != 0 {
+			t.Fatalf("the store says %v, %v", got, err)
+		}
+		y.attach() // nor does a new socket
+		y.wantSaid()
+		y.available(true)
+		y.wantSaid("T1:driver_status:online")
+	})
+}
+
+func TestSilenceOnATripIsTold(t *testing.T) {
+	in(t, func(t *testing.T) {
+		y := newYard(t)
+		y.onTrip()
+		l := y.attach()
+		l.Report(fixAt(time.Now(), 12.97, 77.59))
+		y.wantSaid("T1:driver_status:online")
+		<-time.After(59 * time.Second)
+		y.wantSaid("T1:driver_status:offline")
+		<-time.After(2 * time.Second)
+		y.wantSaid("T1:driver_connectivity:driver_may_be_offline")
+		<-time.After(58 * time.Second)
+		y.wantSaid()
+		<-time.After(2 * time.Second)
+		y.wantSaid("C1:driver_connectivity:driver_connectivity_issue")
+		l.Report(fixAt(time.Now(), 12.98, 77.59))
+		y.wantSaid("T1:driver_status:reconnected")
+		<-time.After(3 * time.Minute) // silent again, but they were told less than five minutes ago
+		y.wantSaid("T1:driver_status:offline")
+		l.Beat()
+		<-time.After(3 * time.Minute)
+		y.wantSaid("T1:driver_status:reconnected", "T1:driver_status:offline",
+			"T1:driver_connectivity:driver_may_be_offline", "C1:driver_connectivity:driver_connectivity_issue")
+	})
+}
+
+func TestRestartOfADriverLosesNothing(t *testing.T) {
+	in(t, func(t *testing.T) {
+		y := newYard(t)
+		s := y.onTrip()
+		l := y.attach()
+		first := fixAt(time.Now(), 12.97, 77.59)
+		l.Report(first)
+		<-time.After(2 * time.Second)
+		before := y.driver()
+		y.start(y.hub) // another task, the same stores
+		after := y.driver()
+		if !after.Online || after.SinceMS != before.SinceMS || after.Trip == nil || after.Trip.TripID != s.ID || after.Transporter != "T1" {
+			t.Fatalf("after the restart = %+v, before %+v", after, before)
+		}
+		y.said()
+		y.attach().Report(fixAt(time.Now(), 12.971, 77.59))
+		synctest.Wait()
+		if got := y.hub.Positions(); len(got) != 2 {
+			t.Fatalf("%d shown, want one before and one after", len(got))
+		}
+		y.wantSaid()
+	})
+}
+
+func TestOutageOfTheRowsHidesNothingThatTheTripTells(t *testing.T) {
+	in(t, func(t *testing.T) {
+		y := newYard(t)
+		y.onTrip()
+		y.rows.outage(true)
+		l := y.attach()
+		l.Report(fixAt(time.Now(), 12.97, 77.59))
+		synctest.Wait()
+		if got := y.hub.Positions(); len(got) != 0 {
+			t.Fatal("shown to whom?")
+		}
+		y.rows.outage(false)
+		<-time.After(10 * time.Second)
+		l.Report(fixAt(time.Now(), 12.97, 77.591))
+		synctest.Wait()
+		if got := y.hub.Positions(); len(got) != 1 {
+			t.Fatal("the rows were not asked again after the outage")
+		}
+	})
+}
+
+func TestLostTripMessagesAreRepairedFromTheRows(t *testing.T) {
+	in(t, func(t *testing.T) {
+		y := newYard(t)
+		l := y.attach()
+		y.onTrip() // and nobody tells the driver's actor
+		for range 70 {
+			l.Beat()
+			<-time.After(5 * time.Second)
+		}
+		if got := y.driver(); got.Trip == nil || got.Trip.TripID != "trip-1" {
+			t.Fatalf("driver = %+v", got)
+		}
+	})
+}
+
+func TestEmptiedPresenceStoreIsFilledAgain(t *testing.T) {
+	in(t, func(t *testing.T) {
+		y := newYard(t)
+		l := y.attach()
+		y.wantSaid("T1:driver_status:online")
+		if _, err := y.presence.Leave(t.Context(), "D1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			<-time.After(5 * time.Second)
+			l.Beat()
+		}
+		got, err := y.presence.Read(t.Context(), []fleet.UserID{"D1"}, time.Now())
+		if err != nil || len(got) != 1 {
+			t.Fatalf("the store says %v, %v", got, err)
+		}
+		y.wantSaid()
+	})
+}
+
+// He went offline by another task: his row says so and his presence is gone. This task's actor finds
+// out with the next renewal and does not put him back.
+func TestOfflineByAnotherTaskIsNotRevived(t *testing.T) {
+	in(t, func(t *testing.T) {
+		y := newYard(t)
+		l := y.attach()
+		y.wantSaid("T1:driver_status:online")
+		u := y.people.Users["D1"]
+		u.Available = false
+		y.people.Users["D1"] = u
+		if _, err := y.presence.Leave(t.Context(), "D1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		for range 6 {
+			l.Beat()
+			<-time.After(5 * time.Second)
+		}
+		y.wantSaid("T1:driver_status:offline")
+		if got, err := y.presence.Read(t.Context(), []fleet.UserID{"D1"}, time.Now()); err != nil || len(got) != 0 {
+			t.Fatalf("the store says %v, %v", got, err)
+		}
+	})
+}
+
+func TestIdleDriverLeavesMemory(t *testing.T) {
+	in(t, func(t *testing.T) {
+		y := newYard(t)
+		l := y.attach()
+		<-time.After(20 * time.Minute)
+		if y.sys.Live("driver") != 1 {
+			t.Fatal("a connected driver left memory")
+		}
+		l.Detach()
+		<-time.After(10 * time.Minute)
+		if y.sys.Live("driver") != 0 {
+			t.Fatal("an offline driver without socket stayed")
+		}
+	})
+}
+
+func TestTransporterPresence(t *testing.T) {
+	in(t, func(t *testing.T) {
+		y := newYard(t)
+		owner := func() *protocol.Transporter {
+			got, err := y.owners.Get(t.Context(), "T1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		set := func(yes bool) {
+			u := y.people.Users["T1"]
+			u.Available = yes
+			y.people.Users["T1"] = u
+			if err := y.owners.SetAvailable(t.Context(), "T1", yes); err != nil {
+				t.Fatal(err)
+			}
+		}
+		detach, err := y.owners.Attach(t.Context(), "T1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner().Online {
+			t.Fatal("online without wanting to be")
+		}
+		set(true)
+		for range 6 {
+			<-time.After(50 * time.Second)
+			y.owners.Beat("T1")
+		}
+		if got := owner(); !got.Online || got.Sockets != 1 {
+			t.Fatalf("transporter = %+v", got)
+		}
+		<-time.After(61 * time.Second)
+		if owner().Online {
+			t.Fatal("online 61 s after the last beat")
+		}
+		y.owners.Beat("T1") // his app beats over HTTP: back, because his row says available
+		synctest.Wait()
+		if !owner().Online {
+			t.Fatal("a beat did not bring back who wants to be there")
+		}
+		set(false)
+		<-time.After(10 * time.Second)
+		y.owners.Beat("T1")
+		synctest.Wait()
+		if owner().Online {
+			t.Fatal("a late beat revived who went offline")
+		}
+		detach()
+		detach()
+		if got := owner(); got.Sockets != 0 {
+			t.Fatalf("%d sockets", got.Sockets)
+		}
+	})
+}
+
+func TestTransporterHearsOfHisDrivers(t *testing.T) {
+	in(t, func(t *testing.T) {
+		y := newYard(t)
+		y.attach()
+		synctest.Wait()
+		got, err := y.owners.Get(t.Context(), "T1")
+		if err != nil || got.DriversOnline != 1 {
+			t.Fatalf("transporter = %+v, %v", got, err)
+		}
+		y.available(false)
+		synctest.Wait()
+		if got, err := y.owners.Get(t.Context(), "T1"); err != nil || got.DriversOnline != 0 {
+			t.Fatalf("transporter = %+v, %v", got, err)
+		}
+	})
+}
