@@ -193,6 +193,7 @@ func (s *server) take(c *socket, m *wire.Message) {
 			ack.Accepted++
 		}
 		c.write(s.t, wire.AppendAck(nil, ack))
+	default: // the simulation sends nothing else
 	}
 }
 
