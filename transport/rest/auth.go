@@ -55,8 +55,8 @@ type verifyOTPInput struct {
 		OTP         string   `json:"otp" pattern:"^[0-9]{6}$" doc:"Six digits"`
 		Role        string   `json:"role,omitempty" maxLength:"32" example:"transporter"`
 		ChallengeID *string  `json:"challengeId,omitempty" maxLength:"64"`
-		DeviceID    *string  `json:"deviceId,omitempty" maxLength:"128"`
-		DeviceName  *string  `json:"deviceName,omitempty" maxLength:"128"`
+		DeviceID    *string  `json:"deviceId,omitempty" nullable:"true" maxLength:"128"`
+		DeviceName  *string  `json:"deviceName,omitempty" nullable:"true" maxLength:"128"`
 	}
 }
 

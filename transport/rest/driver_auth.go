@@ -29,8 +29,8 @@ type driverVerifyInput struct {
 		DriverPhone string  `json:"driverPhone" maxLength:"32" example:"9123456789"`
 		OTP         string  `json:"otp" pattern:"^[0-9]{6}$" doc:"Six digits"`
 		ChallengeID *string `json:"challengeId,omitempty" maxLength:"64"`
-		DeviceID    *string `json:"deviceId,omitempty" maxLength:"128"`
-		DeviceName  *string `json:"deviceName,omitempty" maxLength:"128"`
+		DeviceID    *string `json:"deviceId,omitempty" nullable:"true" maxLength:"128"`
+		DeviceName  *string `json:"deviceName,omitempty" nullable:"true" maxLength:"128"`
 	}
 }
 

@@ -123,13 +123,14 @@ func (c *Client) Call(method, path string, body any) Answer {
 		c.testing.Fatalf("resttest: %s %s: %v", method, path, err)
 	}
 	a := Answer{Status: res.StatusCode, Header: res.Header, Raw: raw, t: c.testing}
-	c.check(req, a)
+	c.check(req, payload, a)
 	return a
 }
 
-// check validates the answer against the document; a call that the document does not know must have
-// been answered with a refusal in the envelope.
-func (c *Client) check(req *http.Request, a Answer) {
+// check validates the answer against the document, and the request too when it succeeded: what the
+// API takes is what the document says. A call that the document does not know must have been answered
+// with a refusal in the envelope.
+func (c *Client) check(req *http.Request, payload []byte, a Answer) {
 	c.testing.Helper()
 	route, params, err := c.router.FindRoute(req)
 	if err != nil {
@@ -138,8 +139,17 @@ func (c *Client) check(req *http.Request, a Answer) {
 		}
 		return
 	}
+	asked := &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route, Options: &openapi3filter.Options{
+		AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+	}}
+	if a.Status < http.StatusMultipleChoices {
+		req.Body = io.NopCloser(bytes.NewReader(payload))
+		if err := openapi3filter.ValidateRequest(context.Background(), asked); err != nil {
+			c.testing.Errorf("resttest: %s %s was taken, though /openapi.json does not allow it: %v\n%s", req.Method, req.URL.Path, err, payload)
+		}
+	}
 	in := &openapi3filter.ResponseValidationInput{
-		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route},
+		RequestValidationInput: asked,
 		Status:                 a.Status, Header: a.Header, Options: &openapi3filter.Options{IncludeResponseStatus: true},
 	}
 	in.SetBodyBytes(a.Raw)
