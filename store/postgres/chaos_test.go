@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 
@@ -42,7 +43,10 @@ func killableDB(t *testing.T, writer func(*postgres.DB) postgres.Writer, setting
 	}, db
 }
 
-func full(db *postgres.DB) postgres.Writer { return postgres.NewWriter(db, postgres.Options{}) }
+// full is the writer as it is, but for patience with a busy machine.
+func full(db *postgres.DB) postgres.Writer {
+	return postgres.NewWriter(db, postgres.Options{Timeout: 30 * time.Second, MaxWait: 30 * time.Second})
+}
 
 // TestKilledServerLosesNothing: SIGKILL of all of Postgres, several times, under load.
 func TestKilledServerLosesNothing(t *testing.T) {

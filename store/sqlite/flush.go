@@ -18,10 +18,22 @@ type transaction struct {
 	ts       []ledger.Transition
 	outcomes []ledger.Outcome
 	accepted []int // indexes into ts
+	guard    bool  // a savepoint before each transition
+	bound    map[string]*sql.Stmt
+}
+
+// bind gives a prepared statement within this transaction.
+func (t *transaction) bind(ctx context.Context, text string) *sql.Stmt {
+	stmt, ok := t.bound[text]
+	if !ok {
+		stmt = t.tx.StmtContext(ctx, t.prepared[text])
+		t.bound[text] = stmt
+	}
+	return stmt
 }
 
 func (t *transaction) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	result, err := t.tx.StmtContext(ctx, t.prepared[text]).ExecContext(ctx, args...)
+	result, err := t.bind(ctx, text).ExecContext(ctx, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -29,11 +41,14 @@ func (t *transaction) exec(ctx context.Context, text string, args ...any) (int64
 }
 
 func (t *transaction) row(ctx context.Context, text string, args ...any) *sql.Row {
-	return t.tx.StmtContext(ctx, t.prepared[text]).QueryRowContext(ctx, args...)
+	return t.bind(ctx, text).QueryRowContext(ctx, args...)
 }
 
-// write puts every transition behind a savepoint of its own, in the order that every lane locks in,
-// then numbers the inbox entries of the accepted ones.
+// errUnguarded: a statement was refused, and there is no savepoint to go back to.
+var errUnguarded = errors.New("refused without a savepoint")
+
+// write takes every transition, in the order that every lane locks in, then numbers the inbox entries
+// of the accepted ones.
 func (t *transaction) write(ctx context.Context) error {
 	order := make([]int, len(t.ts))
 	for i := range order {
@@ -53,7 +68,10 @@ func (t *transaction) write(ctx context.Context) error {
 // guarded writes one transition or takes it back. An error is one that the transaction does not
 // survive.
 func (t *transaction) guarded(ctx context.Context, i int) error {
-	if _, err := t.tx.ExecContext(ctx, "SAVEPOINT one"); err != nil {
+	if !t.guard {
+		return t.unguarded(ctx, i)
+	}
+	if _, err := t.exec(ctx, savepoint); err != nil {
 		return fmt.Errorf("savepoint: %w", err)
 	}
 	o, err := t.one(ctx, &t.ts[i])
@@ -68,13 +86,29 @@ func (t *transaction) guarded(ctx context.Context, i int) error {
 	}
 	if o.Status == ledger.Committed {
 		t.accepted = append(t.accepted, i)
-	} else if _, err := t.tx.ExecContext(ctx, "ROLLBACK TO one"); err != nil {
+	} else if _, err := t.exec(ctx, rollbackTo); err != nil {
 		return fmt.Errorf("rollback to savepoint: %w", err)
 	}
 	t.outcomes[i] = o
-	if _, err := t.tx.ExecContext(ctx, "RELEASE one"); err != nil {
+	if _, err := t.exec(ctx, release); err != nil {
 		return fmt.Errorf("release savepoint: %w", err)
 	}
+	return nil
+}
+
+// unguarded writes one transition that nothing is expected to refuse. One that hits no row has
+// written nothing by then.
+func (t *transaction) unguarded(ctx context.Context, i int) error {
+	o, err := t.one(ctx, &t.ts[i])
+	switch {
+	case err != nil && refused(err):
+		return errUnguarded
+	case err != nil:
+		return err
+	case o.Status == ledger.Committed:
+		t.accepted = append(t.accepted, i)
+	}
+	t.outcomes[i] = o
 	return nil
 }
 

@@ -45,8 +45,15 @@ var standard = statements{
 	entry: `INSERT INTO inbox (recipient, seq, kind, aggregate_id, version, ordinal, at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 }
 
+// A savepoint stands before each transition of a batch of which one may be refused.
+const (
+	savepoint  = `SAVEPOINT one`
+	rollbackTo = `ROLLBACK TO one`
+	release    = `RELEASE one`
+)
+
 func (s statements) all() []string {
-	texts := []string{s.used, s.cancelTimer, s.armTimer, s.message, s.idem, s.event, s.head, s.entry}
+	texts := []string{savepoint, rollbackTo, release, s.used, s.cancelTimer, s.armTimer, s.message, s.idem, s.event, s.head, s.entry}
 	for _, each := range []perKind{s.update, s.birth, s.where} {
 		texts = append(texts, each[ledger.Order], each[ledger.Trip])
 	}

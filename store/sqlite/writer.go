@@ -3,7 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -64,18 +66,33 @@ type flusher struct {
 	prepared map[string]*sql.Stmt
 }
 
-// flush writes ts in one transaction. Before COMMIT every error is a definite no; of COMMIT, none is.
+// flush writes ts in one transaction. Savepoints cost as much as some writes do, so a batch of plain steps
+// goes without them first, and with them when one was refused after all.
 func (f *flusher) flush(ctx context.Context, ts []ledger.Transition) []ledger.Outcome {
 	if err := f.prepare(ctx); err != nil {
 		return all(ts, ledger.Failed, err)
 	}
+	if !slices.ContainsFunc(ts, ledger.Transition.Alone) {
+		if outcomes := f.attempt(ctx, ts, false); outcomes != nil {
+			return outcomes
+		}
+	}
+	return f.attempt(ctx, ts, true)
+}
+
+// attempt writes ts, or gives nil when it needs savepoints. Before COMMIT every error is a definite
+// no; of COMMIT, none is.
+func (f *flusher) attempt(ctx context.Context, ts []ledger.Transition, guard bool) []ledger.Outcome {
 	tx, err := f.db.BeginTx(ctx, nil)
 	if err != nil {
 		return all(ts, ledger.Failed, fmt.Errorf("sqlite: begin: %w", err))
 	}
-	t := transaction{flusher: f, tx: tx, ts: ts, outcomes: make([]ledger.Outcome, len(ts))}
+	t := transaction{flusher: f, tx: tx, ts: ts, outcomes: make([]ledger.Outcome, len(ts)), guard: guard, bound: make(map[string]*sql.Stmt)}
 	if err := t.write(ctx); err != nil {
 		_ = tx.Rollback()
+		if errors.Is(err, errUnguarded) {
+			return nil
+		}
 		return all(ts, ledger.Failed, fmt.Errorf("sqlite: %w", err))
 	}
 	if len(t.accepted) == 0 {
