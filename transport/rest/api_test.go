@@ -57,6 +57,12 @@ type echoData struct {
 	Never  rest.Timestamp `json:"never"`
 }
 
+type optionalInput struct {
+	Body *struct {
+		Why string `json:"why"`
+	}
+}
+
 type brokenInput struct {
 	How string `path:"how"`
 }
@@ -101,6 +107,13 @@ func newAPI(t *testing.T) fixture {
 			default:
 				return nil
 			}
+		})
+	rest.Handle(a, rest.Route{Method: http.MethodPost, Path: "/api/v1/optional", Name: "optional", Tag: "test", Public: true},
+		func(_ context.Context, in *optionalInput) (string, error) {
+			if in.Body == nil {
+				return "nothing", nil
+			}
+			return in.Body.Why, nil
 		})
 	a.Mount("GET /raw", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "raw") }))
 	a.Mount("GET /raw/me", a.Authenticated(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -185,6 +198,21 @@ func TestRefusalsAreTheEnvelope(t *testing.T) {
 	if a := f.Call(http.MethodDelete, "/api/v1/echo/7", nil).Refused(405, "METHOD_NOT_ALLOWED"); !strings.Contains(a.Header.Get("Allow"), "POST") {
 		t.Errorf("Allow = %q", a.Header.Get("Allow"))
 	}
+}
+
+func TestABodyMayBeOptional(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	for body, want := range map[string]string{``: "nothing", `{"why":"rain"}`: "rain"} {
+		var got string
+		f.With("Content-Type", map[bool]string{true: "", false: "application/json"}[body == ""]).
+			Call(http.MethodPost, "/api/v1/optional", body).Want(200).Data(&got)
+		if got != want {
+			t.Errorf("%q: %q", body, got)
+		}
+	}
+	f.Call(http.MethodPost, "/api/v1/optional", `{"why":"a","WHY":"b"}`).Refused(400, "VALIDATION_ERROR")
+	f.Call(http.MethodPost, "/api/v1/optional", `{}`).Refused(400, "VALIDATION_ERROR")
 }
 
 func TestValidationNamesTheFieldAndNotTheValue(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"weelo/internal/fleet"
+	"weelo/internal/otp"
 	"weelo/transport/rest/resttest"
 )
 
@@ -146,8 +147,8 @@ func TestBadInput(t *testing.T) {
 		} {
 			post("/auth/send-otp", body).Refused(400, "VALIDATION_ERROR")
 		}
-		for _, otp := range []string{`123456`, `null`, `["123456"]`, `"12345"`, `"1234567"`, `"12345a"`, `"１２３４５６"`, `" 123456"`} {
-			post("/auth/verify-otp", `{"phone":"9876543210","role":"customer","otp":`+otp+`}`).Refused(400, "VALIDATION_ERROR")
+		for _, code := range []string{`123456`, `null`, `["123456"]`, `"12345"`, `"1234567"`, `"12345a"`, `"１２３４５６"`, `" 123456"`} {
+			post("/auth/verify-otp", `{"phone":"9876543210","role":"customer","otp":`+code+`}`).Refused(400, "VALIDATION_ERROR")
 		}
 		post("/auth/send-otp", `{"phone":"9876543210","role":"`+strings.Repeat("x", 1<<20)+`"}`).Refused(413, "PAYLOAD_TOO_LARGE")
 		k.With("Content-Type", "text/plain").Call(http.MethodPost, api+"/auth/send-otp", `{"phone":"9876543210"}`).Refused(415, "UNSUPPORTED_MEDIA_TYPE")
@@ -158,4 +159,38 @@ func TestBadInput(t *testing.T) {
 			t.Errorf("keys: %v", p.keys())
 		}
 	})
+}
+
+// Driver codes have a limit of their own per transporter, and leave the transporter's own login alone.
+func TestDriverCodesAreLimitedPerTransporter(t *testing.T) {
+	t.Parallel()
+	c := &clock{}
+	p := devPair(t, c.Now)
+	people(t, p)
+	k := start(t, p, options{clock: c})
+	for range 10 {
+		k.driverSend(k.Client, d1).Want(200)
+		c.Advance(30 * time.Second)
+	}
+	if a := k.driverSend(k.Client, d1).Refused(429, "SMS_RATE_LIMIT_EXCEEDED"); a.Header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	k.send(k.Client, t1, "transporter").Want(200)
+	c.Advance(time.Hour)
+	k.driverSend(k.Client, d1).Want(200)
+}
+
+// LOGIN_TIME_SCALE shortens what it should, and tells clients so.
+func TestScaledLogin(t *testing.T) {
+	t.Parallel()
+	c := &clock{}
+	k := start(t, devPair(t, c.Now), options{clock: c, policy: otp.DefaultPolicy().Scaled(60)})
+	var sent sentCode
+	k.send(k.Client, c1, "customer").Want(200).Data(&sent)
+	if sent.ExpiresIn != 5 {
+		t.Errorf("expires in %d", sent.ExpiresIn)
+	}
+	c.Advance(5 * time.Second)
+	k.verify(k.Client, c1, "customer", k.lastCode(t)).Refused(400, "OTP_EXPIRED")
+	k.send(k.Client, c1, "customer").Want(200)
 }

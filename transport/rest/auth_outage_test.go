@@ -3,6 +3,7 @@ package rest_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -122,4 +123,74 @@ type awayLimits struct{ otp.Limits }
 
 func (awayLimits) Take(context.Context, string, string, []otp.Window) (time.Duration, error) {
 	return 0, errors.New("connection refused")
+}
+
+// FLUSHALL costs the codes on their way, and nothing else: sessions go on, revoked ones stay revoked.
+func TestFlushAll(t *testing.T) {
+	t.Parallel()
+	p := servePair(t, servertest.Redis(t))
+	k := start(t, p, options{})
+	in, out := k.login(t, k.Client, c1, "customer"), k.login(t, k.Client, "9876543211", "customer")
+	k.As(out.Tokens.AccessToken).Call(http.MethodPost, api+"/auth/logout", nil).Want(200)
+	k.send(k.Client, "9876543212", "customer").Want(200)
+	code := k.lastCode(t)
+	for range 3 {
+		k.verify(k.Client, "9876543212", "customer", wrong(code)).Refused(400, "INVALID_OTP")
+	}
+	if err := p.flush(); err != nil {
+		t.Fatal(err)
+	}
+	k.verify(k.Client, "9876543212", "customer", code).Refused(400, "OTP_EXPIRED")
+	k.me(in.Tokens.AccessToken).Want(200)
+	k.refresh(in.Tokens.RefreshToken).Want(200)
+	k.refresh(out.Tokens.RefreshToken).Refused(401, "INVALID_REFRESH_TOKEN")
+	k.me(out.Tokens.AccessToken).Refused(401, "UNAUTHORIZED")
+	if n, err := p.fails.CountFails(t.Context(), "+919876543212", time.Time{}); n != 3 || err != nil {
+		t.Errorf("%d failed tries are remembered, %v", n, err)
+	}
+	k.login(t, k.Client, "9876543212", "customer")
+}
+
+// With Redis killed nothing is sent and no try is wrong, but sessions go on; when it is back, so is login.
+func TestRedisKilled(t *testing.T) {
+	t.Parallel()
+	server := servertest.PrivateRedis(t)
+	p := pairOn(t, servertest.Database(t), server.URL())
+	k := start(t, p, options{})
+	in := k.login(t, k.Client, c1, "customer")
+	server.Kill(t)
+	if a := k.send(k.Client, "9876543211", "customer").Refused(503, "SERVICE_UNAVAILABLE"); a.Header.Get("Retry-After") != "5" {
+		t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
+	}
+	k.verify(k.Client, "9876543211", "customer", "123456").Refused(503, "SERVICE_UNAVAILABLE")
+	k.As(in.Tokens.AccessToken).Call(http.MethodPost, api+"/ws-tickets", nil).Refused(503, "SERVICE_UNAVAILABLE")
+	k.me(in.Tokens.AccessToken).Want(200)
+	k.refresh(in.Tokens.RefreshToken).Want(200)
+	if n := len(k.sms.all()); n != 1 {
+		t.Errorf("%d messages", n)
+	}
+	server.Start(t)
+	eventually(t, "login works again", func() bool { return k.send(k.Client, "9876543211", "customer").Status == 200 })
+	k.verify(k.Client, "9876543211", "customer", k.lastCode(t)).Want(200)
+}
+
+// With Postgres killed the own code is still sent, a driver's is not, and no code is burned: the same
+// one works when it is back.
+func TestPostgresKilled(t *testing.T) {
+	t.Parallel()
+	server := servertest.PrivatePostgres(t)
+	p := pairOn(t, server.Database(t), servertest.Redis(t))
+	people(t, p)
+	k := start(t, p, options{})
+	in := k.login(t, k.Client, c1, "customer")
+	server.Kill(t)
+	k.send(k.Client, "9876543211", "customer").Want(200)
+	code := k.lastCode(t)
+	k.driverSend(k.Client, d1).Refused(503, "SERVICE_UNAVAILABLE")
+	k.verify(k.Client, "9876543211", "customer", code).Refused(503, "SERVICE_UNAVAILABLE")
+	// 401 would make the apps wipe their tokens.
+	k.refresh(in.Tokens.RefreshToken).Refused(503, "SERVICE_UNAVAILABLE")
+	server.Start(t)
+	eventually(t, "the code works", func() bool { return k.verify(k.Client, "9876543211", "customer", code).Status == 200 })
+	k.refresh(in.Tokens.RefreshToken).Want(200)
 }

@@ -47,7 +47,8 @@ type pair struct {
 	sessions session.Store
 	fails    otp.Fails
 	// keys lists the shared store's keys; nil where there are none to list.
-	keys func() []string
+	keys  func() []string
+	flush func() error
 }
 
 // sink is the SMS provider of these tests.
@@ -136,10 +137,15 @@ func devPair(t *testing.T, now func() time.Time) pair {
 	}
 }
 
-// servePair is what weelo serve runs on, with the Redis at url.
+// servePair is what weelo serve runs on, with a database of the shared server and the Redis at url.
 func servePair(t *testing.T, url string) pair {
 	t.Helper()
-	db, err := postgres.Open(t.Context(), postgres.Config{URL: servertest.Database(t)})
+	return pairOn(t, servertest.Database(t), url)
+}
+
+func pairOn(t *testing.T, database, url string) pair {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: database})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +162,8 @@ func servePair(t *testing.T, url string) pair {
 	return pair{
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client),
 		users: postgres.NewUsers(db), sessions: postgres.NewSessions(db), fails: postgres.NewFails(db),
-		keys: func() []string { return allKeys(t, client) },
+		keys:  func() []string { return allKeys(t, client) },
+		flush: func() error { return client.FlushAll(context.Background()).Err() },
 	}
 }
 

@@ -82,7 +82,7 @@ func register[I, O any](a *API, route Route, h func(ctx context.Context, in *I) 
 		op.Middlewares = append(op.Middlewares, a.authenticate(route.Roles))
 	}
 	if body, ok := reflect.TypeFor[I]().FieldByName("Body"); ok {
-		op.Middlewares = append(op.Middlewares, a.guarded(route.MaxBody, fieldNames(body.Type)))
+		op.Middlewares = append(op.Middlewares, a.guarded(route.MaxBody, body.Type))
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*output[O], error) {
 		answer, err := h(ctx, in)
@@ -120,10 +120,15 @@ func (a *API) authenticate(roles []fleet.Role) func(huma.Context, func(huma.Cont
 	}
 }
 
-// guarded checks the body before huma reads it.
-func (a *API) guarded(limit int64, names map[string]string) func(huma.Context, func(huma.Context)) {
+// guarded checks the body before huma reads it. A body whose Go type is a pointer may be absent.
+func (a *API) guarded(limit int64, body reflect.Type) func(huma.Context, func(huma.Context)) {
+	names, optional := fieldNames(body), body.Kind() == reflect.Pointer
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
+		if optional && r.ContentLength == 0 {
+			next(ctx)
+			return
+		}
 		if err := guard(w, r, limit, names); err != nil {
 			a.refuse(w, r, err)
 			return
