@@ -3,10 +3,8 @@ package simulate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"time"
 
@@ -39,7 +37,7 @@ func Fleet(ctx context.Context, o FleetOptions) error {
 	if err != nil {
 		return err
 	}
-	f := &demoFleet{FleetOptions: o, stage: stage, api: newAPI(o.World.BaseURL), meter: &meter{}, key: strconv.FormatUint(rand.Uint64(), 36)}
+	f := &demoFleet{FleetOptions: o, stage: stage, api: newAPI(o.World.BaseURL), meter: &meter{}}
 	f.Log = f.Log.With("component", "simulation")
 	var all sync.WaitGroup
 	everybody := 0
@@ -58,7 +56,6 @@ type demoFleet struct {
 	stage *stage
 	api   *api
 	meter *meter
-	key   string
 }
 
 // demoFaults are milder than the fleet's: a demo should look like a good day.
@@ -160,7 +157,7 @@ func (f *demoFleet) begin(ctx context.Context, r *ride, n uint64, from *world.St
 	if n == 0 { // a world that begins has trucks all over its lanes, not all of them at the pickup
 		driven = time.Duration(rand.Float64() * 0.8 * float64(r.route.Duration()))
 	}
-	r.tripID, err = f.api.assign(ctx, r.crew, lane, fmt.Sprintf("demo-%s-%d-%d", f.key, r.number, n))
+	r.tripID, err = f.api.assign(ctx, r.crew, lane)
 	return lane, driven, "pending", err
 }
 

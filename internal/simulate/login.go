@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -19,18 +18,15 @@ var errNoSMS = errors.New("no SMS with a code came")
 // loginDriver logs a driver in as his app does. The code goes to his transporter.
 func (a *api) loginDriver(ctx context.Context, c crew, smsFile string) (access string, err error) {
 	since := time.Now()
-	if err := a.call(ctx, http.MethodPost, "driver-auth/send-otp", "", "", map[string]string{"driverPhone": c.driver.Phone}, nil); err != nil {
+	if err := a.rest.SendDriverOTP(ctx, c.driver.Phone); err != nil {
 		return "", err
 	}
 	code, err := waitCode(ctx, smsFile, c.transporter.Phone, since)
 	if err != nil {
 		return "", err
 	}
-	var out struct {
-		AccessToken string `json:"accessToken"`
-	}
-	err = a.call(ctx, http.MethodPost, "driver-auth/verify-otp", "", "", map[string]string{"driverPhone": c.driver.Phone, "otp": code}, &out)
-	return out.AccessToken, err
+	tokens, _, err := a.rest.VerifyDriverOTP(ctx, c.driver.Phone, code)
+	return tokens.AccessToken, err
 }
 
 // waitCode waits for the newest code that was sent to the phone since then, in a file of SMS lines.

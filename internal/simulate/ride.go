@@ -36,7 +36,7 @@ const remembered = 256
 
 // connect opens the driver's socket and waits for it. The session runs until ctx ends.
 func (r *ride) connect(ctx context.Context, wait *sync.WaitGroup, token tokenSource) error {
-	r.session = client.NewSession(client.Config{BaseURL: r.api.site(), Token: token.of(r.driver), HTTP: r.api.http, Queue: 16})
+	r.session = client.NewSession(client.Config{BaseURL: r.api.rest.BaseURL, Token: token.of(r.driver), HTTP: r.api.rest.HTTP, Queue: 16})
 	return runSession(ctx, wait, r.session, r.meter, "driver", &r.meter.drivers, nil)
 }
 

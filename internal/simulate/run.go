@@ -66,7 +66,7 @@ type run struct {
 	meter *meter
 	begin time.Time
 	done  chan struct{} // closed at the end of the stream
-	key   string        // makes the run's idempotency keys its own
+	key   string        // makes the run's devices its own
 
 	open    sync.WaitGroup // sessions
 	opening chan struct{}  // bounds the rides between assignment and acceptance
@@ -167,7 +167,7 @@ func (r *run) openRide(ctx context.Context, ride *ride, lane world.Lane) (err er
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if ride.tripID, err = r.api.assign(ctx, ride.crew, lane, fmt.Sprintf("sim-%s-%d", r.key, ride.number)); err != nil {
+	if ride.tripID, err = r.api.assign(ctx, ride.crew, lane); err != nil {
 		return err
 	}
 	if err := r.watch(ctx, ride); err != nil {

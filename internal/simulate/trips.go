@@ -5,19 +5,18 @@ import (
 	"fmt"
 	"net/http"
 
+	"weelo/internal/client"
 	"weelo/internal/world"
 )
 
-// place is an address as POST /assignments takes it and active-trip gives it.
+// place is an address with its city, as POST /assignments takes it and active-trip gives it.
 type place struct {
-	Latitude  float64 `json:"latitude"`
-	Longitude float64 `json:"longitude"`
-	Address   string  `json:"address"`
-	City      string  `json:"city,omitempty"`
+	client.Place
+	City string `json:"city,omitempty"`
 }
 
 func placeOf(s world.Stop) place {
-	return place{Latitude: s.At.Lat, Longitude: s.At.Lng, Address: s.Address, City: s.City.Name}
+	return place{client.Place{Latitude: s.At.Lat, Longitude: s.At.Lng, Address: s.Address}, s.City.Name}
 }
 
 // activeTrip is what a driver's app gets back after a crash.
@@ -30,7 +29,7 @@ type activeTrip struct {
 }
 
 // assign puts the crew on a trip. A trip that an earlier run left behind is ended first.
-func (a *api) assign(ctx context.Context, c crew, lane world.Lane, key string) (tripID string, err error) {
+func (a *api) assign(ctx context.Context, c crew, lane world.Lane) (tripID string, err error) {
 	body := struct {
 		VehicleID     string `json:"vehicleId"`
 		DriverID      string `json:"driverId"`
@@ -41,12 +40,12 @@ func (a *api) assign(ctx context.Context, c crew, lane world.Lane, key string) (
 	var out struct {
 		TripID string `json:"tripId"`
 	}
-	err = a.call(ctx, http.MethodPost, "assignments", c.transporter.Token, key, body, &out)
+	err = a.call(ctx, http.MethodPost, "assignments", c.transporter.Token, body, &out)
 	if refusedWith(err, "DRIVER_BUSY", "VEHICLE_UNAVAILABLE") {
 		if err := a.release(ctx, c); err != nil {
 			return "", fmt.Errorf("end the trip an earlier run left: %w", err)
 		}
-		err = a.call(ctx, http.MethodPost, "assignments", c.transporter.Token, key+"-again", body, &out)
+		err = a.call(ctx, http.MethodPost, "assignments", c.transporter.Token, body, &out)
 	}
 	return out.TripID, err
 }
@@ -66,21 +65,21 @@ func (a *api) release(ctx context.Context, c crew) error {
 // active is the driver's live trip, nil when he has none.
 func (a *api) active(ctx context.Context, c crew) (*activeTrip, error) {
 	var t *activeTrip
-	err := a.call(ctx, http.MethodGet, "tracking/active-trip", c.driver.Token, "", nil, &t)
+	err := a.call(ctx, http.MethodGet, "tracking/active-trip", c.driver.Token, nil, &t)
 	return t, err
 }
 
 func (a *api) accept(ctx context.Context, c crew, tripID string) error {
-	return a.call(ctx, http.MethodPatch, "assignments/"+tripID+"/accept", c.driver.Token, "", nil, nil)
+	return a.call(ctx, http.MethodPatch, "assignments/"+tripID+"/accept", c.driver.Token, nil, nil)
 }
 
 func (a *api) decline(ctx context.Context, c crew, tripID string) error {
 	body := map[string]string{"reason": "The simulation starts anew."}
-	return a.call(ctx, http.MethodPatch, "assignments/"+tripID+"/decline", c.driver.Token, "", body, nil)
+	return a.call(ctx, http.MethodPatch, "assignments/"+tripID+"/decline", c.driver.Token, body, nil)
 }
 
 // step reports a status, by its name in the apps.
 func (a *api) step(ctx context.Context, c crew, tripID, status string) error {
 	body := map[string]string{"status": status}
-	return a.call(ctx, http.MethodPut, "tracking/trip/"+tripID+"/status", c.driver.Token, "", body, nil)
+	return a.call(ctx, http.MethodPut, "tracking/trip/"+tripID+"/status", c.driver.Token, body, nil)
 }

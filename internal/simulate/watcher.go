@@ -27,7 +27,7 @@ type watcher struct {
 // connect opens the watcher's socket, named apart from his other ones, and watches the trip.
 func (w *watcher) connect(ctx context.Context, wait *sync.WaitGroup, token tokenSource, device string) error {
 	r := w.ride
-	s := client.NewSession(client.Config{BaseURL: r.api.site(), Token: token.of(r.customer), Device: device, HTTP: r.api.http, Queue: 16})
+	s := client.NewSession(client.Config{BaseURL: r.api.rest.BaseURL, Token: token.of(r.customer), Device: device, HTTP: r.api.rest.HTTP, Queue: 16})
 	if err := s.Watch(ctx, "w", "trip", r.tripID); err != nil {
 		return err
 	}
