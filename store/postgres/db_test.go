@@ -1,6 +1,9 @@
 package postgres_test
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -128,5 +131,53 @@ func TestConfigSaysAllThatIsWrong(t *testing.T) {
 	// Nobody listens on port 1.
 	if _, err := postgres.Open(t.Context(), postgres.Config{URL: "postgres://u@127.0.0.1:1/d", ConnectTimeout: time.Second}); err == nil {
 		t.Error("opened a database that is not there")
+	}
+}
+
+// TestPlainStepsTouchNoIndex: a step that moves neither driver, vehicle, slot nor life stays on its
+// page (a HOT update), which is what the fill factor and the choice of indexes are for.
+func TestPlainStepsTouchNoIndex(t *testing.T) {
+	t.Parallel()
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: servertest.Database(t), CommitConns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	w := full(db)
+	ref := bornTrip(t, w)
+	claimed, err := postgres.NewClaimer(db).Claim(t.Context(), ref, "n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const steps = 60
+	for n := range int64(steps) {
+		tr := transition(ref, claimed.Version+n, claimed.Epoch)
+		tr.State = json.RawMessage(fmt.Sprintf(`{"status":"s%d","live":true,"driverId":"d","vehicleId":"v","orderId":"o","slot":1}`, n%3))
+		if n == 0 {
+			tr.Contended = true // it becomes live
+		}
+		if o := w.Commit(t.Context(), []ledger.Transition{tr})[0]; o.Status != ledger.Committed {
+			t.Fatal(o.Err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for updates, hot := 0, 0; ; {
+		// Statistics are told by the backend that did the work, at the end of a later transaction.
+		if _, err := db.Commits.Exec(ctx, `SELECT pg_stat_force_next_flush()`); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.General.QueryRow(ctx, `SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'trip'`).Scan(&updates, &hot); err != nil {
+			t.Fatal(err)
+		}
+		if updates >= steps-1 {
+			if hot < steps*9/10 {
+				t.Errorf("%d of %d updates stayed on their page", hot, updates)
+			}
+			return
+		}
+		<-tick.C
 	}
 }
