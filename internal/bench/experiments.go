@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/coder/websocket"
@@ -68,13 +69,34 @@ func (r *runner) measured(ctx context.Context, s Server, l *load, watchers int, 
 	var marks []time.Duration
 	o, err = l.run(ctx, func() error {
 		c, err := cpu(s.PID())
-		marks = append(marks, c)
+		if marks = append(marks, c); len(marks) == 1 {
+			r.profile(ctx, s)
+		}
 		return err
 	})
 	if err != nil {
 		return o, 0, err
 	}
 	return o, marks[1] - marks[0], nil
+}
+
+// profiler is a server that can profile itself.
+type profiler interface {
+	profile(ctx context.Context, lasts time.Duration, file string) error
+}
+
+// profile begins a profile of the stretch, where one is wanted. It costs the product a few per cent.
+func (r *runner) profile(ctx context.Context, s Server) {
+	p, ok := s.(profiler)
+	if !ok || r.Profiles == "" {
+		return
+	}
+	file := filepath.Join(r.Profiles, r.running+".pprof")
+	go func() {
+		if err := p.profile(ctx, r.Duration, file); err != nil && ctx.Err() == nil {
+			r.say("  no profile: %v", err)
+		}
+	}()
 }
 
 // fanOut: one driver, many watchers.

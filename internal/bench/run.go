@@ -25,6 +25,7 @@ type Options struct {
 	Rate     int           // fixes a second over all drivers; default 2,000
 	FanOut   int           // watchers of one driver; default 1,000
 	Idle     int           // idle sockets; default 1,000
+	Profiles string        // folder for CPU profiles of the product, one per experiment; "": none
 
 	// targets for the tests; nil: the bare forwarder and the product
 	bare, naive, weelo Target
@@ -102,6 +103,7 @@ func Run(ctx context.Context, o Options, out io.Writer) (Report, error) {
 		if !o.wants(e.name) {
 			continue
 		}
+		r.running = e.name
 		if err := e.run(ctx); err != nil {
 			return r.report, fmt.Errorf("%s: %w", e.name, err)
 		}
@@ -112,8 +114,9 @@ func Run(ctx context.Context, o Options, out io.Writer) (Report, error) {
 // runner is one Run.
 type runner struct {
 	Options
-	out    io.Writer
-	report Report
+	out     io.Writer
+	report  Report
+	running string // the experiment
 }
 
 func (r *runner) say(format string, args ...any) {

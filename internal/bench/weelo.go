@@ -3,13 +3,17 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"weelo/internal/client"
 	"weelo/internal/world"
@@ -45,9 +49,12 @@ func (w weeloTarget) Start(ctx context.Context, need Need) (_ Server, err error)
 	if err != nil {
 		return nil, err
 	}
+	if s.admin, err = freePort(ctx); err != nil {
+		return nil, err
+	}
 	cmd := exec.CommandContext(ctx, w.binary, "dev", "--no-simulation", "--dir", filepath.Join(dir, "dev")) //nolint:gosec // our own binary
 	// What it prints is for people; its errors are passed on.
-	env := append(os.Environ(), "PORT="+port, "LIMITS=off", "ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=warn", "TIME_SCALE=1")
+	env := append(os.Environ(), "PORT="+port, "LIMITS=off", "ADMIN_ADDR="+s.admin, "LOG_LEVEL=warn", "TIME_SCALE=1")
 	if s.child, err = startChild(ctx, cmd, env, "http://"+address); err != nil {
 		return nil, err
 	}
@@ -73,6 +80,7 @@ func (w weeloTarget) seed(ctx context.Context, dir string, n int) (people world.
 type weeloServer struct {
 	*child
 	dir   string
+	admin string // address of its profiles
 	trips []rideOf
 }
 
@@ -89,6 +97,26 @@ func (s *weeloServer) Stop() error {
 		_ = s.child.Stop()
 	}
 	return os.RemoveAll(s.dir)
+}
+
+// profile writes a CPU profile of the next stretch to a file.
+func (s *weeloServer) profile(ctx context.Context, lasts time.Duration, file string) error {
+	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.admin, max(1, int(lasts.Seconds())))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("profile: %w", err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	out, err := os.Create(file) //nolint:gosec // the user's choice
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, answer.Body)
+	return errors.Join(err, out.Close())
 }
 
 // assign puts every driver on a trip through the API, as a transporter and his driver do it.

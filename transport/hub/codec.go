@@ -60,6 +60,13 @@ type Transport interface {
 	Close(code int, reason string)
 }
 
+// DirectWriter is what a Transport may have as well: TryWrite sends a message only if that needs no
+// wait, and tells whether it did. A part that went out counts as sent; the transport sends the rest
+// before anything else. It is called by the one writer, like Write.
+type DirectWriter interface {
+	TryWrite(message []byte) (done bool, err error)
+}
+
 // ScopeKind says what a watch is about.
 type ScopeKind uint8
 

@@ -27,12 +27,19 @@ func topicsOf(trip, order string, transporter, customer fleet.UserID) [5]Scope {
 	return t
 }
 
-// Position shows the newest position of a trip to everybody who watches it, each socket once.
+// directly is how many sockets a publisher writes to itself; more are left to a goroutine.
+const directly = 16
+
+// Position shows the newest position of a trip to everybody who watches it, each socket once. Nobody
+// waits: the sockets get it in their slots, and those that are free are written to as far as they take
+// it at once.
 func (h *Hub) Position(p protocol.Position) {
 	var (
 		now    = time.Now()
 		topics = topicsOf(p.TripID, p.OrderID, p.Transporter, p.Customer)
 		cache  encoded
+		space  [directly]*Socket
+		free   = space[:0]
 	)
 	for i, t := range topics {
 		if t.Kind == 0 {
@@ -42,10 +49,23 @@ func (h *Hub) Position(p protocol.Position) {
 		sh.mu.RLock()
 		if ws := sh.topics[t]; ws != nil {
 			for _, w := range ws.list {
-				w.show(&p, topics[:i], &cache, now)
+				if w.show(&p, topics[:i], &cache, now) {
+					free = append(free, w.socket)
+				}
 			}
 		}
 		sh.mu.RUnlock()
+	}
+	if len(free) > directly {
+		go writeAll(free)
+		return
+	}
+	writeAll(free)
+}
+
+func writeAll(sockets []*Socket) {
+	for _, s := range sockets {
+		s.writeDirect()
 	}
 }
 
@@ -70,32 +90,33 @@ func (e *encoded) of(s *Socket, p *protocol.Position) []byte {
 	return m
 }
 
-// show offers a position to the watch's socket unless it has it from a narrower watch already.
-func (w *watch) show(p *protocol.Position, narrower []Scope, cache *encoded, now time.Time) {
+// show offers a position to the watch's socket unless it has it from a narrower watch already. It
+// tells whether the caller has to write.
+func (w *watch) show(p *protocol.Position, narrower []Scope, cache *encoded, now time.Time) (writer bool) {
 	s := w.socket
 	message := cache.of(s, p)
 	if message == nil {
-		return
+		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dead {
-		return
+		return false
 	}
 	if !w.ready {
 		if len(w.early.list) < 64 {
 			w.early.put(p.TripID, message)
 		}
-		return
+		return false
 	}
 	if len(s.watches) > 1 {
 		for _, t := range narrower {
 			if t.Kind != 0 && s.watchesLocked(t) {
-				return
+				return false
 			}
 		}
 	}
-	s.positionLocked(p.TripID, message, now, s.loneLocked())
+	return s.positionLocked(p.TripID, message, now, s.loneLocked())
 }
 
 // Deliver hands committed events to the sockets of their recipients.

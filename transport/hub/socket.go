@@ -19,6 +19,7 @@ type Socket struct {
 	format    string
 	codec     Codec
 	transport Transport
+	direct    DirectWriter // nil: the transport cannot
 
 	writingSince atomic.Int64 // Unix ms of the write that is under way; 0: none
 	done         chan struct{}
@@ -57,6 +58,7 @@ func newSocket(h *Hub, a Attachment) *Socket {
 	if s.device == "" {
 		s.device = a.Identity.SessionID
 	}
+	s.direct, _ = a.Transport.(DirectWriter)
 	s.numbers.holding = true
 	return s
 }
@@ -183,10 +185,11 @@ func (s *Socket) pushAllLocked(messages [][]byte) bool {
 	return true
 }
 
-// position offers the newest position of a trip. lone sockets are not delayed.
-func (s *Socket) positionLocked(trip string, message []byte, now time.Time, lone bool) {
+// positionLocked offers the newest position of a trip; a lone one is not delayed. It tells whether
+// the caller has become the writer and must write (writeDirect, or go write).
+func (s *Socket) positionLocked(trip string, message []byte, now time.Time, lone bool) (writer bool) {
 	if s.dead || s.ending != nil {
-		return
+		return false
 	}
 	if s.pending.put(trip, message) {
 		s.hub.observer.Frames(s.format, "coalesced", 1)
@@ -194,19 +197,19 @@ func (s *Socket) positionLocked(trip string, message []byte, now time.Time, lone
 		s.hub.observer.Frames(s.format, "dropped", 1)
 		s.pending.takeTrip(s.pending.list[0].trip)
 	}
-	s.scheduleLocked(now, lone)
-}
-
-// scheduleLocked writes what is pending now when the last such write is a tick ago, else at its end.
-func (s *Socket) scheduleLocked(now time.Time, lone bool) {
+	// What is pending is written now when the last such write is a tick ago, else at the tick's end.
 	switch wait := Tick - now.Sub(s.flushed); {
 	case lone || wait <= 0:
 		s.due = true
-		s.startLocked()
+		if !s.writing {
+			s.writing = true
+			return true
+		}
 	case !s.ticking:
 		s.ticking = true
 		time.AfterFunc(wait, s.tick)
 	}
+	return false
 }
 
 func (s *Socket) tick() {
@@ -235,23 +238,63 @@ func (s *Socket) startLocked() {
 func (s *Socket) write() {
 	var batch [][]byte
 	for {
-		s.mu.Lock()
-		batch = s.takeLocked(batch[:0])
-		if len(batch) == 0 {
-			s.writing = false
-			end := s.ending
-			finished := end != nil && s.killLocked()
-			s.mu.Unlock()
-			if finished {
-				s.closeTransport(end.code, end.reason)
-			}
-			return
-		}
-		s.mu.Unlock()
-		if !s.writeBatch(batch) {
+		if batch = s.next(batch[:0]); len(batch) == 0 || !s.writeBatch(batch) {
 			return
 		}
 	}
+}
+
+// writeDirect is write for a publisher: it never waits. What the connection does not take at once is
+// left to a goroutine, so that a position costs none as long as its reader keeps up.
+func (s *Socket) writeDirect() {
+	if s.direct == nil {
+		go s.write()
+		return
+	}
+	var space [2][]byte
+	for {
+		batch := s.next(space[:0])
+		if len(batch) == 0 {
+			return
+		}
+		for i, m := range batch {
+			done, err := s.direct.TryWrite(m)
+			if err != nil {
+				s.fail()
+				return
+			}
+			if !done {
+				s.hub.observer.Frames(s.format, "out", i)
+				rest := append([][]byte(nil), batch[i:]...)
+				go func() {
+					if s.writeBatch(rest) {
+						s.write()
+					}
+				}()
+				return
+			}
+		}
+		s.hub.observer.Frames(s.format, "out", len(batch))
+	}
+}
+
+// next takes what is to be written. When there is nothing the caller is no longer the writer, and a
+// socket that was to end after that is closed.
+func (s *Socket) next(batch [][]byte) [][]byte {
+	s.mu.Lock()
+	batch = s.takeLocked(batch)
+	if len(batch) > 0 {
+		s.mu.Unlock()
+		return batch
+	}
+	s.writing = false
+	end := s.ending
+	finished := end != nil && s.killLocked()
+	s.mu.Unlock()
+	if finished {
+		s.closeTransport(end.code, end.reason)
+	}
+	return batch
 }
 
 // takeLocked moves the queue, then the positions that are due, into batch.

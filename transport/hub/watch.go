@@ -153,7 +153,9 @@ func (s *Socket) makeReady(w *watch) {
 	w.ready = true
 	now := time.Now()
 	for _, p := range w.early.list {
-		s.positionLocked(p.trip, p.message, now, s.loneLocked())
+		if s.positionLocked(p.trip, p.message, now, s.loneLocked()) {
+			go s.write()
+		}
 	}
 	w.early = waiting{}
 }

@@ -38,7 +38,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(c.device) > 64 {
 		c.device = ""
 	}
-	socket, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	under := &hijacker{ResponseWriter: w}
+	socket, err := websocket.Accept(under, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{Subprotocol},
 		InsecureSkipVerify: true, // admissible has checked Host and Origin against exact lists
 		CompressionMode:    websocket.CompressionDisabled,
@@ -49,7 +50,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.observer.Refused(Format, "UPGRADE_FAILED") // Accept has answered
 		return
 	}
-	c.socket = socket
+	c.socket, c.out = socket, under.out
 	if !s.enter(c) {
 		_ = socket.CloseNow()
 		return

@@ -23,6 +23,7 @@ import (
 type conn struct {
 	server *Server
 	socket *websocket.Conn
+	out    *output
 	id     string
 	device string
 
@@ -311,8 +312,11 @@ func readAll(r io.Reader, buffer *[]byte) (int, error) {
 
 // Write implements hub.Transport. It has no deadline of its own: the hub ends who takes too long.
 func (c *conn) Write(message []byte) error {
-	return c.socket.Write(context.Background(), websocket.MessageText, message)
+	return c.out.message(message)
 }
+
+// TryWrite implements hub.DirectWriter.
+func (c *conn) TryWrite(message []byte) (done bool, err error) { return c.out.try(message) }
 
 // Close implements hub.Transport.
 func (c *conn) Close(code int, reason string) {

@@ -1,0 +1,142 @@
+package ws
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// upgraded gives both ends of a real WebSocket whose server end writes through an output.
+func upgraded(t *testing.T) (*output, *websocket.Conn, *websocket.Conn) {
+	t.Helper()
+	type end struct {
+		out  *output
+		conn *websocket.Conn
+	}
+	ends := make(chan end, 1)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		under := &hijacker{ResponseWriter: w}
+		c, err := websocket.Accept(under, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		ends <- end{under.out, c}
+	}))
+	t.Cleanup(web.Close)
+	client, _, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(web.URL, "http"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.SetReadLimit(1 << 20)
+	server := <-ends
+	t.Cleanup(func() {
+		_ = client.CloseNow()
+		_ = server.conn.CloseNow()
+	})
+	return server.out, server.conn, client
+}
+
+func TestFramesOfEverySize(t *testing.T) {
+	t.Parallel()
+	out, _, client := upgraded(t)
+	for _, n := range []int{0, 1, 125, 126, 127, 4096, 65535, 65536, 100_000} {
+		want := bytes.Repeat([]byte{'x'}, n)
+		go func() { _ = out.message(want) }()
+		if _, got, err := client.Read(t.Context()); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes: got %d, %v", n, len(got), err)
+		}
+	}
+}
+
+// TestNoFrameGetsIntoAnother writes without waiting, with waiting, and control frames, all at once and
+// beyond what the kernel takes, and reads slowly: every message arrives whole and in order.
+func TestNoFrameGetsIntoAnother(t *testing.T) {
+	t.Parallel()
+	out, server, client := upgraded(t)
+	go func() { // the server reads too, for the pongs
+		for {
+			if _, _, err := server.Reader(context.Background()); err != nil {
+				return
+			}
+		}
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	const messages = 3000
+	var work sync.WaitGroup
+	work.Go(func() {
+		declined := 0
+		for n := range messages {
+			m := fmt.Appendf(nil, "%d %s", n, strings.Repeat("x", n%5000))
+			done, err := out.try(m)
+			if err == nil && !done {
+				declined++
+				err = out.message(m)
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+		}
+		if declined == 0 {
+			t.Error("the kernel took everything at once; the test shows nothing")
+		}
+	})
+	work.Go(func() {
+		for range 20 {
+			if err := server.Ping(ctx); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for n := range messages {
+		if n == 0 {
+			<-time.After(100 * time.Millisecond) // let the buffers fill
+		}
+		_, got, err := client.Read(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("%d %s", n, strings.Repeat("x", n%5000)); string(got) != want {
+			t.Fatalf("message %d is %.20q… of %d bytes", n, got, len(got))
+		}
+	}
+	read, stop := context.WithCancel(ctx) // answers the rest of the pings
+	go func() { _, _, _ = client.Read(read) }()
+	work.Wait()
+	stop()
+}
+
+func TestTryDeclinesWhereItWouldWait(t *testing.T) {
+	t.Parallel()
+	here, there := net.Pipe()
+	defer func() { _ = here.Close() }()
+	defer func() { _ = there.Close() }()
+	if done, err := newOutput(here).try([]byte("x")); done || err != nil {
+		t.Errorf("a pipe: %v, %v", done, err)
+	}
+	out, _, _ := upgraded(t)
+	out.turn <- struct{}{}
+	if done, err := out.try([]byte("x")); done || err != nil {
+		t.Errorf("while somebody writes: %v, %v", done, err)
+	}
+	out.give()
+	if done, err := out.try([]byte("x")); !done || err != nil {
+		t.Errorf("a free socket: %v, %v", done, err)
+	}
+	_ = out.Close()
+	if done, err := out.try([]byte("x")); done || err == nil {
+		t.Errorf("a closed socket: %v, %v", done, err)
+	}
+}
