@@ -7,6 +7,7 @@ import (
 
 	"weelo/actors/protocol"
 	"weelo/internal/fleet"
+	"weelo/internal/presence"
 )
 
 func TestPresenceFollowsSignsOfLife(t *testing.T) {
@@ -277,6 +278,59 @@ func TestTransporterHearsOfHisDrivers(t *testing.T) {
 		synctest.Wait()
 		if got, err := y.owners.Get(t.Context(), "T1"); err != nil || got.DriversOnline != 0 {
 			t.Fatalf("transporter = %+v, %v", got, err)
+		}
+	})
+}
+
+func TestReportWithoutASocketMovesThePosition(t *testing.T) {
+	in(t, func(t *testing.T) {
+		y := newYard(t)
+		y.onTrip()
+		y.drivers.Report("D1", fixAt(time.Now(), 12.97, 77.59))
+		synctest.Wait()
+		if got := y.hub.Positions(); len(got) != 1 {
+			t.Fatalf("%d shown, want one", len(got))
+		}
+		y.wantSaid() // and nobody comes online by it
+	})
+}
+
+func TestEmptiedStoreIsFilledWithTransportersAgain(t *testing.T) {
+	in(t, func(t *testing.T) {
+		y := newYard(t)
+		u := y.people.Users["T1"]
+		u.Available = true
+		y.people.Users["T1"] = u
+		if _, err := y.owners.Attach(t.Context(), "T1"); err != nil {
+			t.Fatal(err)
+		}
+		beat := func() map[fleet.UserID]presence.Entry {
+			for range 4 {
+				y.owners.Beat("T1")
+				<-time.After(5 * time.Second)
+			}
+			got, err := y.presence.Read(t.Context(), []fleet.UserID{"T1"}, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		if len(beat()) != 1 {
+			t.Fatal("not present")
+		}
+		if _, err := y.presence.Leave(t.Context(), "T1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if len(beat()) != 1 {
+			t.Fatal("the emptied store was not filled again")
+		}
+		u.Available = false // by another task
+		y.people.Users["T1"] = u
+		if _, err := y.presence.Leave(t.Context(), "T1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if len(beat()) != 0 {
+			t.Fatal("revived who went offline by another task")
 		}
 	})
 }

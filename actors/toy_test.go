@@ -178,6 +178,13 @@ func in(t *testing.T, run func(t *testing.T)) {
 
 func sqliteLedger(t *testing.T) *actortest.Ledger {
 	t.Helper()
+	l, _ := sqliteStore(t)
+	return l
+}
+
+// sqliteStore is the store of weelo dev, in memory.
+func sqliteStore(t *testing.T) (*actortest.Ledger, *sqlite.DB) {
+	t.Helper()
 	db, err := sqlite.Open(t.Context(), sqlite.Memory)
 	if err != nil {
 		t.Fatal(err)
@@ -194,5 +201,5 @@ func sqliteLedger(t *testing.T) *actortest.Ledger {
 				Scan(&c.Version, &c.Epoch, (*[]byte)(&c.State))
 			return c, err == nil
 		},
-	})
+	}), db
 }

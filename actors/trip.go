@@ -42,7 +42,7 @@ func Trips(c TripConfig) Kind {
 	return Kind{
 		Name: protocol.KindTrip, Queue: 256, Idle: time.Minute, MaxLive: c.MaxLive,
 		New: func(ctx context.Context, self *Self) (Actor, error) {
-			b := &tripActor{cfg: c}
+			b := &tripActor{cfg: c, id: self.ID()}
 			d, err := NewDurable(ctx, self, ledger.Ref{Kind: ledger.Trip, ID: self.ID()}, c.Ledger, b)
 			if errors.Is(err, ErrNotFound) {
 				return nil, trip.ErrNotFound
@@ -59,6 +59,7 @@ func Trips(c TripConfig) Kind {
 // decided by internal/trip.
 type tripActor struct {
 	cfg     TripConfig
+	id      string
 	heardMS int64      // the newest fix heard of, written now and then only
 	live    *track.Fix // the same, for people
 	odo     odometer
@@ -73,12 +74,16 @@ type trips = Durable[trip.State]
 func (*tripActor) Load(snapshot json.RawMessage) (trip.State, error) { return trip.Load(snapshot) }
 
 // Request implements Behaviour.
-func (*tripActor) Request(msg any) (Request, bool) {
+func (a *tripActor) Request(msg any) (Request, bool) {
 	m, ok := msg.(*protocol.TripCommand)
 	if !ok {
 		return Request{}, false
 	}
-	return Request{Do: m.Do, Scope: string(byWhom(m.Do).User), Key: m.Key, Hash: m.Hash}, true
+	r := Request{Do: m.Do, Scope: string(byWhom(m.Do).User), Key: m.Key, Hash: m.Hash}
+	if r.Key != "" && r.Hash == "" {
+		r.Hash = fmt.Sprintf("%s %T %+v", a.id, m.Do, m.Do) // a key is for one command of one trip
+	}
+	return r, true
 }
 
 // byWhom is the principal of a command; the zero By for the server's own.

@@ -28,6 +28,7 @@ type road struct {
 	ledger  *actortest.Ledger
 	hub     *actortest.Hub
 	fixes   *actortest.Fixes
+	tracks  actors.Tracks
 	drivers *actortest.Probe
 	sys     *actors.System
 	births  *actors.Assignments
@@ -37,6 +38,7 @@ type road struct {
 func newRoad(t *testing.T, l *actortest.Ledger) *road {
 	t.Helper()
 	r := &road{t: t, ledger: l, hub: &actortest.Hub{}, fixes: &actortest.Fixes{}, drivers: actortest.NewProbe(protocol.KindDriver)}
+	r.tracks = r.fixes
 	r.restart()
 	return r
 }
@@ -50,7 +52,7 @@ func (r *road) restart() {
 		}
 	}
 	r.sys = actortest.Start(r.t, actors.Config{}, actors.Trips(actors.TripConfig{
-		Ledger: ports(r.ledger), Publisher: r.hub, Tracks: r.fixes, Policy: trip.DefaultPolicy(), Rules: track.DefaultRules(),
+		Ledger: ports(r.ledger), Publisher: r.hub, Tracks: r.tracks, Policy: trip.DefaultPolicy(), Rules: track.DefaultRules(),
 	}), r.drivers.Kind())
 	people := actortest.SmallWorld()
 	r.births = &actors.Assignments{

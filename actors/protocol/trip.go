@@ -10,8 +10,8 @@ import (
 // answered like the first: by its key where the client sent one, otherwise by the state it asks for.
 type TripCommand struct {
 	Do trip.Command
-	// Key is the client's idempotency key, "" without one; Hash is of the request's body. The same
-	// key with another hash is refused with IDEMPOTENCY_KEY_REUSED.
+	// Key is the client's idempotency key, "" without one; Hash is of the request, "" for one made
+	// from trip and command. The same key with another hash is refused with IDEMPOTENCY_KEY_REUSED.
 	Key  string
 	Hash string
 }

@@ -1,0 +1,117 @@
+package actors_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"weelo/actors"
+	"weelo/actors/actortest"
+	"weelo/actors/protocol"
+	"weelo/internal/history"
+	"weelo/internal/ledger"
+	"weelo/internal/track"
+	"weelo/internal/trip"
+	"weelo/store/sqlite"
+)
+
+func TestTripCommandIsRepeatableByKey(t *testing.T) {
+	each(t, func(t *testing.T, l *actortest.Ledger) {
+		r := newRoad(t, l)
+		id := r.assign(wanted())
+		accept := &protocol.TripCommand{Do: trip.Accept{By: ravi}, Key: "k1"}
+		first, err := r.command(id, accept)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.must(id, trip.ChangeStatus{By: ravi, To: trip.InTransit})
+		r.restart()
+		again, err := r.command(id, accept)
+		// The trip has moved on: by its state the accept is a replay, and shows the trip as it is.
+		if err != nil || !again.Replayed || again.State.AcceptedMS != first.State.AcceptedMS {
+			t.Fatalf("again = %+v, %v", again, err)
+		}
+		if got := r.stored(id); got.Status != trip.InTransit {
+			t.Fatalf("stored = %s", got.Status)
+		}
+		for _, other := range []trip.Command{trip.ChangeStatus{By: ravi, To: trip.Completed}, trip.ChangeStatus{By: ravi, To: trip.ArrivedAtDrop}} {
+			_, err = r.command(id, &protocol.TripCommand{Do: other, Key: "k1"})
+			wantErr(t, err, actors.ErrKeyReused)
+		}
+	})
+}
+
+// struck is a store of strikes.
+type struck struct{ of map[string]int }
+
+func (s *struck) Strike(_ context.Context, ref ledger.Ref, command, _ string, _ time.Time) (int, error) {
+	s.of[ref.ID+command]++
+	return s.of[ref.ID+command], nil
+}
+
+func (s *struck) Strikes(_ context.Context, ref ledger.Ref, command string) (int, error) {
+	return s.of[ref.ID+command], nil
+}
+
+// A restart does not forgive: the first panic of a command that was quarantined before is its last.
+func TestStrikesOutliveTheTask(t *testing.T) {
+	in(t, func(t *testing.T) {
+		l := actortest.NewLedger()
+		to := born(l, "a")
+		kept := &struck{of: map[string]int{}}
+		for task, asked := range []int{3, 2} { // the second task asks twice: a panic, then never again
+			s := actortest.Start(t, actors.Config{Quarantine: kept}, toys(ports(l), nil))
+			var err error
+			for range asked {
+				_, err = ask(t, s, to, bomb{"b"})
+				synctest.Wait()
+			}
+			wantErr(t, err, actors.ErrPoisoned)
+			if want := 3 + task; kept.of["ab"] != want {
+				t.Fatalf("%d strikes after task %d, want %d", kept.of["ab"], task+1, want)
+			}
+			if got := must[toyReply](t)(ask(t, s, to, add{id: "fine"})); got.Ops != task+1 {
+				t.Fatalf("another command = %+v", got)
+			}
+		}
+	})
+}
+
+// A batch that a phone uploads goes through the recorder into history and from there into the
+// odometer, on the store that weelo dev runs on.
+func TestBatchReachesTheOdometer(t *testing.T) {
+	in(t, func(t *testing.T) {
+		l, db := sqliteStore(t)
+		r := newRoad(t, l)
+		fixes := sqlite.NewFixes(db)
+		r.tracks = fixes
+		r.restart()
+		recorder, err := history.NewRecorder(fixes, sqlite.NewTripReads(db), time.Now, slog.New(slog.DiscardHandler), history.Config{Rules: track.DefaultRules()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(t, recorder.Run)
+		batches := &actors.TrackRecorder{Recorder: recorder, Router: r.sys}
+
+		id := r.assign(wanted())
+		r.must(id, trip.Accept{By: ravi})
+		var all []track.Fix
+		for step := range 6 {
+			<-time.After(10 * time.Second)
+			f := fixAt(time.Now(), 12.97+float64(step)*0.001, 77.59)
+			all = append(all, f)
+		}
+		result, err := batches.Record(t.Context(), "D1", id, all)
+		if err != nil || result.TripID != id || result.Accepted != 6 {
+			t.Fatalf("recorded %+v, %v", result, err)
+		}
+		<-time.After(31 * time.Second)
+		got, err := r.command(id, &protocol.GetTrip{})
+		want := track.Track{}.Extend(all, track.DefaultRules())
+		if err != nil || got.State.Track.Whole.OdometerM() != want.Whole.OdometerM() {
+			t.Fatalf("odometer = %d m, %v, want %d m", got.State.Track.Whole.OdometerM(), err, want.Whole.OdometerM())
+		}
+	})
+}
