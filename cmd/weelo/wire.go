@@ -138,10 +138,12 @@ func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
 	h.rules = track.DefaultRules().Scaled(h.p.cfg.Tests.TimeScale)
 
 	h.reads = reads.New(h.st.trips, h.st.positions, h.st.fixes, time.Now)
-	h.recorder, err = history.NewRecorder(h.st.fixes, h.st.trips, time.Now, h.p.log, history.Config{Rules: h.rules})
+	h.recorder, err = history.NewRecorder(h.st.fixes, h.st.trips, time.Now, h.p.log, history.Config{Rules: h.rules,
+		Observe: func(fixes int, took time.Duration) { h.p.metrics.Commits.Batch("fixes", fixes, took) }})
 	if err != nil {
 		return err
 	}
+	h.p.metrics.WatchHistory(h.recorder.Stats)
 	h.hub = hub.New(hub.Config{
 		Inbox: h.st.inbox, Access: access.New(h.reads), Observer: h.p.metrics.Hub, Log: h.p.log, Unlimited: h.p.cfg.LimitsOff(),
 	})

@@ -37,6 +37,9 @@ type Config struct {
 	Drivers int
 	// Rules are the thresholds of the live filter. Default track.DefaultRules.
 	Rules track.Rules
+	// Observe is told of every commit that wrote: how many fixes it held and how long it took, windows
+	// included. Default: nobody is told.
+	Observe func(fixes int, took time.Duration)
 	// Tracer traces what came with a trace. Default: the global provider's.
 	Tracer trace.Tracer
 }
@@ -59,6 +62,9 @@ func (c *Config) Validate() error {
 	fill(&c.Drivers, defaults.Drivers)
 	if c.Rules == (track.Rules{}) {
 		c.Rules = track.DefaultRules()
+	}
+	if c.Observe == nil {
+		c.Observe = func(int, time.Duration) {}
 	}
 	if c.Tracer == nil {
 		c.Tracer = otel.Tracer("weelo/internal/history")
@@ -276,6 +282,7 @@ func (r *Recorder) commit(ctx context.Context, group []*job) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.CommitTimeout)
 	defer cancel()
 	within, spans := r.trace(ctx, group)
+	began := r.now()
 	judged, rows, err := r.judge(within, group)
 	var isNew []bool
 	if err == nil && len(rows) > 0 {
@@ -290,8 +297,11 @@ func (r *Recorder) commit(ctx context.Context, group []*job) error {
 		}
 		return err
 	}
-	r.stats.groups.Add(1)
-	r.stats.rows.Add(int64(len(rows)))
+	if len(rows) > 0 {
+		r.stats.groups.Add(1)
+		r.stats.rows.Add(int64(len(rows)))
+		r.cfg.Observe(len(rows), r.now().Sub(began))
+	}
 	for _, b := range judged {
 		result := b.tally(isNew[:b.stored])
 		isNew = isNew[b.stored:]
