@@ -32,15 +32,19 @@ func killableDB(t *testing.T, writer func(*postgres.DB) postgres.Writer, setting
 		Claimer: postgres.NewClaimer(db),
 		History: postgres.NewHistory(db),
 		Inbox:   postgres.NewInbox(db),
-		Read: func(ctx context.Context, id string) (version int64, state []byte, err error) {
-			err = db.General.QueryRow(ctx, `SELECT version, state::text FROM trip WHERE id = $1`, id).Scan(&version, &state)
-			return version, state, err
-		},
+		Read:    readTrip(db),
 		Kill: func() {
 			server.Kill(t)
 			server.Start(t)
 		},
 	}, db
+}
+
+func readTrip(db *postgres.DB) func(context.Context, string) (int64, []byte, error) {
+	return func(ctx context.Context, id string) (version int64, state []byte, err error) {
+		err = db.General.QueryRow(ctx, `SELECT version, state::text FROM trip WHERE id = $1`, id).Scan(&version, &state)
+		return version, state, err
+	}
 }
 
 // full is the writer as it is, but for patience with a busy machine.

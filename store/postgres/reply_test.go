@@ -9,8 +9,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/anishathalye/porcupine"
+
 	"weelo/internal/ledger"
 	"weelo/internal/servertest"
+	"weelo/store/chaostest"
 	"weelo/store/postgres"
 )
 
@@ -19,6 +22,8 @@ type cutter struct {
 	listener net.Listener
 	server   string
 	mode     atomic.Int32
+	every    atomic.Int32 // with loseReply: only every n-th; 0: each
+	commits  atomic.Int32
 	cuts     atomic.Int32
 	links    sync.WaitGroup
 }
@@ -108,7 +113,8 @@ func (l *link) fromServer(p []byte) bool {
 	}
 	l.inTransaction.Store(false)
 	l.last = nil
-	return l.mode.Load() == loseReply
+	every := max(1, l.every.Load())
+	return l.mode.Load() == loseReply && l.commits.Add(1)%every == 0
 }
 
 // lostReply is a ledger behind a cutter and a command that is about to be lost.
@@ -233,5 +239,21 @@ func TestRetryWithoutKeyHasTwoEffects(t *testing.T) {
 	}
 	if n := l.effects(t); n != 2 {
 		t.Errorf("%d effects: the test cannot see a double effect", n)
+	}
+}
+
+// TestVersionedRowIsARegisterThroughLostReplies: every 30th reply to COMMIT is lost, so that many
+// steps have happened of which nobody was told.
+func TestVersionedRowIsARegisterThroughLostReplies(t *testing.T) {
+	t.Parallel()
+	l := newLostReply(t)
+	l.cutter.every.Store(30)
+	l.cutter.mode.Store(loseReply)
+	backend := chaostest.Backend{Writer: l.w, Claimer: l.claimer, Read: readTrip(l.db)}
+	history := chaostest.Registers(t, backend, 0)
+	result, unknown := chaostest.CheckRegister(history), chaostest.Unknowns(history)
+	t.Logf("%d operations, %d of unknown outcome: %v", len(history), unknown, result)
+	if result != porcupine.Ok || unknown == 0 {
+		t.Errorf("%v with %d unknown outcomes", result, unknown)
 	}
 }
