@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"weelo/internal/client"
 	"weelo/internal/world"
@@ -69,9 +70,24 @@ func (a *api) active(ctx context.Context, c crew) (*activeTrip, error) {
 	return t, err
 }
 
+// accept takes the trip and waits until this machine's clock has passed the acceptance as the server's
+// clock has it: earlier fixes would not belong to the trip.
 func (a *api) accept(ctx context.Context, c crew, tripID string) error {
-	return a.call(ctx, http.MethodPatch, "assignments/"+tripID+"/accept", c.driver.Token, nil, nil)
+	var out struct {
+		AcceptedAt time.Time `json:"driverAcceptedAt"`
+	}
+	if err := a.call(ctx, http.MethodPatch, "assignments/"+tripID+"/accept", c.driver.Token, nil, &out); err != nil {
+		return err
+	}
+	if behind := time.Until(out.AcceptedAt); behind >= 0 {
+		pause(ctx, min(behind+time.Millisecond, maxClockWait))
+	}
+	return nil
 }
+
+// maxClockWait bounds the wait for a server whose clock is ahead; a fix may be 30 s ahead of it, never
+// behind its trip.
+const maxClockWait = 10 * time.Second
 
 func (a *api) decline(ctx context.Context, c crew, tripID string) error {
 	body := map[string]string{"reason": "The simulation starts anew."}
