@@ -158,7 +158,7 @@ func (d *driver) Stopped() {
 func (d *driver) onLink(l *link) {
 	fix, hasFix := l.take()
 	now := time.Now()
-	d.onBeat(now, true)
+	d.onBeat(now, l.socket)
 	if !hasFix {
 		return
 	}
@@ -201,7 +201,7 @@ func (d *driver) onBeat(now time.Time, socket bool) {
 			d.renewed = now
 			d.cfg.Writer.Beat(d.person())
 		}
-	case socket && d.sockets > 0 && d.available:
+	case socket && d.available:
 		d.enter(now)
 	}
 }

@@ -26,7 +26,7 @@ func (d *Drivers) Attach(ctx context.Context, driver, transporter fleet.UserID) 
 	if err := d.router.Tell(ctx, to, &protocol.SocketAttached{Transporter: transporter}); err != nil {
 		return nil, err
 	}
-	return &link{router: d.router, to: to}, nil
+	return &link{router: d.router, to: to, socket: true}, nil
 }
 
 // Report implements protocol.Drivers.
@@ -59,6 +59,7 @@ func (d *Drivers) Get(ctx context.Context, driver fleet.UserID) (*protocol.Drive
 type link struct {
 	router Router
 	to     Address
+	socket bool // it stands for an open socket
 
 	mu     sync.Mutex
 	fix    track.Fix

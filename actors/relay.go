@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"weelo/actors/protocol"
@@ -57,7 +58,8 @@ func (r *Relay) now() time.Time {
 	return time.Now()
 }
 
-// round takes what is due and sends it, one after the other: letters to one actor keep their order.
+// round takes what is due and sends it: letters to one actor one after the other, so that they keep
+// their order, different actors at once, so that a stuck one holds up nobody else.
 func (r *Relay) round(ctx context.Context) {
 	query, cancel := context.WithTimeout(ctx, relayQuery)
 	pending, err := r.Outbox.Take(query, []string{actorChannel}, r.now(), relayLease, relayLimit)
@@ -68,9 +70,19 @@ func (r *Relay) round(ctx context.Context) {
 		}
 		return
 	}
+	byReceiver := make(map[string][]ledger.Pending)
 	for _, p := range pending {
-		r.send(ctx, p)
+		byReceiver[p.To] = append(byReceiver[p.To], p)
 	}
+	var all sync.WaitGroup
+	for _, letters := range byReceiver { // at most relayLimit of them
+		all.Go(func() {
+			for _, p := range letters {
+				r.send(ctx, p)
+			}
+		})
+	}
+	all.Wait()
 }
 
 func (r *Relay) send(ctx context.Context, p ledger.Pending) {

@@ -55,6 +55,8 @@ func (s *Self) Go(ctx context.Context, limit time.Duration, work func(ctx contex
 	s.of.sys.work.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 		defer cancel()
+		ctx, working := s.of.sys.working(ctx, s.of.addr)
+		defer endSpan(working)
 		s.of.acceptInward(s.turn, &inward{msg: s.attempt(ctx, work), span: span})
 	})
 }
@@ -80,6 +82,8 @@ func (s *Self) work(ctx context.Context, limit time.Duration, do func(ctx contex
 	s.of.sys.work.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 		defer cancel()
+		ctx, working := s.of.sys.working(ctx, s.of.addr)
+		defer endSpan(working)
 		s.attempt(ctx, func(ctx context.Context) any { do(ctx); return nil })
 	})
 }

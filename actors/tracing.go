@@ -38,6 +38,15 @@ func (s *System) activating(ctx context.Context, cause any, to Address) (context
 		trace.WithAttributes(attribute.String("weelo.actor.id", to.ID)))
 }
 
+// working starts the span of work off an actor's turn: the message's own span has ended by then, and
+// stores make no spans below one that has. An untraced message costs the check.
+func (s *System) working(ctx context.Context, of Address) (context.Context, trace.Span) {
+	if !tracedBy(ctx).IsValid() {
+		return ctx, nil
+	}
+	return s.tracer.Start(ctx, of.Kind+" work")
+}
+
 func endSpan(span trace.Span) {
 	if span != nil {
 		span.End()

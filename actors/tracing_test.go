@@ -83,6 +83,7 @@ func TestOneTransitionIsOneTraceAcrossActors(t *testing.T) {
 		want := map[string]string{
 			"PATCH accept":     "",
 			"trip Accept":      "PATCH accept",
+			"trip work":        "trip Accept", // the commit, off the actor's turn
 			"trip outcome":     "trip Accept",
 			"driver TripTaken": "trip Accept",
 		}
