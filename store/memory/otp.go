@@ -51,7 +51,7 @@ func (s *OTP) Withdraw(_ context.Context, k otp.Key, id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old, ok := s.challenges[k]; ok {
-		old.Challenge = old.Challenge.Withdraw(id)
+		old.Challenge = old.Withdraw(id)
 		s.challenges[k] = old
 	}
 	return nil
@@ -67,7 +67,7 @@ func (s *OTP) Try(_ context.Context, k otp.Key, id string, limit int) (otp.Attem
 		return otp.Attempt{Standing: otp.Missing}, nil
 	}
 	var a otp.Attempt
-	old.Challenge, a = old.Challenge.Try(id, limit, now)
+	old.Challenge, a = old.Try(id, limit, now)
 	s.challenges[k] = old
 	return a, nil
 }

@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -39,6 +40,52 @@ func TestOTPModel(t *testing.T) {
 		c := newClock()
 		return storetest.Clocked[otp.Store]{Store: memory.NewOTP(c.Now), Advance: c.Advance}, c.Now
 	})
+}
+
+func TestOTPHistory(t *testing.T) {
+	t.Parallel()
+	storetest.OTPHistory(t, func(*testing.T) otp.Store { return memory.NewOTP(time.Now) })
+}
+
+// The history's control: a store that counts a try after the comparison, or lets two win, is found out.
+func TestOTPHistoryFindsAStoreThatIsNotAtomic(t *testing.T) {
+	t.Parallel()
+	for name, broken := range map[string]func(s otp.Store) otp.Store{
+		"forgets a count": func(s otp.Store) otp.Store { return &forgetful{Store: s} },
+		"two winners":     func(s otp.Store) otp.Store { return &generous{Store: s} },
+	} {
+		found := false
+		for round := 0; round < 8 && !found; round++ {
+			_, ok := storetest.OTPHistoryHolds(t, broken(memory.NewOTP(time.Now)), round)
+			found = !ok
+		}
+		if !found {
+			t.Errorf("%s: not found out", name)
+		}
+	}
+}
+
+type forgetful struct {
+	otp.Store
+	tries atomic.Int64
+}
+
+func (f *forgetful) Try(ctx context.Context, k otp.Key, id string, limit int) (otp.Attempt, error) {
+	a, err := f.Store.Try(ctx, k, id, limit)
+	if f.tries.Add(1)%3 == 0 && a.Standing == otp.Counted {
+		a.Tries--
+	}
+	return a, err
+}
+
+type generous struct{ otp.Store }
+
+func (g *generous) Consume(ctx context.Context, k otp.Key, c otp.Claim, window time.Duration) (otp.Claim, bool, error) {
+	standing, won, err := g.Store.Consume(ctx, k, c, window)
+	if !won && standing.ID != "" {
+		return c, true, err
+	}
+	return standing, won, err
 }
 
 func TestLimits(t *testing.T) {

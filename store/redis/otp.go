@@ -104,8 +104,13 @@ func (s *OTP) Consume(ctx context.Context, k otp.Key, c otp.Claim, window time.D
 	return otp.Claim{}, false, nil
 }
 
-// ms never rounds a wait down to nothing.
-func ms(d time.Duration) int64 { return max(1, d.Milliseconds()) }
+// ms never rounds a wait down to nothing; only nothing is nothing.
+func ms(d time.Duration) int64 {
+	if d <= 0 {
+		return 0
+	}
+	return max(1, d.Milliseconds())
+}
 
 func texts(v any) []string {
 	list, _ := v.([]any)

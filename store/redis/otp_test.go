@@ -60,6 +60,16 @@ func TestOTPModel(t *testing.T) {
 	})
 }
 
+func TestOTPHistory(t *testing.T) {
+	t.Parallel()
+	for mode, open := range modes {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			storetest.OTPHistory(t, func(t *testing.T) otp.Store { return redis.NewOTP(open(t)) })
+		})
+	}
+}
+
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	for mode, open := range modes {
