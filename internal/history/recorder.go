@@ -2,88 +2,17 @@ package history
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/track"
 )
-
-// Config sizes a Recorder. The zero value of a field means its default.
-type Config struct {
-	// Linger is how long the first batch of a group waits for company; ≤ 250 ms. While a group
-	// commits the next one collects anyway. Default 25 ms.
-	Linger time.Duration
-	// MaxRows closes a group early. Default 1024.
-	MaxRows int
-	// Queue is how many batches may wait before callers are refused with BUSY. Default 1024.
-	Queue int
-	// CommitTimeout bounds one group, windows and commit together. Default 5 s.
-	CommitTimeout time.Duration
-	// NoteEvery is how often unacknowledged native fixes are flushed. Default 1 s.
-	NoteEvery time.Duration
-	// MaxNotes bounds the fixes waiting for that flush; the oldest is dropped. Default 65,536
-	// (about 7 MB, 13 s of 5,000 drivers at one fix a second).
-	MaxNotes int
-	// Drivers is how many drivers' live filters are remembered. Default 20,000.
-	Drivers int
-	// Rules are the thresholds of the live filter. Default track.DefaultRules.
-	Rules track.Rules
-	// Observe is told of every commit that wrote: how many fixes it held and how long it took, windows
-	// included. Default: nobody is told.
-	Observe func(fixes int, took time.Duration)
-	// Tracer traces what came with a trace. Default: the global provider's.
-	Tracer trace.Tracer
-}
-
-// MaxLinger is the design's bound on how long a batch may wait for its group.
-const MaxLinger = 250 * time.Millisecond
-
-// Validate fills defaults and names everything wrong.
-func (c *Config) Validate() error {
-	defaults := Config{
-		Linger: 25 * time.Millisecond, MaxRows: 1024, Queue: 1024, CommitTimeout: 5 * time.Second,
-		NoteEvery: time.Second, MaxNotes: 65536, Drivers: 20000,
-	}
-	fill(&c.Linger, defaults.Linger)
-	fill(&c.MaxRows, defaults.MaxRows)
-	fill(&c.Queue, defaults.Queue)
-	fill(&c.CommitTimeout, defaults.CommitTimeout)
-	fill(&c.NoteEvery, defaults.NoteEvery)
-	fill(&c.MaxNotes, defaults.MaxNotes)
-	fill(&c.Drivers, defaults.Drivers)
-	if c.Rules == (track.Rules{}) {
-		c.Rules = track.DefaultRules()
-	}
-	if c.Observe == nil {
-		c.Observe = func(int, time.Duration) {}
-	}
-	if c.Tracer == nil {
-		c.Tracer = otel.Tracer("weelo/internal/history")
-	}
-	var errs []error
-	if c.Linger < 0 || c.Linger > MaxLinger {
-		errs = append(errs, fmt.Errorf("history: linger %s is not within 0…%s", c.Linger, MaxLinger))
-	}
-	if c.MaxRows < 1 || c.Queue < 1 || c.CommitTimeout < 0 || c.NoteEvery < 0 || c.MaxNotes < 1 || c.Drivers < 1 {
-		errs = append(errs, errors.New("history: sizes and times must be positive"))
-	}
-	return errors.Join(errs...)
-}
-
-func fill[T int | time.Duration](field *T, value T) {
-	if *field == 0 {
-		*field = value
-	}
-}
 
 // Result says what became of one batch. Accepted, Stale, Duplicate and Invalid sum to Processed.
 type Result struct {
@@ -342,40 +271,4 @@ func (r *Recorder) judge(ctx context.Context, group []*job) ([]*batch, []Row, er
 		rows = judged[i].rows(rows)
 	}
 	return judged, rows, nil
-}
-
-type counters struct {
-	groups, rows, failures, refused         atomic.Int64
-	accepted, stale, duplicate, invalid     atomic.Int64
-	notesStored, notesDropped, notesOutside atomic.Int64
-}
-
-func (c *counters) count(r Result, native bool) {
-	if native {
-		c.notesStored.Add(int64(r.Accepted + r.Stale))
-		c.notesOutside.Add(int64(r.Invalid))
-		return
-	}
-	c.accepted.Add(int64(r.Accepted))
-	c.stale.Add(int64(r.Stale))
-	c.duplicate.Add(int64(r.Duplicate))
-	c.invalid.Add(int64(r.Invalid))
-}
-
-// Stats is a snapshot of what a recorder did since its start, for metrics.
-type Stats struct {
-	Groups, Rows, Failures, Refused         int64 // commits, rows in them, failed commits, batches refused with BUSY
-	Accepted, Stale, Duplicate, Invalid     int64 // fixes of batches
-	NotesStored, NotesDropped, NotesOutside int64 // native fixes: stored, dropped by the bound, outside any trip or malformed
-	QueueLength                             int
-}
-
-// Stats reads the counters.
-func (r *Recorder) Stats() Stats {
-	return Stats{
-		Groups: r.stats.groups.Load(), Rows: r.stats.rows.Load(), Failures: r.stats.failures.Load(), Refused: r.stats.refused.Load(),
-		Accepted: r.stats.accepted.Load(), Stale: r.stats.stale.Load(), Duplicate: r.stats.duplicate.Load(), Invalid: r.stats.invalid.Load(),
-		NotesStored: r.stats.notesStored.Load(), NotesDropped: r.stats.notesDropped.Load(), NotesOutside: r.stats.notesOutside.Load(),
-		QueueLength: len(r.queue),
-	}
 }

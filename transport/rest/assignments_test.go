@@ -15,7 +15,12 @@ import (
 
 func TestATripFromAssignmentToCompletion(t *testing.T) {
 	t.Parallel()
-	y := newYard(t)
+	onBothStores(t, aTripFromAssignmentToCompletion)
+}
+
+func aTripFromAssignmentToCompletion(y *yard) {
+	t := y.t
+	t.Helper()
 	var born rest.AssignmentData
 	answer := y.asOwner().With("X-Idempotency-Key", "key-1").Call("POST", "/api/v1/assignments", assignJSON(y.trucks[0], y.drivers[0])).Want(201).Data(&born)
 	if born.ID == "" || born.TripID != born.ID || born.Status != "pending" || born.DriverPhone != "9123456781" || born.CustomerPhone != "+91******0001" ||
@@ -49,7 +54,12 @@ func TestATripFromAssignmentToCompletion(t *testing.T) {
 
 func TestTheSameKeyAssignsOnce(t *testing.T) {
 	t.Parallel()
-	y := newYard(t)
+	onBothStores(t, theSameKeyAssignsOnce)
+}
+
+func theSameKeyAssignsOnce(y *yard) {
+	t := y.t
+	t.Helper()
 	owner := y.asOwner().With("X-Idempotency-Key", "key-1")
 	first := owner.Call("POST", "/api/v1/assignments", assignJSON(y.trucks[0], y.drivers[0])).Want(201)
 	before := y.rows()
@@ -68,7 +78,12 @@ func TestTheSameKeyAssignsOnce(t *testing.T) {
 
 func TestADriverOrTruckIsOnOneTrip(t *testing.T) {
 	t.Parallel()
-	y := newYard(t)
+	onBothStores(t, aDriverOrTruckIsOnOneTrip)
+}
+
+func aDriverOrTruckIsOnOneTrip(y *yard) {
+	t := y.t
+	t.Helper()
 	y.assign(0)
 	before := y.rows()
 	y.asOwner().Call("POST", "/api/v1/assignments", assignJSON(y.trucks[1], y.drivers[0])).Refused(409, "DRIVER_BUSY")
@@ -109,7 +124,12 @@ func TestADeclinedTripFreesDriverAndTruck(t *testing.T) {
 // TestBadInputChangesNothing is the table of what may come from outside.
 func TestBadInputChangesNothing(t *testing.T) {
 	t.Parallel()
-	y := newYard(t)
+	onBothStores(t, badInputChangesNothing)
+}
+
+func badInputChangesNothing(y *yard) {
+	t := y.t
+	t.Helper()
 	id := y.accepted(0)
 	unknown := uuid.NewString()
 	good := assignJSON(y.trucks[1], y.drivers[1])

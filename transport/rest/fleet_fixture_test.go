@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	goredis "github.com/redis/go-redis/v9"
 
 	"weelo/actors"
 	"weelo/actors/actortest"
@@ -18,26 +19,108 @@ import (
 	"weelo/internal/access"
 	"weelo/internal/fleet"
 	"weelo/internal/history"
+	"weelo/internal/presence"
+	"weelo/internal/servertest"
 	"weelo/internal/token"
 	"weelo/internal/track"
 	"weelo/internal/trip"
 	"weelo/store/memory"
+	"weelo/store/postgres"
+	"weelo/store/redis"
 	"weelo/store/sqlite"
 	"weelo/transport/rest"
 	"weelo/transport/rest/resttest"
 )
 
-// yard is a whole engine behind the API, on SQLite and one task: one transporter with two drivers and
-// two trucks, a rival with one of each, and a customer.
+// shelves are the stores of an engine.
+type shelves struct {
+	people fleet.People
+	users  interface {
+		actors.Users
+		actors.Customers
+		Enrol(ctx context.Context, u fleet.User) (fleet.User, bool, error)
+	}
+	vehicles fleet.Vehicles
+	trips    interface {
+		access.Trips
+		history.Windows
+	}
+	fixes     history.Store
+	ledger    actors.Ledger
+	presence  presence.Store
+	positions presence.Positions
+	limits    rest.Limiter
+	// count reads five numbers in one row.
+	count func(query string, to ...any) error
+}
+
+// dev is SQLite and memory.
+func dev(t *testing.T) shelves {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "weelo.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if _, err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	writer := sqlite.NewWriter(db, sqlite.Options{})
+	t.Cleanup(func() { _ = writer.Close(context.Background()) })
+	return shelves{
+		people: sqlite.NewPeople(db), users: sqlite.NewUsers(db), vehicles: sqlite.NewVehicles(db), trips: sqlite.NewTripReads(db),
+		fixes:    sqlite.NewFixes(db),
+		ledger:   actors.Ledger{Writer: writer, Claimer: sqlite.NewClaimer(db), Outbox: sqlite.NewOutbox(db)},
+		presence: memory.NewPresence(), positions: memory.NewPositions(), limits: memory.NewLimits(time.Now),
+		count: func(query string, to ...any) error { return db.Read.QueryRowContext(t.Context(), query).Scan(to...) },
+	}
+}
+
+// serve is Postgres and Redis.
+func serve(t *testing.T) shelves {
+	t.Helper()
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: servertest.Database(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	options, err := goredis.ParseURL(servertest.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := goredis.NewClient(options)
+	t.Cleanup(func() { _ = client.Close() })
+	writer := postgres.NewWriter(db, postgres.Options{})
+	t.Cleanup(func() { _ = writer.Close(context.Background()) })
+	return shelves{
+		people: postgres.NewPeople(db), users: postgres.NewUsers(db), vehicles: postgres.NewVehicles(db), trips: postgres.NewTripReads(db),
+		fixes:    postgres.NewFixes(db),
+		ledger:   actors.Ledger{Writer: writer, Claimer: postgres.NewClaimer(db), Outbox: postgres.NewOutbox(db)},
+		presence: redis.NewPresence(client), positions: redis.NewPositions(client), limits: redis.NewLimits(client),
+		count: func(query string, to ...any) error { return db.General.QueryRow(t.Context(), query).Scan(to...) },
+	}
+}
+
+// onBothStores runs a test on both pairs of stores.
+func onBothStores(t *testing.T, test func(y *yard)) {
+	t.Helper()
+	for name, stores := range map[string]func(*testing.T) shelves{"dev": dev, "serve": serve} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(openYard(t, stores(t)))
+		})
+	}
+}
+
+// yard is a whole engine behind the API, on one task: one transporter with two drivers and two
+// trucks, a rival with one of each, and a customer.
 type yard struct {
 	*resttest.Client
-	t        *testing.T
-	db       *sqlite.DB
-	mint     *token.Mint
-	presence *memory.Presence
-	people   *onlinePeople
-	api      *rest.API
-	now      func() time.Time
+	t    *testing.T
+	mint *token.Mint
+	shelves
+	people *onlinePeople
+	api    *rest.API
 
 	owner, rival, customer fleet.UserID
 	drivers                [2]fleet.UserID
@@ -103,18 +186,15 @@ func (o onlineTransporters) Get(_ context.Context, user fleet.UserID) (*protocol
 	return &protocol.Transporter{ID: user, Available: o.available[user]}, nil
 }
 
+// newYard is a yard on the stores of dev.
 func newYard(t *testing.T) *yard {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "weelo.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	if _, err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	y := &yard{t: t, db: db, mint: testMint(t), presence: memory.NewPresence(), now: time.Now,
-		people: &onlinePeople{available: map[fleet.UserID]bool{}}}
+	return openYard(t, dev(t))
+}
+
+func openYard(t *testing.T, stores shelves) *yard {
+	t.Helper()
+	y := &yard{t: t, shelves: stores, mint: testMint(t), people: &onlinePeople{available: map[fleet.UserID]bool{}}}
 	y.populate()
 	y.serve()
 	return y
@@ -136,7 +216,7 @@ func (y *yard) populate() {
 func (y *yard) enrol(role fleet.Role, phone, name string, transporter fleet.UserID) fleet.UserID {
 	y.t.Helper()
 	now := time.Now()
-	u, _, err := sqlite.NewUsers(y.db).Enrol(y.t.Context(), fleet.User{ID: fleet.UserID(uuid.NewString()), Phone: phone, Role: role,
+	u, _, err := y.users.Enrol(y.t.Context(), fleet.User{ID: fleet.UserID(uuid.NewString()), Phone: phone, Role: role,
 		Name: name, TransporterID: transporter, MembershipVersion: 1, CreatedAt: now, UpdatedAt: now.Add(-time.Hour)})
 	if err != nil {
 		y.t.Fatal(err)
@@ -147,7 +227,7 @@ func (y *yard) enrol(role fleet.Role, phone, name string, transporter fleet.User
 func (y *yard) truck(owner fleet.UserID, number, status string) fleet.VehicleID {
 	y.t.Helper()
 	now := time.Now()
-	v, _, err := sqlite.NewVehicles(y.db).Upsert(y.t.Context(), fleet.Vehicle{ID: fleet.VehicleID(uuid.NewString()), TransporterID: owner,
+	v, _, err := y.vehicles.Upsert(y.t.Context(), fleet.Vehicle{ID: fleet.VehicleID(uuid.NewString()), TransporterID: owner,
 		Number: number, Type: "open", Subtype: "17 Feet", Capacity: "7 t", Status: status, CreatedAt: now, UpdatedAt: now})
 	if err != nil {
 		y.t.Fatal(err)
@@ -159,10 +239,7 @@ func (y *yard) truck(owner fleet.UserID, number, status string) fleet.VehicleID 
 func (y *yard) serve() {
 	y.t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	writer := sqlite.NewWriter(y.db, sqlite.Options{})
-	y.t.Cleanup(func() { _ = writer.Close(context.Background()) })
-	reads, fixes := sqlite.NewTripReads(y.db), sqlite.NewFixes(y.db)
-	recorder, err := history.NewRecorder(fixes, reads, time.Now, log, history.Config{Linger: time.Millisecond})
+	recorder, err := history.NewRecorder(y.fixes, y.trips, time.Now, log, history.Config{Linger: time.Millisecond})
 	if err != nil {
 		y.t.Fatal(err)
 	}
@@ -175,22 +252,20 @@ func (y *yard) serve() {
 			y.t.Error(err)
 		}
 	})
-	ledger := actors.Ledger{Writer: writer, Claimer: sqlite.NewClaimer(y.db), Outbox: sqlite.NewOutbox(y.db)}
 	hub := &actortest.Hub{}
 	system := actortest.Start(y.t, actors.Config{}, actors.Trips(actors.TripConfig{
-		Ledger: ledger, Publisher: hub, Tracks: fixes, Policy: trip.DefaultPolicy(), Rules: track.DefaultRules(),
+		Ledger: y.ledger, Publisher: hub, Tracks: y.fixes, Policy: trip.DefaultPolicy(), Rules: track.DefaultRules(),
 	}), actortest.NewProbe(protocol.KindDriver).Kind())
-	users := sqlite.NewUsers(y.db)
-	births := &actors.Assignments{Ledger: ledger, Router: system, Publisher: hub, Users: users, Trucks: sqlite.NewVehicles(y.db),
-		Customers: users, Policy: trip.DefaultPolicy(), NewID: uuid.NewString}
+	births := &actors.Assignments{Ledger: y.ledger, Router: system, Publisher: hub, Users: y.users, Trucks: y.vehicles,
+		Customers: y.users, Policy: trip.DefaultPolicy(), NewID: uuid.NewString}
 
 	y.api = rest.New(rest.Config{Version: "test", Tokens: y.mint, Revoked: func(string) bool { return false }, Log: log, Now: time.Now})
-	trips := access.New(reads, memory.NewPositions(), fixes, time.Now)
+	trips := access.New(y.trips, y.positions, y.fixes, time.Now)
 	rest.RegisterAssignments(y.api, rest.Assignments{Assigner: births, Actors: system, Trips: trips})
 	rest.RegisterTracking(y.api, rest.Tracking{Actors: system, Trips: trips, Recorder: recorder, Drivers: onlineDrivers{y.people}, Now: time.Now})
 	rest.RegisterFleet(y.api, rest.Fleet{
-		People: sqlite.NewPeople(y.db), Vehicles: sqlite.NewVehicles(y.db), Trips: trips, Presence: y.presence, Positions: memory.NewPositions(),
-		Drivers: onlineDrivers{y.people}, Transporters: onlineTransporters{y.people}, Limits: memory.NewLimits(time.Now),
+		People: y.shelves.people, Vehicles: y.vehicles, Trips: trips, Presence: y.presence, Positions: y.positions,
+		Drivers: onlineDrivers{y.people}, Transporters: onlineTransporters{y.people}, Limits: y.limits,
 		Log: log, Now: time.Now, NewID: uuid.NewString,
 	})
 	y.Client = resttest.New(y.t, y.api)
@@ -237,9 +312,9 @@ func (y *yard) accepted(i int) string {
 func (y *yard) rows() string {
 	y.t.Helper()
 	var trips, versions, fixes, vehicles, available int
-	if err := y.db.Read.QueryRowContext(y.t.Context(), `SELECT (SELECT count(*) FROM trip), (SELECT coalesce(sum(version), 0) FROM trip),
-		(SELECT count(*) FROM fix), (SELECT count(*) FROM vehicle), (SELECT count(*) FROM app_user WHERE available)`).
-		Scan(&trips, &versions, &fixes, &vehicles, &available); err != nil {
+	if err := y.count(`SELECT (SELECT count(*) FROM trip), (SELECT coalesce(sum(version), 0) FROM trip),
+		(SELECT count(*) FROM fix), (SELECT count(*) FROM vehicle), (SELECT count(*) FROM app_user WHERE available)`,
+		&trips, &versions, &fixes, &vehicles, &available); err != nil {
 		y.t.Fatal(err)
 	}
 	return fmt.Sprint(trips, " trips, versions ", versions, ", ", fixes, " fixes, ", vehicles, " vehicles, ", available, " available")

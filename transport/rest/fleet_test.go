@@ -80,7 +80,12 @@ func TestAVehicleIsRegisteredOnceAndThenChanged(t *testing.T) {
 
 func TestAvailabilityIsStoredAndTheSwitchIsLimited(t *testing.T) {
 	t.Parallel()
-	y := newYard(t)
+	onBothStores(t, availabilityIsStoredAndTheSwitchIsLimited)
+}
+
+func availabilityIsStoredAndTheSwitchIsLimited(y *yard) {
+	t := y.t
+	t.Helper()
 	driver := y.asDriver(0)
 	const path = "/api/v1/driver/availability"
 	set := func(body string) (d rest.DriverAvailabilityData) {
@@ -150,7 +155,12 @@ func TestAHeartbeatRenewsAndNeverRevives(t *testing.T) {
 
 func TestTheFleetIsListedAndSeen(t *testing.T) {
 	t.Parallel()
-	y := newYard(t)
+	onBothStores(t, theFleetIsListedAndSeen)
+}
+
+func theFleetIsListedAndSeen(y *yard) {
+	t := y.t
+	t.Helper()
 	if _, err := y.presence.Enter(t.Context(), presence.Person{User: y.drivers[1], Role: fleet.Driver, Fleet: y.owner}, time.Now()); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,12 @@ func raws(points []string) []json.RawMessage {
 
 func TestABatchIsCountedStoredAndShown(t *testing.T) {
 	t.Parallel()
-	y := newYard(t)
+	onBothStores(t, aBatchIsCountedStoredAndShown)
+}
+
+func aBatchIsCountedStoredAndShown(y *yard) {
+	t := y.t
+	t.Helper()
 	id := y.accepted(0)
 	driver := y.asDriver(0)
 	first := at(0)
