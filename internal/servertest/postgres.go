@@ -181,6 +181,30 @@ func (s *PostgresServer) Kill(t testing.TB) {
 	}
 }
 
+// Pause freezes the postmaster and its children: connections stay open and nobody answers.
+func (s *PostgresServer) Pause(t testing.TB) {
+	t.Helper()
+	s.signalAll(t, syscall.SIGSTOP)
+}
+
+// Resume lets a paused server go on.
+func (s *PostgresServer) Resume(t testing.TB) {
+	t.Helper()
+	s.signalAll(t, syscall.SIGCONT)
+}
+
+// signalAll signals the postmaster first when it stops all, so that no child is born meanwhile.
+func (s *PostgresServer) signalAll(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	pid := s.process.cmd.Process.Pid
+	if err := syscall.Kill(pid, sig); err != nil {
+		t.Errorf("servertest: signal %v: %v", sig, err)
+	}
+	for _, child := range childrenOf(pid) {
+		_ = syscall.Kill(child, sig)
+	}
+}
+
 // Stop ends the server at once but in order (SIGQUIT would leave recovery to the next start, so
 // SIGINT: a fast shutdown). A server that is down stays so.
 func (s *PostgresServer) Stop(t testing.TB) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"weelo/internal/ledger"
 	"weelo/internal/servertest"
 	"weelo/store/chaostest"
 	"weelo/store/postgres"
@@ -102,4 +103,59 @@ func TestTimersSurviveKills(t *testing.T) {
 	t.Parallel()
 	backend, db := killableDB(t, full)
 	chaostest.TimersSurvive(t, backend, postgres.NewTimers(db))
+}
+
+// TestOutageIsADefiniteNo: while the server is down or frozen a step fails, in bounded time and for
+// certain, and the next one after the outage is committed.
+func TestOutageIsADefiniteNo(t *testing.T) {
+	t.Parallel()
+	server := servertest.PrivatePostgres(t)
+	db, err := postgres.Open(t.Context(), postgres.Config{URL: server.Database(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	patient := full(db)
+	ref := bornTrip(t, patient)
+	for _, outage := range []struct {
+		name       string
+		begin, end func(testing.TB)
+	}{{"down", server.Kill, server.Start}, {"frozen", server.Pause, server.Resume}} {
+		version := currentVersion(t, db, ref.ID)
+		claimed, err := postgres.NewClaimer(db).Claim(t.Context(), ref, "n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		outage.begin(t)
+		impatient := postgres.NewWriter(db, postgres.Options{Timeout: 500 * time.Millisecond})
+		began := time.Now()
+		o := impatient.Commit(t.Context(), []ledger.Transition{transition(ref, claimed.Version, claimed.Epoch)})[0]
+		if o.Status != ledger.Failed || o.Err == nil {
+			t.Errorf("%s: %v (%v), want a definite no", outage.name, o.Status, o.Err)
+		}
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("%s: answered after %v", outage.name, took)
+		}
+		outage.end(t)
+		if now := currentVersion(t, db, ref.ID); now != version {
+			t.Errorf("%s: the refused step moved the version from %d to %d", outage.name, version, now)
+		}
+		if o := patient.Commit(t.Context(), []ledger.Transition{transition(ref, claimed.Version, claimed.Epoch)})[0]; o.Status != ledger.Committed {
+			t.Errorf("%s: afterwards %v (%v)", outage.name, o.Status, o.Err)
+		}
+	}
+}
+
+// currentVersion reads the row's version; the first connections after a crash may be dead ones.
+func currentVersion(t *testing.T, db *postgres.DB, id string) int64 {
+	t.Helper()
+	var version int64
+	var err error
+	for range 20 {
+		if version, _, err = readTrip(db)(t.Context(), id); err == nil {
+			return version
+		}
+	}
+	t.Fatal(err)
+	return 0
 }
