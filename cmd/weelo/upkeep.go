@@ -57,6 +57,9 @@ func (u *upkeep) pass(ctx context.Context, now time.Time) {
 	}
 	_, err = u.st.fails.PruneFails(ctx, now.Add(-2*otp.DefaultPolicy().FailWindow), upkeepBatch)
 	note("failed logins", err)
+	// A day after its end no token of a session can be presented any more.
+	_, err = u.st.sessions.Prune(ctx, now.Add(-24*time.Hour), upkeepBatch)
+	note("sessions", err)
 	_, err = u.st.positions.Forget(ctx, now)
 	note("positions", err)
 }
