@@ -25,6 +25,8 @@ func (c Claimer) Claim(ctx context.Context, ref ledger.Ref, node string) (ledger
 	wrap := func(err error) error {
 		return fmt.Errorf("sqlite: claim %s %s: %w", ref.Kind, ref.ID, err)
 	}
+	ctx, end := span(ctx, "sqlite.claim")
+	defer end()
 	tx, err := c.db.Write.BeginTx(ctx, nil)
 	if err != nil {
 		return ledger.Claimed{}, wrap(err)

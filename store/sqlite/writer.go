@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"weelo/internal/ledger"
@@ -83,6 +84,8 @@ func (f *flusher) flush(ctx context.Context, ts []ledger.Transition) []ledger.Ou
 // attempt writes ts, or gives nil when it needs savepoints. Before COMMIT every error is a definite
 // no; of COMMIT, none is.
 func (f *flusher) attempt(ctx context.Context, ts []ledger.Transition, guard bool) []ledger.Outcome {
+	ctx, end := span(ctx, "sqlite.transaction", attribute.Int("ledger.size", len(ts)))
+	defer end()
 	tx, err := f.db.BeginTx(ctx, nil)
 	if err != nil {
 		return all(ts, ledger.Failed, fmt.Errorf("sqlite: begin: %w", err))

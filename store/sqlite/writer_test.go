@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"weelo/internal/ledger"
 	"weelo/store/sqlite"
@@ -87,5 +89,38 @@ func TestRestartGoesOn(t *testing.T) {
 	}
 	if now, err := again.Now(t.Context()); err != nil || time.Since(now).Abs() > time.Minute {
 		t.Errorf("now is %v (%v)", now, err)
+	}
+}
+
+// TestTracedCommit: the transaction is a span below the flush, and only when somebody traces.
+func TestTracedCommit(t *testing.T) {
+	t.Parallel()
+	recorder := tracetest.NewSpanRecorder()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
+	db, backend := openLedger(t, sqlite.Memory)
+	w := sqlite.NewWriter(db, sqlite.Options{Tracer: provider})
+	id := uuid.NewString()
+	if o := w.Commit(t.Context(), []ledger.Transition{birth(id)})[0]; o.Status != ledger.Committed {
+		t.Fatal(o.Err)
+	}
+	if n := len(recorder.Started()); n != 0 {
+		t.Fatalf("untraced work started %d spans", n)
+	}
+	ctx, command := provider.Tracer("test").Start(t.Context(), "command")
+	if o := w.Commit(ctx, []ledger.Transition{birth(uuid.NewString())})[0]; o.Status != ledger.Committed {
+		t.Fatal(o.Err)
+	}
+	if _, err := backend.Claimer.Claim(ctx, ledger.Ref{Kind: ledger.Trip, ID: id}, "n"); err != nil {
+		t.Fatal(err)
+	}
+	command.End()
+	spans := map[string]sdktrace.ReadOnlySpan{}
+	for _, s := range recorder.Ended() {
+		spans[s.Name()] = s
+	}
+	for child, parent := range map[string]string{"commit": "command", "sqlite.claim": "command", "sqlite.transaction": "ledger.flush"} {
+		if spans[child] == nil || spans[parent] == nil || spans[child].Parent().SpanID() != spans[parent].SpanContext().SpanID() {
+			t.Errorf("%s is not below %s: %v", child, parent, spans)
+		}
 	}
 }
