@@ -2,7 +2,9 @@ package rest_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -247,4 +249,39 @@ func badInputChangesNothing(y *yard) {
 func points(trip string, n int) string {
 	one := `{"latitude":12.9,"longitude":77.5,"timestamp":"2026-11-24T10:00:00.000Z"}`
 	return `{"tripId":"` + trip + `","points":[` + strings.Repeat(one+",", n-1) + one + `]}`
+}
+
+// TestOfManyAssignmentsAtOnceOneWins: everybody asks for the same driver and truck at once.
+func TestOfManyAssignmentsAtOnceOneWins(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, func(y *yard) {
+		owner := y.asOwner()
+		answers := make([]resttest.Answer, 12)
+		var wg sync.WaitGroup
+		for i := range answers {
+			wg.Go(func() {
+				answers[i] = owner.With("X-Idempotency-Key", fmt.Sprint("key-", i%4)).
+					Call("POST", "/api/v1/assignments", assignJSON(y.trucks[0], y.drivers[0]))
+			})
+		}
+		wg.Wait()
+		born := map[string]bool{}
+		for _, a := range answers {
+			switch a.Status {
+			case 201:
+				var trip rest.AssignmentData
+				a.Data(&trip)
+				born[trip.ID] = true
+			case 409:
+			default:
+				y.t.Errorf("answered %d: %s", a.Status, a.Raw)
+			}
+		}
+		if len(born) != 1 {
+			y.t.Errorf("%d trips were answered as born, want 1", len(born))
+		}
+		if rows := y.rows(); !strings.HasPrefix(rows, "1 trips") {
+			y.t.Errorf("stored: %s", rows)
+		}
+	})
 }
