@@ -248,6 +248,7 @@ func (h *house) sockets(context.Context, config.Secrets) error {
 		return err
 	}
 	h.api.Mount("GET /ws/v1", native)
+	h.api.Mount("GET /asyncapi.json", ws.AsyncAPI())
 	h.api.Mount("/socket.io/", apps)
 	h.p.run("native sockets", native.Run)
 	h.p.run("socket.io", apps.Run)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -256,4 +257,24 @@ func (p *person) lastTS(trip string) int64 {
 		}
 	}
 	return ts
+}
+
+// mapToken is the session that the live map of a dev gets, which sees everything.
+func mapToken(t testing.TB, base string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/dev/session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", base)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var session struct{ Token string }
+	if err := json.NewDecoder(res.Body).Decode(&session); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("the map's session: %d %v", res.StatusCode, err)
+	}
+	return session.Token
 }
