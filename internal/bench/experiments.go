@@ -14,7 +14,7 @@ const warmUp = 2 * time.Second
 // single: drivers send one fix a message, each has one watcher.
 func (r *runner) single(ctx context.Context) error {
 	row := Row{Name: "CPU per delivered location", Unit: "µs", Target: 1.5, Bound: 2, What: fmt.Sprintf("%d drivers, %d fixes/s, one watcher each", r.Drivers, r.Rate)}
-	return r.alternate(ctx, row, r.bare, r.weelo, Need{Drivers: r.Drivers}, func(ctx context.Context, s Server) (float64, string, error) {
+	return r.alternate(ctx, row, r.bare, r.weelo, Need{Drivers: r.Drivers, Trips: true}, func(ctx context.Context, s Server) (float64, string, error) {
 		return r.costPerLocation(ctx, s, 0)
 	})
 }
@@ -23,7 +23,7 @@ func (r *runner) single(ctx context.Context) error {
 // newest; the forwarder passes the message on.
 func (r *runner) batch(ctx context.Context) error {
 	row := Row{Name: "CPU per location, 10 a frame", Unit: "µs", Target: 2, What: fmt.Sprintf("%d drivers, %d fixes/s; weelo commits every batch to disk before its ack", r.Drivers, r.Rate)}
-	return r.alternate(ctx, row, r.bare, r.weelo, Need{Drivers: r.Drivers}, func(ctx context.Context, s Server) (float64, string, error) {
+	return r.alternate(ctx, row, r.bare, r.weelo, Need{Drivers: r.Drivers, Trips: true}, func(ctx context.Context, s Server) (float64, string, error) {
 		return r.costPerLocation(ctx, s, 10)
 	})
 }
@@ -83,6 +83,7 @@ func (r *runner) measured(ctx context.Context, s Server, l *load, watchers int, 
 // profiler is a server that can profile itself.
 type profiler interface {
 	profile(ctx context.Context, lasts time.Duration, file string) error
+	heap(ctx context.Context, file string) error
 }
 
 // profile begins a profile of the stretch, where one is wanted. It costs the product a few per cent.
@@ -102,7 +103,7 @@ func (r *runner) profile(ctx context.Context, s Server) {
 // fanOut: one driver, many watchers.
 func (r *runner) fanOut(ctx context.Context) error {
 	row := Row{Name: "CPU per delivery, fan-out", Unit: "µs", Target: 1.3, What: fmt.Sprintf("1 driver at 4 fixes/s, %d watchers", r.FanOut)}
-	return r.alternate(ctx, row, r.bare, r.weelo, Need{Drivers: 1}, func(ctx context.Context, s Server) (float64, string, error) {
+	return r.alternate(ctx, row, r.bare, r.weelo, Need{Drivers: 1, Trips: true}, func(ctx context.Context, s Server) (float64, string, error) {
 		driver, err := s.Driver(0).open(ctx)
 		if err != nil {
 			return 0, "", err
@@ -125,42 +126,70 @@ func (r *runner) fanOut(ctx context.Context) error {
 }
 
 // memory: sockets that do nothing; in the product each is an authenticated driver with his actor.
+// Every run has a process of its own: what one run has freed the next would find.
 func (r *runner) memory(ctx context.Context) error {
 	row := Row{Name: "memory per idle socket", Unit: "KiB", Target: 1, Bound: 1.5, What: fmt.Sprintf("%d sockets; weelo: authenticated drivers with their actors; bare: Conn.Read in the request's goroutine", r.Idle)}
-	return r.alternate(ctx, row, r.naive, r.weelo, Need{Drivers: r.Idle}, func(ctx context.Context, s Server) (float64, string, error) {
-		warm, err := openAll(ctx, min(r.Idle, 50), s.Idle) // what the first sockets allocate for all
-		if err != nil {
-			return 0, "", err
+	for run := range min(r.Runs, 3) {
+		for _, side := range []struct {
+			target Target
+			runs   *[]float64
+		}{{r.naive, &row.BareRuns}, {r.weelo, &row.WeeloRuns}} {
+			r.say("%s: starting %s", row.Name, side.target.Name())
+			value, err := r.memoryOf(ctx, side.target)
+			if err != nil {
+				return err
+			}
+			*side.runs = append(*side.runs, value)
+			r.say("  %d/%d %-6s %10.2f %s", run+1, min(r.Runs, 3), side.target.Name(), value, row.Unit)
 		}
-		closeAll(warm)
-		if err := pause(ctx, 3*time.Second); err != nil {
-			return 0, "", err
+	}
+	r.report.add(row)
+	return nil
+}
+
+func (r *runner) memoryOf(ctx context.Context, target Target) (float64, error) {
+	s, err := target.Start(ctx, Need{Drivers: r.Idle})
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = s.Stop() }()
+	warm, err := openAll(ctx, min(r.Idle, 50), s.Idle) // what the first sockets allocate for all
+	if err != nil {
+		return 0, err
+	}
+	closeAll(warm)
+	if err := pause(ctx, 3*time.Second); err != nil {
+		return 0, err
+	}
+	before, err := rss(s.PID())
+	if err != nil {
+		return 0, err
+	}
+	conns, err := openAll(ctx, r.Idle, s.Idle)
+	if err != nil {
+		return 0, err
+	}
+	defer closeAll(conns)
+	if err := pause(ctx, 3*time.Second); err != nil {
+		return 0, err
+	}
+	after, err := rss(s.PID())
+	if err != nil {
+		return 0, err
+	}
+	if p, ok := s.(profiler); ok && r.Profiles != "" {
+		if err := p.heap(ctx, filepath.Join(r.Profiles, r.running+".pprof")); err != nil {
+			r.say("  no profile: %v", err)
 		}
-		before, err := rss(s.PID())
-		if err != nil {
-			return 0, "", err
-		}
-		conns, err := openAll(ctx, r.Idle, s.Idle)
-		if err != nil {
-			return 0, "", err
-		}
-		defer closeAll(conns)
-		if err := pause(ctx, 3*time.Second); err != nil {
-			return 0, "", err
-		}
-		after, err := rss(s.PID())
-		if err != nil {
-			return 0, "", err
-		}
-		return float64(after-before) / 1024 / float64(r.Idle), "", nil
-	})
+	}
+	return float64(after-before) / 1024 / float64(r.Idle), nil
 }
 
 // hot: does a driver who sends as fast as his socket takes it delay the others?
 func (r *runner) hot(ctx context.Context) error {
 	n := min(r.Drivers, 50)
 	row := Row{Name: "delay of others, p99, with a hot driver", Unit: "ms", What: fmt.Sprintf("%d drivers at 1 fix/s with a watcher each, beside one who never stops; bare: the same on the forwarder", n)}
-	return r.alternate(ctx, row, r.bare, r.weelo, Need{Drivers: n + 1}, func(ctx context.Context, s Server) (float64, string, error) {
+	return r.alternate(ctx, row, r.bare, r.weelo, Need{Drivers: n + 1, Trips: true}, func(ctx context.Context, s Server) (float64, string, error) {
 		quiet, err := r.delay(ctx, s, n, false)
 		if err != nil {
 			return 0, "", err

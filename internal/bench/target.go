@@ -12,7 +12,8 @@ type Target interface {
 
 // Need says what a server has to be prepared for.
 type Need struct {
-	Drivers int // on a live trip each, in the order of their indexes
+	Drivers int  // known to the server
+	Trips   bool // each on a live trip
 }
 
 // Server is a running process of a target.

@@ -58,7 +58,7 @@ func (w weeloTarget) Start(ctx context.Context, need Need) (_ Server, err error)
 	if s.child, err = startChild(ctx, cmd, env, "http://"+address); err != nil {
 		return nil, err
 	}
-	return s, s.assign(ctx, people, need.Drivers)
+	return s, s.prepare(ctx, people, need)
 }
 
 // seed puts n drivers with a truck each into the folder that dev will use.
@@ -76,16 +76,16 @@ func (w weeloTarget) seed(ctx context.Context, dir string, n int) (people world.
 	return people, json.Unmarshal(b, &people)
 }
 
-// weeloServer is one process of the product with a live trip per driver.
+// weeloServer is one process of the product with its drivers.
 type weeloServer struct {
 	*child
 	dir   string
 	admin string // address of its profiles
-	trips []rideOf
+	rides []ride
 }
 
-// rideOf is one driver on his trip, with the transporter who watches it.
-type rideOf struct {
+// ride is one driver, his trip (if any), and the transporter who watches it.
+type ride struct {
 	driver  string // token
 	watcher string // token
 	trip    string
@@ -101,7 +101,16 @@ func (s *weeloServer) Stop() error {
 
 // profile writes a CPU profile of the next stretch to a file.
 func (s *weeloServer) profile(ctx context.Context, lasts time.Duration, file string) error {
-	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.admin, max(1, int(lasts.Seconds())))
+	return s.fetch(ctx, fmt.Sprintf("profile?seconds=%d", max(1, int(lasts.Seconds()))), file)
+}
+
+// heap writes a profile of the memory in use to a file.
+func (s *weeloServer) heap(ctx context.Context, file string) error {
+	return s.fetch(ctx, "heap?gc=1", file)
+}
+
+func (s *weeloServer) fetch(ctx context.Context, what, file string) error {
+	url := fmt.Sprintf("http://%s/debug/pprof/%s", s.admin, what)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err
@@ -119,40 +128,50 @@ func (s *weeloServer) profile(ctx context.Context, lasts time.Duration, file str
 	return errors.Join(err, out.Close())
 }
 
-// assign puts every driver on a trip through the API, as a transporter and his driver do it.
-func (s *weeloServer) assign(ctx context.Context, people world.File, n int) error {
-	type pair struct {
-		transporter world.FileTransporter
-		at          int
-	}
+// pair is a driver and the truck that stands beside him in the world.
+type pair struct {
+	transporter world.FileTransporter
+	at          int
+}
+
+// prepare notes the drivers and, where they are needed, puts each on a trip.
+func (s *weeloServer) prepare(ctx context.Context, people world.File, need Need) error {
 	var pairs []pair
 	for _, t := range people.Transporters {
 		for i := range min(len(t.Drivers), len(t.Vehicles)) {
 			pairs = append(pairs, pair{t, i})
 		}
 	}
-	if len(pairs) < n {
-		return fmt.Errorf("the world has %d drivers with a truck, %d are needed", len(pairs), n)
+	if len(pairs) < need.Drivers {
+		return fmt.Errorf("the world has %d drivers with a truck, %d are needed", len(pairs), need.Drivers)
 	}
-	s.trips = make([]rideOf, n)
-	api := client.REST{BaseURL: s.url}
-	return each(ctx, n, 8, func(ctx context.Context, i int) error {
+	s.rides = make([]ride, need.Drivers)
+	return each(ctx, need.Drivers, 8, func(ctx context.Context, i int) (err error) {
 		p := pairs[i]
-		driver := p.transporter.Drivers[p.at]
-		trip, err := api.As(p.transporter.Token).Assign(ctx, client.Assignment{
-			VehicleID: p.transporter.Vehicles[p.at].ID, DriverID: driver.ID,
-			Pickup: client.Place{Latitude: startLat, Longitude: startLng, Address: "Peenya, Bengaluru"},
-			Drop:   client.Place{Latitude: 13.0827, Longitude: 80.2707, Address: "Ambattur, Chennai"},
-		})
-		if err != nil {
-			return fmt.Errorf("assign: %w", err)
+		s.rides[i] = ride{driver: p.transporter.Drivers[p.at].Token, watcher: p.transporter.Token}
+		if need.Trips {
+			s.rides[i].trip, err = s.assign(ctx, p)
 		}
-		if err := api.As(driver.Token).Accept(ctx, trip); err != nil {
-			return fmt.Errorf("accept: %w", err)
-		}
-		s.trips[i] = rideOf{driver: driver.Token, watcher: p.transporter.Token, trip: trip}
-		return nil
+		return err
 	})
+}
+
+// assign starts a trip through the API, as a transporter and his driver do it.
+func (s *weeloServer) assign(ctx context.Context, p pair) (trip string, err error) {
+	api := client.REST{BaseURL: s.url}
+	driver := p.transporter.Drivers[p.at]
+	trip, err = api.As(p.transporter.Token).Assign(ctx, client.Assignment{
+		VehicleID: p.transporter.Vehicles[p.at].ID, DriverID: driver.ID,
+		Pickup: client.Place{Latitude: startLat, Longitude: startLng, Address: "Peenya, Bengaluru"},
+		Drop:   client.Place{Latitude: 13.0827, Longitude: 80.2707, Address: "Ambattur, Chennai"},
+	})
+	if err != nil {
+		return "", fmt.Errorf("assign: %w", err)
+	}
+	if err := api.As(driver.Token).Accept(ctx, trip); err != nil {
+		return "", fmt.Errorf("accept: %w", err)
+	}
+	return trip, nil
 }
 
 func (s *weeloServer) peer(token, device string) Peer {
@@ -162,14 +181,14 @@ func (s *weeloServer) peer(token, device string) Peer {
 	}
 }
 
-func (s *weeloServer) Driver(i int) Peer { return s.peer(s.trips[i].driver, "phone") }
+func (s *weeloServer) Driver(i int) Peer { return s.peer(s.rides[i].driver, "phone") }
 
 func (s *weeloServer) Watcher(i, k int) Peer {
-	p := s.peer(s.trips[i].watcher, fmt.Sprintf("screen-%d-%d", i, k))
-	p.Open = append(p.Open, wire.AppendWatch(nil, "w", "trip", s.trips[i].trip))
+	p := s.peer(s.rides[i].watcher, fmt.Sprintf("screen-%d-%d", i, k))
+	p.Open = append(p.Open, wire.AppendWatch(nil, "w", "trip", s.rides[i].trip))
 	p.Ready = append(p.Ready, `{"t":"trip"`)
 	return p
 }
 
 // Idle is a driver's socket: it has an actor behind it.
-func (s *weeloServer) Idle(i int) Peer { return s.peer(s.trips[i].driver, "idle") }
+func (s *weeloServer) Idle(i int) Peer { return s.peer(s.rides[i].driver, "idle") }

@@ -56,7 +56,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The rest has its own goroutine and context, so that net/http can free what the request used.
-	go c.serve(context.WithoutCancel(r.Context()), id)
+	go c.begin(id)
 }
 
 // refused are the refusals of an upgrade.

@@ -6,6 +6,7 @@ import "weelo/transport/hub"
 // a token refresh after 4401, and not by itself after the others.
 const (
 	codeTooBig       = 1009
+	codeInternal     = 1011
 	codeRestart      = hub.CodeRestart    // 1012
 	codeOverloaded   = hub.CodeOverloaded // 1013
 	codeMalformed    = 4400

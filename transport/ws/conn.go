@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,19 +47,94 @@ type conn struct {
 // errDone ends a connection whose close was arranged already.
 var errDone = errors.New("connection is closing")
 
-// serve is the life of a connection: hello, welcome, frames, goodbye.
-func (c *conn) serve(ctx context.Context, id *token.Identity) {
-	defer c.server.leave(c)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+// begin is the first half of a connection's life: hello and welcome. What they need of stack and
+// memory would stay with an idle connection, so the second half gets a goroutine of its own.
+func (c *conn) begin(id *token.Identity) {
+	defer c.rescue()
+	ctx := c.server.base
 	c.heardMS.Store(time.Now().UnixMilli())
 	c.pingedMS.Store(c.heardMS.Load())
-	if who, hello, ok := c.hello(ctx, id); ok && c.live(ctx, who, hello) {
-		// The hub closes the socket with a code. To cut in would lose the code, so it is waited for;
-		// the handshake it waits for is bounded by the socket.
+	who, resume, ok := c.hello(ctx, id)
+	if !ok {
+		c.finish(false)
+		return
+	}
+	c.message = wire.Message{} // a token is large
+	member := c.join(who)
+	leave, err := c.appear(ctx, who)
+	if err == nil {
+		if err = c.welcome(ctx, member, resume); err == nil {
+			go c.live(ctx, member, leave)
+			return
+		}
+		leave()
+	}
+	c.server.log.WarnContext(ctx, "socket could not begin", "conn", c.id, "role", string(who.Role), "error", err)
+	c.refuse(codeOverloaded, "please connect again")
+	c.part(member)
+}
+
+// live is the second half: frames until the connection ends.
+func (c *conn) live(ctx context.Context, member *hub.Socket, leave func()) {
+	defer c.rescue()
+	func() {
+		defer leave()
+		c.readFrames(ctx, member)
+	}()
+	c.part(member)
+}
+
+// join makes the connection known to the hub.
+func (c *conn) join(who token.Identity) *hub.Socket {
+	cfg := &c.server.cfg
+	member := cfg.Hub.Attach(hub.Attachment{Identity: who, Conn: c.id, Codec: codec{}, Transport: c})
+	c.limits = newLimits(cfg.Unlimited)
+	if who.Role == fleet.Driver {
+		c.socket.SetReadLimit(DriverLimit)
+	}
+	c.member.Store(member)
+	return member
+}
+
+// part is the counterpart of join.
+func (c *conn) part(member *hub.Socket) {
+	ended := isClosed(member.Done())
+	c.server.cfg.Hub.Detach(member)
+	c.finish(ended)
+}
+
+// finish closes what is left. When the hub has ended the socket it closes it with a code; to cut in
+// would lose the code, so it is waited for. The handshake that it waits for is bounded by the library.
+func (c *conn) finish(ended bool) {
+	if ended {
 		<-c.closed
 	}
 	_ = c.socket.CloseNow()
+	c.server.leave(c)
+}
+
+// rescue keeps a bug in the handling of one connection from ending all of them.
+func (c *conn) rescue() {
+	r := recover()
+	if r == nil {
+		return
+	}
+	c.server.log.Error("a connection broke", "conn", c.id, "panic", r, "stack", string(debug.Stack()))
+	c.server.observer.Refused(Format, "PANIC")
+	if m := c.member.Load(); m != nil {
+		c.server.cfg.Hub.Detach(m)
+	}
+	go c.Close(codeInternal, "internal error")
+	c.finish(true)
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // hello reads the first message and verifies who speaks.
@@ -112,43 +188,6 @@ func (c *conn) authenticate(id *token.Identity) (token.Identity, *fault.Error) {
 
 func sameSession(a, b token.Identity) bool {
 	return a.UserID == b.UserID && a.SessionID == b.SessionID && a.Role == b.Role
-}
-
-// live is an authenticated connection from welcome to end. It tells whether the hub has ended it,
-// and so is about to close the socket.
-func (c *conn) live(ctx context.Context, who token.Identity, resume *wire.Resume) (ended bool) {
-	cfg := &c.server.cfg
-	member := cfg.Hub.Attach(hub.Attachment{Identity: who, Conn: c.id, Codec: codec{}, Transport: c})
-	defer func() {
-		ended = isClosed(member.Done())
-		cfg.Hub.Detach(member)
-	}()
-	c.member.Store(member)
-	c.limits = newLimits(cfg.Unlimited)
-	if who.Role == fleet.Driver {
-		c.socket.SetReadLimit(DriverLimit)
-	}
-	leave, err := c.appear(ctx, who)
-	if err == nil {
-		defer leave()
-		err = c.welcome(ctx, member, resume)
-	}
-	if err != nil {
-		c.server.log.WarnContext(ctx, "socket could not begin", "conn", c.id, "role", string(who.Role), "error", err)
-		c.refuse(codeOverloaded, "please connect again")
-		return
-	}
-	c.readFrames(ctx, member)
-	return
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }
 
 // appear tells the actor of a driver or transporter that he has a socket here.

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/track"
@@ -26,7 +29,8 @@ var (
 	errTwice     = fault.New(fault.FailedPrecondition, "ALREADY_AUTHENTICATED", "The hello comes once, at the start.")
 )
 
-// handle is the table of contents of the frames that a client sends.
+// handle takes one frame. A position has no span and no other cost; every other frame is metered and
+// traced.
 func (c *conn) handle(ctx context.Context, member *hub.Socket, kind wire.Kind) error {
 	now := time.Now()
 	if kind == wire.Fix {
@@ -38,6 +42,17 @@ func (c *conn) handle(ctx context.Context, member *hub.Socket, kind wire.Kind) e
 		}
 		return errDone
 	}
+	ctx, span := c.server.cfg.Tracer.Start(ctx, "ws "+kinds[kind], trace.WithSpanKind(trace.SpanKindServer))
+	defer span.End()
+	err := c.command(ctx, member, kind, now)
+	if err != nil {
+		span.SetStatus(codes.Error, fault.From(err).Reason)
+	}
+	return err
+}
+
+// command is the table of contents of the frames that a client sends, but for positions.
+func (c *conn) command(ctx context.Context, member *hub.Socket, kind wire.Kind, now time.Time) error {
 	switch kind {
 	case wire.Fixes:
 		return c.onFixes(ctx, member, now)

@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/trace"
+
 	"weelo/actors/protocol"
 	"weelo/transport/hub"
 )
@@ -48,6 +51,7 @@ type Config struct {
 	// Unlimited lifts the rates (LIMITS=off, benches and simulations only).
 	Unlimited bool
 
+	Tracer   trace.Tracer // of commands, never of positions; nil: the global provider's
 	Observer Observer     // nil: nothing is counted
 	Log      *slog.Logger // nil: nothing is logged
 }
@@ -57,6 +61,8 @@ type Server struct {
 	cfg      Config
 	log      *slog.Logger
 	observer Observer
+	base     context.Context //nolint:containedctx // of every connection: it ends with the server
+	end      context.CancelFunc
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -87,6 +93,10 @@ func New(c Config) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.log = s.log.With("component", "ws")
+	s.base, s.end = context.WithCancel(context.Background())
+	if s.cfg.Tracer == nil {
+		s.cfg.Tracer = otel.Tracer("weelo/transport/ws")
+	}
 	if s.observer == nil {
 		s.observer = unobserved{}
 	}
@@ -119,6 +129,7 @@ func (s *Server) stop() {
 		c.kill(codeRestart, "restart")
 	}
 	s.work.Wait()
+	s.end()
 }
 
 func (s *Server) all() []*conn {

@@ -244,3 +244,24 @@ func TestSlowReaderIsEnded(t *testing.T) {
 		_ = p.conn.CloseNow()
 	})
 }
+
+// TestABugEndsOneConnectionOnly: a port that panics costs its own connection.
+func TestABugEndsOneConnectionOnly(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		other := s.connect(t, "C2", fleet.Customer)
+		p := s.connect(t, "D1", fleet.Driver)
+		s.mu.Lock()
+		s.recorded = nil // the fake writes into it
+		s.mu.Unlock()
+		p.send(fmt.Sprintf(`{"t":"fixes","id":"b","fixes":[{"ts":%d,"lat":12.9,"lng":77.5}]}`, time.Now().UnixMilli()))
+		if code, _ := p.end(); code != 1011 {
+			t.Errorf("close code %d", code)
+		}
+		other.send(`{"t":"ping"}`)
+		other.readJSON("pong")
+		synctest.Wait()
+		if s.hub.Count() != 1 || s.attached != 0 {
+			t.Errorf("%d sockets, %d drivers attached", s.hub.Count(), s.attached)
+		}
+	})
+}
