@@ -31,6 +31,14 @@ CREATE TABLE fix (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX fix_by_receipt ON fix (received_ms);
 
+-- Lists of live trips must not grow with history: a fleet of years is read like one of days.
+CREATE INDEX live_trips_of_transporter ON trip (transporter_id, created_at) WHERE live;
+CREATE INDEX live_trips_of_customer ON trip (customer_id, created_at) WHERE live;
+CREATE INDEX live_trips_by_age ON trip (created_at) WHERE live;
+
 -- +goose Down
+DROP INDEX live_trips_by_age;
+DROP INDEX live_trips_of_customer;
+DROP INDEX live_trips_of_transporter;
 DROP TABLE fix;
 DROP TABLE vehicle;
