@@ -177,7 +177,9 @@ func (a *Assignments) notBorn(o ledger.Outcome) (*protocol.TripReply, error) {
 		return nil, ErrVehicleBusy
 	case o.Status == ledger.Taken && o.Constraint == "one_live_trip_per_driver":
 		return nil, ErrDriverBusy
-	case o.Status == ledger.Unknown || o.Status == ledger.Failed:
+	case o.Status == ledger.Failed:
+		return nil, failed(o.Err)
+	case o.Status == ledger.Unknown:
 		return nil, ErrInterrupted.Because(o.Err)
 	default:
 		return nil, fmt.Errorf("assign: outcome %d of a birth, constraint %q: %w", o.Status, o.Constraint, o.Err)

@@ -70,6 +70,7 @@ func DriverActors(c DriverConfig) Kind {
 	}
 	return Kind{
 		Name: protocol.KindDriver, Queue: 64, Idle: 5 * time.Minute, MaxLive: c.MaxLive,
+		MaxStarts: 512, // an outage of a store costs each start its factsLimit
 		New: func(ctx context.Context, self *Self) (Actor, error) {
 			d := &driver{cfg: &c, self: self, id: fleet.UserID(self.ID()), seen: time.Now()}
 			d.know(readFacts(ctx, d.cfg, d.id))

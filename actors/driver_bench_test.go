@@ -1,6 +1,7 @@
 package actors_test
 
 import (
+	"fmt"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -87,4 +88,43 @@ func TestAPositionCostsOneScheduling(t *testing.T) {
 	}); n > 1 {
 		t.Fatalf("%v allocations for a position, want the one of scheduling", n)
 	}
+}
+
+// BenchmarkIdleDrivers reports what one connected, silent driver costs in memory, actor and link.
+func BenchmarkIdleDrivers(b *testing.B) {
+	const drivers = 20_000
+	people := actortest.SmallWorld()
+	for b.Loop() {
+		sys := actortest.Start(b, actors.Config{}, actortest.NewProbe(protocol.KindTrip).Kind(),
+			actors.TransporterActors(actors.TransporterConfig{Users: people}),
+			actors.DriverActors(actors.DriverConfig{
+				Publisher: &counting{}, Users: people, Trips: &rows{of: map[fleet.UserID]access.Row{}}, Rules: track.DefaultRules(),
+			}))
+		before := heap()
+		links := make([]protocol.DriverLink, drivers)
+		for i := range links {
+			id := fleet.UserID(fmt.Sprintf("driver-%08d", i))
+			people.Users[id] = fleet.User{ID: id, Role: fleet.Driver, TransporterID: "T1"}
+		}
+		for i := range links {
+			l, err := actors.NewDrivers(sys).Attach(b.Context(), fleet.UserID(fmt.Sprintf("driver-%08d", i)), "T1")
+			if err != nil {
+				b.Fatal(err)
+			}
+			links[i] = l
+		}
+		for sys.Live("driver") < drivers {
+			runtime.Gosched()
+		}
+		b.ReportMetric(float64(heap()-before)/drivers, "B/driver")
+		runtime.KeepAlive(links)
+	}
+}
+
+// heap is what is reachable.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

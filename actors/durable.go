@@ -226,7 +226,7 @@ func (d *Durable[S]) Stopped() {
 		d.flight.reply.Refuse(ErrInterrupted)
 	}
 	for _, w := range d.waiting {
-		w.reply.Refuse(ErrInterrupted)
+		w.reply.Refuse(errNotTried)
 	}
 	d.flight, d.waiting = nil, nil
 }

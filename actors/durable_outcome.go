@@ -31,9 +31,10 @@ func (d *Durable[S]) onOutcome(o *outcome[S]) {
 		return
 	case ledger.Failed:
 		d.self.Log().WarnContext(f.ctx, "commit failed", "version", d.version, "error", o.Err)
-		f.reply.Refuse(ErrInterrupted.Because(o.Err))
+		f.reply.Refuse(failed(o.Err))
 	case ledger.Fenced:
 		d.self.Log().WarnContext(f.ctx, "fenced: another activation owns the row", "epoch", d.epoch)
+		f.reply.Refuse(errNotTried) // a definite no: the next activation may try
 		d.stop(f, nil)
 		return
 	case ledger.Missing:
@@ -121,6 +122,14 @@ func (d *Durable[S]) onReloaded(m *reloaded[S]) {
 		d.decide(f.ask)
 	}
 	d.next()
+}
+
+// failed is the refusal for a commit that definitely changed nothing.
+func failed(cause error) error {
+	if errors.Is(cause, ledger.ErrBusy) {
+		return ErrBusy.Because(cause)
+	}
+	return ErrInterrupted.Because(cause)
 }
 
 // stop ends the activation; whoever waited is asked to come again.

@@ -221,7 +221,8 @@ func TestCommandIDHasOneEffect(t *testing.T) {
 	})
 }
 
-// Two tasks believe to own the row. The older one is refused at its next commit and stops.
+// Two tasks believe to own the row. The older one is refused at its next commit, stops, and its
+// successor claims: the command is decided on the truth, and nobody notices but the log.
 func TestFencedActivationStops(t *testing.T) {
 	each(t, func(t *testing.T, l *actortest.Ledger) {
 		to := born(l, "a")
@@ -229,15 +230,33 @@ func TestFencedActivationStops(t *testing.T) {
 		young := actortest.Start(t, actors.Config{Node: "node-2"}, toys(ports(l), nil))
 		must[toyReply](t)(ask(t, old, to, add{id: "1"}))
 		must[toyReply](t)(ask(t, young, to, add{id: "2"}))
-		_, err := ask(t, old, to, add{id: "3"})
-		wantErr(t, err, actors.ErrInterrupted)
-		synctest.Wait()
-		if old.Live("trip") != 0 {
-			t.Fatal("a fenced actor must leave the table")
+		if got := must[toyReply](t)(ask(t, old, to, add{id: "3"})); got != (toyReply{Ops: 3, Version: 4}) {
+			t.Fatalf("answer = %+v", got)
+		}
+		if row, _ := l.Row(ledger.Ref{Kind: ledger.Trip, ID: "a"}); row.Epoch != 3 {
+			t.Fatalf("epoch = %d, want a claim each and one of the successor", row.Epoch)
 		}
 		must[toyReply](t)(ask(t, young, to, add{id: "4"}))
-		if got := stateOf(t, l, "a").Ops; !cmp.Equal(got, []string{"1", "2", "4"}) {
+		if got := stateOf(t, l, "a").Ops; !cmp.Equal(got, []string{"1", "2", "3", "4"}) {
 			t.Fatalf("effects = %v", got)
+		}
+	})
+}
+
+// A timer of the older activation has nobody to ask again: it stops and leaves the table.
+func TestFencedActivationLeavesTheTable(t *testing.T) {
+	each(t, func(t *testing.T, l *actortest.Ledger) {
+		to := born(l, "a")
+		old := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
+		young := actortest.Start(t, actors.Config{Node: "node-2"}, toys(ports(l), nil))
+		must[toyReply](t)(ask(t, old, to, arm{10 * time.Second}))
+		must[toyReply](t)(ask(t, young, to, add{id: "2"}))
+		<-time.After(11 * time.Second)
+		if old.Live("trip") != 0 || young.Live("trip") != 1 {
+			t.Fatal("a fenced actor must leave the table")
+		}
+		if got := stateOf(t, l, "a"); got.Rings != 1 || len(got.Ops) != 1 {
+			t.Fatalf("state = %+v, want the younger one's ring alone", got)
 		}
 	})
 }
@@ -317,7 +336,7 @@ func TestOutcomesThatStopAndThatDoNot(t *testing.T) {
 		stops  bool
 	}{
 		{ledger.Unknown, actors.ErrInterrupted, true},
-		{ledger.Fenced, actors.ErrInterrupted, true},
+		{ledger.Fenced, actors.ErrInterrupted, true}, // after three activations in a row
 		{ledger.Broken, actors.ErrInterrupted, true},
 		{ledger.Missing, actors.ErrNotFound, true},
 		{ledger.Failed, actors.ErrInterrupted, false},

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"weelo/actors/protocol"
@@ -32,6 +33,12 @@ type Router interface {
 // AskTimeout bounds an Ask whose context has no deadline.
 const AskTimeout = 10 * time.Second
 
+// notTried marks what Ask may send again; see errNotTried.
+var notTried = errors.New("actors: the command was not tried")
+
+// askTries is how often an Ask is sent at most.
+const askTries = 3
+
 // The refusals of the runtime itself.
 var (
 	// ErrBusy: a bounded queue is full, so the message was refused before it was sent.
@@ -50,6 +57,9 @@ var (
 	// ErrPoisoned: the command broke its actor three times and is kept from it.
 	ErrPoisoned = fault.New(fault.Internal, "POISONED",
 		"Something went wrong on our side and is being looked at.")
+	// errNotTried is ErrInterrupted for a command that has certainly had no effect: it waited when its
+	// actor stopped, or another activation had taken the row over. Ask sends it again by itself.
+	errNotTried    = ErrInterrupted.Because(notTried)
 	errUnknownKind = fault.New(fault.Internal, "UNKNOWN_KIND",
 		"Something went wrong on our side. Please try again.")
 )

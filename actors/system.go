@@ -129,6 +129,15 @@ func (s *System) Ask(ctx context.Context, to Address, msg any) (any, error) {
 		ctx, cancel = context.WithTimeout(ctx, AskTimeout)
 		defer cancel()
 	}
+	for try := 1; ; try++ {
+		value, err := s.askOnce(ctx, to, msg)
+		if try == askTries || !errors.Is(err, notTried) {
+			return value, err
+		}
+	}
+}
+
+func (s *System) askOnce(ctx context.Context, to Address, msg any) (any, error) {
 	deadline, _ := ctx.Deadline()
 	env := &envelope{msg: msg, span: tracedBy(ctx), answer: make(chan answer, 1), deadline: deadline}
 	if err := s.send(to, env); err != nil {
