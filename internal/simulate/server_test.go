@@ -33,6 +33,7 @@ type server struct {
 	mu       sync.Mutex
 	requests int
 	trips    map[string]*served
+	order    []*served // as they were assigned
 	byDriver map[string]*served
 	tokens   map[string]string // token → user
 	phones   map[string]string // customer's phone → user
@@ -44,7 +45,8 @@ type served struct {
 	live                         track.Live
 	seen                         map[int64]bool
 	watchers                     map[*socket]bool
-	keys                         map[string]bool
+	pickup, drop                 json.RawMessage
+	last                         track.Fix
 }
 
 // socket is one connection; numbered events are counted per connection, which is enough without
@@ -87,12 +89,15 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	user := s.tokens[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
-	var body struct{ DriverID, CustomerPhone, Status string }
+	var body struct {
+		DriverID, CustomerPhone, Status string
+		Pickup, Drop                    json.RawMessage
+	}
 	_ = json.NewDecoder(r.Body).Decode(&body)
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/v1/"), "/")
 	switch {
 	case r.Method == http.MethodPost && parts[0] == "assignments":
-		s.assign(w, body.DriverID, body.CustomerPhone)
+		s.assign(w, body.DriverID, body.CustomerPhone, body.Pickup, body.Drop)
 	case r.Method == http.MethodPatch && parts[2] == "accept":
 		s.move(w, s.trips[parts[1]], user, "driver_accepted")
 	case r.Method == http.MethodPut:
@@ -100,7 +105,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case parts[len(parts)-1] == "active-trip":
 		var live any
 		if t := s.byDriver[user]; t != nil && t.status != "completed" {
-			live = map[string]any{"tripId": t.id, "status": t.status}
+			live = map[string]any{"tripId": t.id, "status": t.status, "pickup": t.pickup, "drop": t.drop, "lastLocation": lastLocation(t)}
 		}
 		answer(w, http.StatusOK, "", live)
 	default:
@@ -108,18 +113,26 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func lastLocation(t *served) any {
+	if t.last.TS == 0 {
+		return nil
+	}
+	return map[string]float64{"latitude": t.last.Lat, "longitude": t.last.Lng}
+}
+
 func answer(w http.ResponseWriter, status int, code string, data any) {
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]any{"success": code == "", "data": data, "error": map[string]string{"code": code, "message": code}})
 }
 
-func (s *server) assign(w http.ResponseWriter, driver, phone string) {
+func (s *server) assign(w http.ResponseWriter, driver, phone string, pickup, drop json.RawMessage) {
 	if old := s.byDriver[driver]; old != nil && old.status != "completed" {
 		answer(w, http.StatusConflict, "DRIVER_BUSY", nil)
 		return
 	}
-	t := &served{id: fmt.Sprintf("trip-%d", len(s.trips)), driver: driver, customer: s.phones[phone], status: "pending", seen: map[int64]bool{}, watchers: map[*socket]bool{}}
+	t := &served{id: fmt.Sprintf("trip-%d", len(s.trips)), driver: driver, customer: s.phones[phone], status: "pending", pickup: pickup, drop: drop, seen: map[int64]bool{}, watchers: map[*socket]bool{}}
 	s.trips[t.id], s.byDriver[driver] = t, t
+	s.order = append(s.order, t)
 	answer(w, http.StatusCreated, "", map[string]string{"tripId": t.id})
 }
 
@@ -200,7 +213,7 @@ func (s *server) take(c *socket, m *wire.Message) {
 // show puts a fix on the watchers' screens if it moves the position.
 func (s *server) show(c *socket, f track.Fix) {
 	t := s.byDriver[c.user]
-	t.seen[f.TS] = true
+	t.seen[f.TS], t.last = true, f
 	var v track.Verdict
 	t.live, v = t.live.Judge(f, time.Now(), track.DefaultRules())
 	if v != track.Moved && !(s.showLate && v == track.Late) && !(s.showCoarse && v == track.Coarse) {
