@@ -40,6 +40,7 @@ type conn struct {
 	expiryMS atomic.Int64 // end of the token
 	sinceMS  atomic.Int64 // start of a message that is not complete; 0: none
 	pings    pingMeter
+	arranged atomic.Bool // a close with a code is under way, before there is a member
 	closing  sync.Once
 	closed   chan struct{} // after Close has closed the socket
 }
@@ -56,7 +57,7 @@ func (c *conn) begin(id *token.Identity) {
 	c.pingedMS.Store(c.heardMS.Load())
 	who, resume, ok := c.hello(ctx, id)
 	if !ok {
-		c.finish(false)
+		c.finish(c.arranged.Load())
 		return
 	}
 	c.message = wire.Message{} // a token is large
@@ -371,6 +372,7 @@ func (c *conn) kill(code int, reason string) {
 		m.Kill(code, reason)
 		return
 	}
+	c.arranged.Store(true)
 	go c.Close(code, reason)
 }
 
