@@ -58,8 +58,34 @@ func TestFramesOfEverySize(t *testing.T) {
 	}
 }
 
+// numbered is the n-th message of the test below.
+func numbered(n int) []byte { return fmt.Appendf(nil, "%d %s", n, strings.Repeat("x", n%5000)) }
+
+// overfill writes numbered messages, first without waiting, until the kernel has declined and 1,000
+// more are out, then "end". full is closed when it declined.
+func overfill(ctx context.Context, out *output, full chan<- struct{}) error {
+	declined, after := false, 0
+	for n := 0; after < 1000 && ctx.Err() == nil; n++ {
+		done, err := out.try(numbered(n))
+		if err == nil && !done {
+			if !declined {
+				declined = true
+				close(full)
+			}
+			err = out.message(numbered(n))
+		}
+		if err != nil {
+			return err
+		}
+		if declined {
+			after++
+		}
+	}
+	return out.message([]byte("end"))
+}
+
 // TestNoFrameGetsIntoAnother writes without waiting, with waiting, and control frames, all at once and
-// beyond what the kernel takes, and reads slowly: every message arrives whole and in order.
+// beyond what the kernel takes: every message arrives whole and in order.
 func TestNoFrameGetsIntoAnother(t *testing.T) {
 	t.Parallel()
 	out, server, client := upgraded(t)
@@ -72,24 +98,11 @@ func TestNoFrameGetsIntoAnother(t *testing.T) {
 	}()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	const messages = 3000
+	full := make(chan struct{})
 	var work sync.WaitGroup
 	work.Go(func() {
-		declined := 0
-		for n := range messages {
-			m := fmt.Appendf(nil, "%d %s", n, strings.Repeat("x", n%5000))
-			done, err := out.try(m)
-			if err == nil && !done {
-				declined++
-				err = out.message(m)
-			}
-			if err != nil {
-				t.Error(err)
-				return
-			}
-		}
-		if declined == 0 {
-			t.Error("the kernel took everything at once; the test shows nothing")
+		if err := overfill(ctx, out, full); err != nil {
+			t.Error(err)
 		}
 	})
 	work.Go(func() {
@@ -100,16 +113,21 @@ func TestNoFrameGetsIntoAnother(t *testing.T) {
 			}
 		}
 	})
-	for n := range messages {
-		if n == 0 {
-			<-time.After(100 * time.Millisecond) // let the buffers fill
-		}
+	select {
+	case <-full:
+	case <-ctx.Done():
+		t.Fatal("the kernel took everything at once; the test shows nothing")
+	}
+	for n := 0; ; n++ {
 		_, got, err := client.Read(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := fmt.Sprintf("%d %s", n, strings.Repeat("x", n%5000)); string(got) != want {
-			t.Fatalf("message %d is %.20q… of %d bytes", n, got, len(got))
+		if string(got) == "end" {
+			break
+		}
+		if want := numbered(n); !bytes.Equal(got, want) {
+			t.Fatalf("message %d is %.20q… of %d bytes, want %d", n, got, len(got), len(want))
 		}
 	}
 	read, stop := context.WithCancel(ctx) // answers the rest of the pings

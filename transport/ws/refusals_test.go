@@ -236,7 +236,7 @@ func TestHelloIsRefused(t *testing.T) {
 			bubble(t, func(t *testing.T, s *server) {
 				s.login("C9", fleet.Customer, -time.Second)
 				p := s.open(t)
-				p.send(tt.frame)
+				go func() { _ = p.conn.Write(t.Context(), websocket.MessageText, []byte(tt.frame)) }() // see TestBadFrames
 				code, before := p.end()
 				if code != tt.close {
 					t.Errorf("close code %d, want %d", code, tt.close)
