@@ -126,6 +126,7 @@ type child struct {
 	in      io.WriteCloser
 	out     *json.Encoder
 	next    int64
+	life    int                   // counts incarnations
 	waiting map[int64]chan answer // of this incarnation; nil while it is down
 }
 
@@ -160,13 +161,14 @@ func (c *child) start(t *testing.T) {
 	}
 	waiting := make(map[int64]chan answer)
 	c.mu.Lock()
+	c.life++
 	c.cmd, c.in, c.out, c.waiting = cmd, in, json.NewEncoder(in), waiting
+	go c.listen(json.NewDecoder(bufio.NewReader(out)), waiting, c.life)
 	c.mu.Unlock()
-	go c.listen(json.NewDecoder(bufio.NewReader(out)), waiting)
 }
 
 // listen hands answers out until the process is gone; then nobody gets one.
-func (c *child) listen(in *json.Decoder, waiting map[int64]chan answer) {
+func (c *child) listen(in *json.Decoder, waiting map[int64]chan answer, life int) {
 	for {
 		var a answer
 		err := in.Decode(&a)
@@ -176,7 +178,7 @@ func (c *child) listen(in *json.Decoder, waiting map[int64]chan answer) {
 				close(w)
 			}
 			clear(waiting)
-			if len(c.waiting) == 0 {
+			if c.life == life { // the next one may be up by now
 				c.waiting = nil
 			}
 			c.mu.Unlock()
