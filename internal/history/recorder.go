@@ -131,7 +131,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 	for {
 		select {
 		case j := <-r.queue:
-			r.commit(ctx, r.collect(ctx, j))
+			_ = r.commit(ctx, r.collect(ctx, j)) // a failure was answered to each batch
 		case <-tick.C:
 			r.flushNotes(ctx)
 		case <-ctx.Done():
@@ -167,7 +167,7 @@ func (r *Recorder) drain(ctx context.Context) {
 	for {
 		select {
 		case j := <-r.queue:
-			r.commit(ctx, []*job{j})
+			_ = r.commit(ctx, []*job{j})
 		default:
 			r.flushNotes(ctx)
 			return
