@@ -119,7 +119,7 @@ func (h *house) login(_ context.Context, keys config.Secrets) (err error) {
 	policy := otp.DefaultPolicy()
 	policy.Life = time.Duration(cfg.Login.OTPMinutes) * time.Minute
 	h.desk, err = login.New(login.Config{
-		Codes: h.st.codes, Limits: h.st.limits, Fails: h.st.fails, Users: h.st.users, Sessions: h.keeper, SMS: sms,
+		Codes: h.st.codes, Limits: h.st.limits, Fails: h.st.fails, Users: h.st.users, Sessions: h.keeper, Devices: h.st.sessions, SMS: sms,
 		Peppers: peppers, Policy: policy.Scaled(cfg.Tests.LoginTimeScale),
 		Hashes: notify.Hashes{Customer: cfg.SMS.RetrieverCust, Captain: cfg.SMS.RetrieverCapt},
 		Ops:    ops, NoLimits: cfg.LimitsOff(), Random: rand.Reader, Log: p.log, Observer: p.metrics.OTP,

@@ -59,6 +59,11 @@ type Sessions interface {
 	Open(ctx context.Context, sid string, u fleet.User, device string, now time.Time) (session.Pair, error)
 }
 
+// Devices remembers on which devices people logged in before: every session.Store does.
+type Devices interface {
+	KnownDevice(ctx context.Context, user fleet.UserID, device string) (bool, error)
+}
+
 // Dispatcher hands over messages: *notify.Dispatcher.
 type Dispatcher interface {
 	Send(ctx context.Context, s notify.SMS, late func(notify.Class, error)) (notify.Class, error)
@@ -71,6 +76,7 @@ type Config struct {
 	Fails    otp.Fails
 	Users    session.Users
 	Sessions Sessions
+	Devices  Devices // nil: no device is known
 	SMS      Dispatcher
 	Peppers  otp.Peppers
 	Policy   otp.Policy

@@ -3,14 +3,21 @@
 // time per phone and role.
 //
 // Invariants:
+//
 //   - The code of a customer, transporter or ops user goes to their own phone; a driver's goes to the
 //     phone of the transporter whose fleet the driver is in, and only there.
+//
 //   - A try is counted before it is compared, and a failed one is recorded durably before it is
 //     answered.
+//
 //   - "Sent" is answered only when the provider took the message or its fate is unknown. A message
 //     that was refused takes its code back, so the person may ask again at once.
+//
 //   - Of many right answers one wins; its device alone may repeat it and gets the same session.
 //
-// The doors of later limits (address, device, prefix, global budget, a known device's own lane) are
-// marked where they belong: before the first write of Prepare, and before the first read of Submit.
+//   - A stranger who uses up a phone's failed tries does not lock its owner out: a device that has
+//     logged in before keeps a narrow lane of its own.
+//
+// The doors of later limits (address, device, prefix, global budget) are marked where they belong:
+// before the first write of Prepare.
 package login

@@ -18,14 +18,14 @@ import (
 	"weelo/internal/token"
 )
 
-// SubmitCode answers a challenge. Challenge may be empty: any live code of the key is meant. Device
-// names the sender for "the same device"; Name is what people call the device.
+// SubmitCode answers a challenge. Challenge may be empty: any live code of the key is meant.
 type SubmitCode struct {
 	Key       otp.Key
 	Code      string
 	Challenge string
-	Device    string
-	Name      string
+	Device    string // names the sender for "the same device": the device id, or where it came from
+	DeviceID  string // the device id alone, "" when the client has none
+	Name      string // what people call the device, for clients without an id
 }
 
 // LoggedIn answers SubmitCode.
@@ -42,7 +42,6 @@ func (d *Desk) Submit(ctx context.Context, m *SubmitCode, now time.Time) (*Logge
 	if !known || !otp.WellFormed(m.Code) {
 		return nil, fault.Invalid("otp", "Enter the 6-digit code.")
 	}
-	// Door: a known device has a lane of its own past the ceiling.
 	if err := d.ceiling(ctx, m, now); err != nil {
 		return nil, err
 	}
@@ -71,18 +70,50 @@ func (d *Desk) Submit(ctx context.Context, m *SubmitCode, now time.Time) (*Logge
 	}
 }
 
-// ceiling refuses a phone with too many failed tries in the window, whatever was sent since.
+// ceiling refuses a phone with too many failed tries in the window, whatever was sent since. A device
+// that has logged in before may go on, slowly.
 func (d *Desk) ceiling(ctx context.Context, m *SubmitCode, now time.Time) error {
 	n, err := d.cfg.Fails.CountFails(ctx, m.Key.Phone.E164(), now.Add(-d.cfg.Policy.FailWindow))
 	if err != nil {
 		return ErrUnavailable.Because(err)
 	}
-	if n >= d.cfg.Policy.FailCeiling {
+	if n < d.cfg.Policy.FailCeiling {
+		return nil
+	}
+	open, err := d.lane(ctx, m)
+	if err != nil {
+		return ErrUnavailable.Because(err)
+	}
+	if !open {
 		d.count(m.Key.Flow, "refused", "ceiling")
 		d.log.WarnContext(ctx, "login refused: too many failed tries", "phone", m.Key.Phone)
 		return ErrTries.After(min(time.Hour, d.cfg.Policy.FailWindow))
 	}
 	return nil
+}
+
+// lane tells whether the sender's device has logged in before and has a try left in its own window.
+func (d *Desk) lane(ctx context.Context, m *SubmitCode) (bool, error) {
+	if d.cfg.Devices == nil || m.DeviceID == "" {
+		return false, nil
+	}
+	u, err := d.cfg.Users.ByPhone(ctx, m.Key.Phone.E164(), m.Key.Role)
+	if errors.Is(err, fleet.ErrNoUser) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	known, err := d.cfg.Devices.KnownDevice(ctx, u.ID, m.DeviceID)
+	if err != nil || !known {
+		return false, err
+	}
+	try, err := otp.NewID(d.cfg.Random)
+	if err != nil {
+		return false, err
+	}
+	wait, err := d.cfg.Limits.Take(ctx, "otp-lane:"+m.Key.String(), try, []otp.Window{d.cfg.Policy.Lane})
+	return wait == 0, err
 }
 
 // compare looks at every candidate, in constant time each, before it decides.
@@ -189,7 +220,11 @@ func (d *Desk) open(ctx context.Context, m *SubmitCode, claim otp.Claim, now tim
 	if in.User.Suspended {
 		return nil, d.refused(m, "suspended", session.ErrSuspended)
 	}
-	in.Pair, err = d.cfg.Sessions.Open(ctx, claim.Session, in.User, m.Name, now)
+	device := m.DeviceID
+	if device == "" {
+		device = m.Name
+	}
+	in.Pair, err = d.cfg.Sessions.Open(ctx, claim.Session, in.User, device, now)
 	if errors.Is(err, token.ErrUnauthenticated) { // opened by the first answer and revoked since
 		return nil, d.refused(m, "missing", words[m.Key.Flow].missing)
 	}

@@ -60,6 +60,7 @@ type Policy struct {
 
 	FailCeiling int           // failed tries per phone …
 	FailWindow  time.Duration // … in this time
+	Lane        Window        // tries of a device that has logged in before, once the ceiling is reached
 }
 
 // DefaultPolicy is design §8.
@@ -67,7 +68,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		Life: 5 * time.Minute, Cooldown: 30 * time.Second, Tries: 5, ClaimWindow: 30 * time.Second,
 		PerDestination: []Window{{5, time.Hour}, {10, 24 * time.Hour}}, DriverFloor: 10, Unknown: Window{10, 15 * time.Minute},
-		FailCeiling: 15, FailWindow: 24 * time.Hour,
+		FailCeiling: 15, FailWindow: 24 * time.Hour, Lane: Window{5, time.Hour},
 	}
 }
 
@@ -87,7 +88,7 @@ func (p Policy) Scaled(n float64) Policy {
 	}
 	by := func(d time.Duration) time.Duration { return max(time.Millisecond, time.Duration(float64(d)/n)) }
 	p.Life, p.Cooldown, p.ClaimWindow, p.FailWindow = by(p.Life), by(p.Cooldown), by(p.ClaimWindow), by(p.FailWindow)
-	p.Unknown.Per = by(p.Unknown.Per)
+	p.Unknown.Per, p.Lane.Per = by(p.Unknown.Per), by(p.Lane.Per)
 	windows := make([]Window, len(p.PerDestination))
 	for i, w := range p.PerDestination {
 		windows[i] = Window{w.Max, by(w.Per)}

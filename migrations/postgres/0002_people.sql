@@ -36,6 +36,7 @@ CREATE TABLE session_family (
     revoked_at         timestamptz,
     revoked_why        text        NOT NULL DEFAULT ''
 );
+CREATE INDEX families_of_a_user ON session_family (user_id, device);
 CREATE INDEX live_families_of_a_user ON session_family (user_id) WHERE revoked_at IS NULL;
 CREATE INDEX revoked_families_by_time ON session_family (revoked_at) WHERE revoked_at IS NOT NULL;
 CREATE INDEX families_by_end ON session_family (ends_at);

@@ -116,6 +116,16 @@ func (s *Sessions) RevokedSince(ctx context.Context, since time.Time, limit int)
 	return list, nil
 }
 
+// KnownDevice tells whether the user has ever opened a family on that device.
+func (s *Sessions) KnownDevice(ctx context.Context, user fleet.UserID, device string) (bool, error) {
+	var known bool
+	if err := s.db.General.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM session_family WHERE user_id = $1 AND device = $2)`,
+		string(user), device).Scan(&known); err != nil {
+		return false, fmt.Errorf("look for a device of %s: %w", user, err)
+	}
+	return known, nil
+}
+
 // Prune removes ended families.
 func (s *Sessions) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
 	tag, err := s.db.General.Exec(ctx, `

@@ -134,6 +134,16 @@ func (s *Sessions) RevokedSince(ctx context.Context, since time.Time, limit int)
 	return list, nil
 }
 
+// KnownDevice tells whether the user has ever opened a family on that device.
+func (s *Sessions) KnownDevice(ctx context.Context, user fleet.UserID, device string) (bool, error) {
+	var known bool
+	if err := s.db.Read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM session_family WHERE user_id = ? AND device = ?)`,
+		string(user), device).Scan(&known); err != nil {
+		return false, fmt.Errorf("look for a device of %s: %w", user, err)
+	}
+	return known, nil
+}
+
 // Prune removes ended families.
 func (s *Sessions) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
 	res, err := s.db.Write.ExecContext(ctx, `

@@ -282,6 +282,23 @@ func Sessions(t *testing.T, open func(t *testing.T) (session.Store, session.User
 		}
 	})
 
+	t.Run("a device is known once it was used, whatever became of the session", func(t *testing.T) {
+		t.Parallel()
+		s := fresh(t)
+		opened(t, s, family(1))
+		_, err := s.Revoke(t.Context(), family(1).ID, session.Logout, noon)
+		must(t, err)
+		for _, c := range []struct {
+			user   int
+			device string
+			want   bool
+		}{{1, "phone", true}, {1, "other", false}, {2, "phone", false}, {1, "", false}} {
+			if known, err := s.KnownDevice(t.Context(), person(c.user, "").ID, c.device); known != c.want || err != nil {
+				t.Errorf("%+v: %v, %v", c, known, err)
+			}
+		}
+	})
+
 	t.Run("ended families are pruned, at most so many at once", func(t *testing.T) {
 		t.Parallel()
 		s := fresh(t)

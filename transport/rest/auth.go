@@ -186,7 +186,7 @@ func (h *auth) verifyOTP(ctx context.Context, in *verifyOTPInput) (loggedInData,
 // submission adds what the request says of its device.
 func submission(ctx context.Context, key otp.Key, code string, challenge, deviceName *string) *protocol.SubmitCode {
 	req := RequestOf(ctx)
-	m := &protocol.SubmitCode{Key: key, Code: code, Device: req.DeviceOrOrigin(), Name: req.Device}
+	m := &protocol.SubmitCode{Key: key, Code: code, Device: req.DeviceOrOrigin(), DeviceID: req.Device}
 	if challenge != nil {
 		m.Challenge = *challenge
 	}

@@ -69,6 +69,56 @@ func TestFailCeiling(t *testing.T) {
 	k.login(t, k.Client, "9876543211", "customer")
 }
 
+// A stranger who uses up the failed tries of a phone does not lock its owner out: the device that has
+// logged in before has five tries an hour of its own.
+func TestAKnownDeviceKeepsItsLane(t *testing.T) {
+	t.Parallel()
+	c := &clock{}
+	k := start(t, devPair(t, c.Now), options{clock: c})
+	mine, stranger := k.With("X-Device-Id", "mine"), k.With("X-Device-Id", "stranger")
+	k.login(t, mine, c1, "customer")
+	for range 3 {
+		c.Advance(time.Minute)
+		k.send(stranger, c1, "customer").Want(200)
+		for range 5 {
+			k.verify(stranger, c1, "customer", wrong(k.lastCode(t))).Want(400)
+		}
+	}
+	c.Advance(time.Hour)
+	k.send(mine, c1, "customer").Want(200)
+	code := k.lastCode(t)
+	k.verify(stranger, c1, "customer", code).Refused(429, "TOO_MANY_ATTEMPTS")
+	k.verify(k.Client, c1, "customer", code).Refused(429, "TOO_MANY_ATTEMPTS")
+	for range 4 {
+		k.verify(mine, c1, "customer", wrong(code)).Refused(400, "INVALID_OTP")
+	}
+	k.verify(mine, c1, "customer", code).Want(200)
+	// Logging in clears the count for everybody.
+	c.Advance(time.Minute)
+	k.login(t, stranger, c1, "customer")
+}
+
+// The lane is narrow.
+func TestTheLaneOfAKnownDeviceIsNarrow(t *testing.T) {
+	t.Parallel()
+	c := &clock{}
+	k := start(t, devPair(t, c.Now), options{clock: c})
+	mine := k.With("X-Device-Id", "mine")
+	k.login(t, mine, c1, "customer")
+	for range 4 { // 15 to the ceiling, then the lane
+		c.Advance(time.Minute)
+		k.send(mine, c1, "customer").Want(200)
+		for range 5 {
+			k.verify(mine, c1, "customer", wrong(k.lastCode(t))).Want(400)
+		}
+	}
+	c.Advance(58 * time.Minute)
+	k.send(mine, c1, "customer").Want(200)
+	k.verify(mine, c1, "customer", k.lastCode(t)).Refused(429, "TOO_MANY_ATTEMPTS")
+	c.Advance(3 * time.Minute)
+	k.verify(mine, c1, "customer", k.lastCode(t)).Want(200)
+}
+
 // P10, P11: a code is good for its flow, role and phone only.
 func TestACodeIsGoodForItsPurposeOnly(t *testing.T) {
 	t.Parallel()

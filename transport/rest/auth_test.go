@@ -272,5 +272,26 @@ func TestRacingDevices(t *testing.T) {
 		if statuses[200] != 1 || statuses[400] != 4 {
 			t.Errorf("statuses %v", statuses)
 		}
+
+		// The same device at once, as a client that repeats does: one session.
+		tasks[1].send(tasks[1].Client, "9876543211", "customer").Want(200)
+		code = tasks[0].lastCode(t)
+		sessions := map[string]int{}
+		for i := range 5 {
+			wg.Go(func() {
+				k := tasks[i%2]
+				var in loggedIn
+				if a := k.verify(k.With("X-Device-Id", "one"), "9876543211", "customer", code); a.Status == 200 {
+					a.Data(&in)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				sessions[in.Tokens.RefreshToken]++
+			})
+		}
+		wg.Wait()
+		if len(sessions) != 1 || sessions[""] != 0 {
+			t.Errorf("%d sessions, %d refused", len(sessions), sessions[""])
+		}
 	})
 }

@@ -233,7 +233,7 @@ func start(t *testing.T, p pair, o options) task {
 	running.Go(func() { _ = dispatcher.Run(ctx) })
 	running.Go(func() { _ = k.watch.Run(ctx) })
 	desk, err := login.New(login.Config{
-		Codes: p.codes, Limits: p.limits, Fails: p.fails, Users: p.users, Sessions: k.keeper, SMS: dispatcher,
+		Codes: p.codes, Limits: p.limits, Fails: p.fails, Users: p.users, Sessions: k.keeper, Devices: p.sessions, SMS: dispatcher,
 		Peppers: otp.Peppers{otp.PepperOf([]byte("pepper-for-tests-0123456789abcdefgh"))}, Policy: o.policy,
 		Hashes: notify.Hashes{Customer: "AAAAAAAAAAA", Captain: "BBBBBBBBBBB"}, Ops: []phone.Number{"+91" + ops1},
 		Random: rand.Reader, Log: logger,
