@@ -9,8 +9,6 @@ import (
 	"github.com/coder/websocket"
 )
 
-const warmUp = 2 * time.Second
-
 // single: drivers send one fix a message, each has one watcher.
 func (r *runner) single(ctx context.Context) error {
 	row := Row{Name: "CPU per delivered location", Unit: "µs", Target: 1.5, Bound: 2, What: fmt.Sprintf("%d drivers, %d fixes/s, one watcher each", r.Drivers, r.Rate)}
@@ -31,7 +29,7 @@ func (r *runner) batch(ctx context.Context) error {
 func (r *runner) costPerLocation(ctx context.Context, s Server, batch int) (float64, string, error) {
 	messages := r.Rate / max(batch, 1)
 	l := load{
-		every: time.Duration(r.Drivers) * time.Second / time.Duration(max(messages, 1)), batch: batch, lasts: r.Duration, warmUp: warmUp,
+		every: time.Duration(r.Drivers) * time.Second / time.Duration(max(messages, 1)), batch: batch, lasts: r.Duration, warmUp: r.warmUp,
 	}
 	o, used, err := r.measured(ctx, s, &l, r.Drivers, func(i int) Peer { return s.Watcher(i, 0) })
 	if err != nil || o.sent == 0 {
@@ -109,7 +107,7 @@ func (r *runner) fanOut(ctx context.Context) error {
 			return 0, "", err
 		}
 		defer func() { _ = driver.CloseNow() }()
-		l := load{drivers: []*websocket.Conn{driver}, every: 250 * time.Millisecond, lasts: r.Duration, warmUp: warmUp}
+		l := load{drivers: []*websocket.Conn{driver}, every: 250 * time.Millisecond, lasts: r.Duration, warmUp: r.warmUp}
 		o, used, err := r.measured(ctx, s, &l, r.FanOut, func(k int) Peer { return s.Watcher(0, k) })
 		if err != nil {
 			return 0, "", err
@@ -158,7 +156,7 @@ func (r *runner) memoryOf(ctx context.Context, target Target) (float64, error) {
 		return 0, err
 	}
 	closeAll(warm)
-	if err := pause(ctx, 3*time.Second); err != nil {
+	if err := pause(ctx, r.settle); err != nil {
 		return 0, err
 	}
 	before, err := rss(s.PID())
@@ -170,7 +168,7 @@ func (r *runner) memoryOf(ctx context.Context, target Target) (float64, error) {
 		return 0, err
 	}
 	defer closeAll(conns)
-	if err := pause(ctx, 3*time.Second); err != nil {
+	if err := pause(ctx, r.settle); err != nil {
 		return 0, err
 	}
 	after, err := rss(s.PID())
@@ -218,7 +216,7 @@ func (r *runner) delay(ctx context.Context, s Server, n int, withHot bool) (time
 		}
 		defer stop()
 	}
-	l := load{drivers: drivers, every: time.Second, lasts: r.Duration, warmUp: warmUp, latency: true}
+	l := load{drivers: drivers, every: time.Second, lasts: r.Duration, warmUp: r.warmUp, latency: true}
 	o, _, err := r.measured(ctx, s, &l, n, func(i int) Peer { return s.Watcher(i, 0) })
 	if err != nil {
 		return 0, err

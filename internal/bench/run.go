@@ -27,8 +27,10 @@ type Options struct {
 	Idle     int           // idle sockets; default 1,000
 	Profiles string        // folder for CPU profiles of the product, one per experiment; "": none
 
-	// targets for the tests; nil: the bare forwarder and the product
+	// for the tests; zero: the bare forwarder and the product, 2 s and 3 s
 	bare, naive, weelo Target
+	warmUp             time.Duration // of traffic before it is measured
+	settle             time.Duration // of idle sockets before their memory is read
 }
 
 // Experiments are the names for Options.Only.
@@ -42,9 +44,9 @@ func (o Options) withDefaults() (Options, error) {
 	number(&o.Rate, 2000)
 	number(&o.FanOut, 1000)
 	number(&o.Idle, 1000)
-	if o.Duration <= 0 {
-		o.Duration = 8 * time.Second
-	}
+	number(&o.Duration, 8*time.Second)
+	number(&o.warmUp, 2*time.Second)
+	number(&o.settle, 3*time.Second)
 	var problems []error
 	for _, name := range o.Only {
 		if !slices.Contains(Experiments(), name) {
@@ -74,7 +76,7 @@ func (o Options) withDefaults() (Options, error) {
 	return o, errors.Join(problems...)
 }
 
-func number(field *int, value int) {
+func number[T int | time.Duration](field *T, value T) {
 	if *field <= 0 {
 		*field = value
 	}
