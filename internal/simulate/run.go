@@ -94,12 +94,15 @@ func newStage(traces []trace.Trace, seed uint64, minKm, maxKm float64) (*stage, 
 	s := &stage{seed: seed}
 	for _, t := range traces {
 		shape, err := trace.NewShape(t)
+		if errors.Is(err, trace.ErrRound) {
+			shape, err = trace.NewShape(t.Outward())
+		}
 		if err == nil {
 			s.shapes = append(s.shapes, shape)
 		}
 	}
 	if len(s.shapes) == 0 {
-		return nil, errors.New("none of the traces leads anywhere: each ends where it began")
+		return nil, errors.New("none of the traces leads anywhere: each stays within 500 m")
 	}
 	var err error
 	s.lanes, err = world.NewLanes(minKm, maxKm)

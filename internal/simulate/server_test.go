@@ -34,6 +34,7 @@ type server struct {
 	requests int
 	trips    map[string]*served
 	order    []*served // as they were assigned
+	sockets  map[string]map[*socket]bool
 	byDriver map[string]*served
 	tokens   map[string]string // token → user
 	phones   map[string]string // customer's phone → user
@@ -42,7 +43,7 @@ type server struct {
 // served is one trip.
 type served struct {
 	id, driver, customer, status string
-	live                         track.Live
+	position                     track.Live
 	seen                         map[int64]bool
 	watchers                     map[*socket]bool
 	pickup, drop                 json.RawMessage
@@ -60,7 +61,7 @@ type socket struct {
 
 func newServer(t *testing.T, w *world.File) *server {
 	t.Helper()
-	s := &server{t: t, trips: map[string]*served{}, byDriver: map[string]*served{}, tokens: map[string]string{}, phones: map[string]string{}}
+	s := &server{t: t, trips: map[string]*served{}, byDriver: map[string]*served{}, tokens: map[string]string{}, phones: map[string]string{}, sockets: map[string]map[*socket]bool{}}
 	for _, tr := range w.Transporters {
 		s.tokens[tr.Token] = tr.ID
 		for _, d := range tr.Drivers {
@@ -100,11 +101,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.assign(w, body.DriverID, body.CustomerPhone, body.Pickup, body.Drop)
 	case r.Method == http.MethodPatch && parts[2] == "accept":
 		s.move(w, s.trips[parts[1]], user, "driver_accepted")
+	case r.Method == http.MethodPatch && parts[2] == "decline":
+		s.move(w, s.trips[parts[1]], user, "driver_declined")
 	case r.Method == http.MethodPut:
 		s.move(w, s.trips[parts[2]], user, body.Status)
 	case parts[len(parts)-1] == "active-trip":
 		var live any
-		if t := s.byDriver[user]; t != nil && t.status != "completed" {
+		if t := s.byDriver[user]; t != nil && t.live() {
 			live = map[string]any{"tripId": t.id, "status": t.status, "pickup": t.pickup, "drop": t.drop, "lastLocation": lastLocation(t)}
 		}
 		answer(w, http.StatusOK, "", live)
@@ -112,6 +115,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusNotFound, "NOT_FOUND", nil)
 	}
 }
+
+func (t *served) live() bool { return t.status != "completed" && t.status != "driver_declined" }
 
 func lastLocation(t *served) any {
 	if t.last.TS == 0 {
@@ -126,7 +131,7 @@ func answer(w http.ResponseWriter, status int, code string, data any) {
 }
 
 func (s *server) assign(w http.ResponseWriter, driver, phone string, pickup, drop json.RawMessage) {
-	if old := s.byDriver[driver]; old != nil && old.status != "completed" {
+	if old := s.byDriver[driver]; old != nil && old.live() {
 		answer(w, http.StatusConflict, "DRIVER_BUSY", nil)
 		return
 	}
@@ -143,7 +148,7 @@ func (s *server) move(w http.ResponseWriter, t *served, user, status string) {
 	}
 	t.status = status
 	if status != s.keepEvent {
-		for c := range t.watchers {
+		for c := range s.sockets[t.customer] { // watching or not, as numbered events are
 			c.mu.Lock()
 			c.seq++
 			c.write(s.t, wire.AppendEvent(nil, c.seq, false, &ledger.Event{
@@ -168,6 +173,11 @@ func (s *server) socket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() { _ = conn.CloseNow() }()
 	c := &socket{conn: conn}
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.sockets[c.user], c)
+	}()
 	var m wire.Message
 	for {
 		_, b, err := conn.Read(r.Context())
@@ -184,6 +194,10 @@ func (s *server) take(c *socket, m *wire.Message) {
 	switch m.Kind {
 	case wire.Hello:
 		c.user = s.tokens[m.Token]
+		if s.sockets[c.user] == nil {
+			s.sockets[c.user] = map[*socket]bool{}
+		}
+		s.sockets[c.user][c] = true
 		c.write(s.t, wire.AppendWelcome(nil, wire.Welcome{Conn: "c", User: c.user, Stream: "s", Mode: "live"}))
 	case wire.Watch:
 		if t := s.trips[m.Trip]; t != nil && t.customer == c.user {
@@ -215,7 +229,7 @@ func (s *server) show(c *socket, f track.Fix) {
 	t := s.byDriver[c.user]
 	t.seen[f.TS], t.last = true, f
 	var v track.Verdict
-	t.live, v = t.live.Judge(f, time.Now(), track.DefaultRules())
+	t.position, v = t.position.Judge(f, time.Now(), track.DefaultRules())
 	if v != track.Moved && !(s.showLate && v == track.Late) && !(s.showCoarse && v == track.Coarse) {
 		return
 	}

@@ -27,7 +27,7 @@ type planar struct {
 	hasSpeed, hasHead bool
 }
 
-// ErrRound: a drive that ends where it began has no direction to lay along a lane.
+// ErrRound: a drive that ends where it began has no direction to lay along a lane (see Outward).
 var ErrRound = errors.New("trace: the drive ends where it began")
 
 // NewShape takes a drive's shape, timing and noise. Speed and bearing are the recorded ones, and
@@ -55,6 +55,17 @@ func NewShape(t Trace) (*Shape, error) {
 		}
 	}
 	return s, nil
+}
+
+// Outward is the drive up to its fix that is farthest from the first: of a round trip the way out.
+func (t Trace) Outward() Trace {
+	farthest, end := 0.0, 0
+	for i, f := range t.Fixes {
+		if way := geo.Distance(t.Fixes[0].Point(), f.Point()); way > farthest {
+			farthest, end = way, i
+		}
+	}
+	return Trace{Name: t.Name, Fixes: t.Fixes[:min(end+1, len(t.Fixes))]}
 }
 
 // withMotion fills in the speed and bearing of a fix from the one before (the one after for the first).

@@ -99,6 +99,25 @@ func TestNearest(t *testing.T) {
 
 func at(r *trace.Route, d time.Duration) geo.Point { return r.At(d).Point() }
 
+// TestRoundTrip: a drive that comes back has no direction; its way out has.
+func TestRoundTrip(t *testing.T) {
+	t.Parallel()
+	var tr trace.Trace
+	for i := range 101 { // out for 5 km and back
+		tr.Fixes = append(tr.Fixes, track.Fix{TS: int64(i+1) * 10_000, Lat: 12 + 0.0009*float64(min(i, 100-i)), Lng: 77})
+	}
+	if _, err := trace.NewShape(tr); !errors.Is(err, trace.ErrRound) {
+		t.Fatalf("a round trip: %v", err)
+	}
+	out := tr.Outward()
+	if _, err := trace.NewShape(out); err != nil || len(out.Fixes) != 51 {
+		t.Errorf("the way out has %d fixes: %v", len(out.Fixes), err)
+	}
+	if empty := (trace.Trace{}).Outward(); len(empty.Fixes) != 0 {
+		t.Error("an empty trace leads somewhere")
+	}
+}
+
 // TestSplit cuts at holes and jumps and keeps every fix of what is long enough.
 func TestSplit(t *testing.T) {
 	t.Parallel()
