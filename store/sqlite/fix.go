@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	"weelo/internal/fleet"
@@ -115,7 +116,7 @@ func (s *Fixes) Newest(ctx context.Context, ws []history.Window) ([]track.Fix, e
 		}
 		f, err := scanFix(s.db.Read.QueryRowContext(ctx, `SELECT `+fixColumns+` FROM fix
 			WHERE driver_id = ? AND ts_ms BETWEEN ? AND ? AND NOT mock ORDER BY ts_ms DESC LIMIT 1`, string(w.Driver), w.From, w.To))
-		if err == sql.ErrNoRows {
+		if errors.Is(err, sql.ErrNoRows) {
 			continue
 		}
 		if err != nil {
