@@ -33,7 +33,7 @@ type FleetOptions struct {
 func Fleet(ctx context.Context, o FleetOptions) error {
 	setDefault(&o.Interval, 2*time.Second)
 	setDefault(&o.Speed, 1)
-	stage, err := newStage(nil, o.Seed, 50, 600)
+	stage, err := newStage(nil)
 	if err != nil {
 		return err
 	}

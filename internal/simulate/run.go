@@ -21,7 +21,7 @@ func Run(ctx context.Context, o Options, out io.Writer) (Summary, error) {
 	if err := o.complete(); err != nil {
 		return Summary{}, err
 	}
-	stage, err := newStage(o.Traces, o.Seed, 50, 600)
+	stage, err := newStage(o.Traces)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -80,18 +80,20 @@ type run struct {
 type stage struct {
 	shapes []*trace.Shape
 	lanes  *world.Lanes
-	seed   uint64
 }
 
-// newStage takes the shapes of the traces (nil: those the binary carries) and lanes of minKm to maxKm.
-func newStage(traces []trace.Trace, seed uint64, minKm, maxKm float64) (*stage, error) {
+// Lanes are between cities this far apart.
+const minKm, maxKm = 50, 600
+
+// newStage takes the shapes of the traces (nil: those the binary carries) and the lanes of the country.
+func newStage(traces []trace.Trace) (*stage, error) {
 	if traces == nil {
 		var err error
 		if traces, err = trace.Drives(); err != nil {
 			return nil, err
 		}
 	}
-	s := &stage{seed: seed}
+	s := &stage{}
 	for _, t := range traces {
 		shape, err := trace.NewShape(t)
 		if errors.Is(err, trace.ErrRound) {
