@@ -10,6 +10,7 @@ import (
 	"weelo/internal/fleet"
 	"weelo/internal/presence"
 	"weelo/internal/servertest"
+	"weelo/store/memory"
 	"weelo/store/redis"
 	"weelo/store/storetest"
 )
@@ -50,6 +51,11 @@ func TestPresence(t *testing.T) {
 			storetest.Presence(t, func(t *testing.T) presence.Store { return redis.NewPresence(open(t)) })
 		})
 	}
+}
+
+func TestPresenceAgreesWithTheModel(t *testing.T) {
+	t.Parallel()
+	storetest.PresenceAgrees(t, redis.NewPresence(modes["single"](t)), memory.NewPresence())
 }
 
 func TestPositions(t *testing.T) {
