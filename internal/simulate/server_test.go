@@ -230,7 +230,9 @@ func (s *server) show(c *socket, f track.Fix) {
 	t.seen[f.TS], t.last = true, f
 	var v track.Verdict
 	t.position, v = t.position.Judge(f, time.Now(), track.DefaultRules())
-	if v != track.Moved && !(s.showLate && v == track.Late) && !(s.showCoarse && v == track.Coarse) {
+	switch {
+	case v == track.Moved, s.showLate && v == track.Late, s.showCoarse && v == track.Coarse:
+	default:
 		return
 	}
 	for w := range t.watchers {

@@ -147,12 +147,12 @@ func timerFired(s State, c TimerFired, now time.Time, p Policy) (Decision, error
 	if due.After(now) { // heard from since the timer was armed: it moves, nobody is told
 		return decided(s, now, Event{
 			What: Heard, AtMS: now.UnixMilli(), HeardMS: heard,
-			Timers: []TimerSet{s.armTimer(SilenceTimer, due)},
+			Timers: []TimerSet{s.armSilenceAt(due)},
 		})
 	}
 	return decided(s, now, Event{
 		What: WentSilent, AtMS: now.UnixMilli(), HeardMS: heard,
-		Timers: []TimerSet{s.armTimer(SilenceTimer, now.Add(p.silence(s.Status)))},
+		Timers: []TimerSet{s.armSilence(s.Status, now, p)},
 	})
 }
 
@@ -164,7 +164,7 @@ func noteFix(s State, c NoteFix, now time.Time, p Policy) (Decision, error) {
 	due := time.UnixMilli(max(c.AtMS, s.StatusMS)).Add(p.silence(s.Status))
 	return decided(s, now, Event{
 		What: Heard, AtMS: now.UnixMilli(), HeardMS: c.AtMS,
-		Timers: []TimerSet{s.armTimer(SilenceTimer, due)},
+		Timers: []TimerSet{s.armSilenceAt(due)},
 	})
 }
 
@@ -187,14 +187,14 @@ func replay(s State, now time.Time) Decision {
 	return Decision{State: s, Replayed: true, before: s, at: now}
 }
 
-// armTimer arms a timer under the next number of the trip. Numbers rise over all timers: the count
-// of events so far is one that no earlier event used.
-func (s State) armTimer(name string, due time.Time) TimerSet {
-	return TimerSet{Name: name, Number: s.Count + 1, DueMS: due.UnixMilli()}
+// armSilenceAt arms the silence timer under the next number of the trip. Numbers rise over all timers:
+// the count of events so far is one that no earlier event used.
+func (s State) armSilenceAt(due time.Time) TimerSet {
+	return TimerSet{Name: SilenceTimer, Number: s.Count + 1, DueMS: due.UnixMilli()}
 }
 
 func (s State) armSilence(in Status, now time.Time, p Policy) TimerSet {
-	return s.armTimer(SilenceTimer, now.Add(p.silence(in)))
+	return s.armSilenceAt(now.Add(p.silence(in)))
 }
 
 func (s State) cancelTimer(name string) TimerSet {
