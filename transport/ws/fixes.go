@@ -43,27 +43,71 @@ func groups(batch []wire.Sample, ack *wire.Ack, now time.Time) []group {
 
 func sortInts(list []int) { slices.Sort(list) }
 
-// tripCache remembers which times belong to the trip that a driver's fixes name, so that naming it
-// costs one look-up per trip and half a minute, not one per frame.
+// tripCache remembers which times belong to the trip that a driver's fixes name. A trip that was not
+// named before is looked up while its fix waits; after that it is looked up again every tripFresh,
+// beside the frames, so that no frame of a drive waits for a database.
 type tripCache struct {
-	trip    string
-	window  history.Window
-	fetched time.Time
+	mu       sync.Mutex
+	trip     string
+	window   history.Window
+	fetched  time.Time
+	fetching bool
 }
 
 const tripFresh = 30 * time.Second
 
-func (t *tripCache) contains(ctx context.Context, windows Windows, driver fleet.UserID, trip string, ts int64, now time.Time) bool {
-	if t.trip != trip || now.Sub(t.fetched) > tripFresh {
-		ctx, cancel := context.WithTimeout(ctx, callWait)
-		defer cancel()
-		got, err := windows.Windows(ctx, []history.Ask{{Driver: driver, TripID: trip}})
-		if err != nil || len(got) != 1 {
-			return t.trip == trip && t.window.Contains(ts) // what was known last is the best there is
-		}
-		*t = tripCache{trip: trip, window: got[0], fetched: now}
+// known answers from memory; found is false when the trip was not the last one named.
+func (t *tripCache) known(trip string, ts int64) (inside, found bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.window.Contains(ts), t.trip == trip
+}
+
+// stale tells whether the window should be read again, to one caller at a time.
+func (t *tripCache) stale(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.fetching || now.Sub(t.fetched) <= tripFresh {
+		return false
 	}
-	return t.window.Contains(ts)
+	t.fetching = true
+	return true
+}
+
+// fetch reads the window; when that fails what was known stays, until the next try.
+func (t *tripCache) fetch(ctx context.Context, windows Windows, driver fleet.UserID, trip string) error {
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	got, err := windows.Windows(ctx, []history.Ask{{Driver: driver, TripID: trip}})
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.fetching, t.fetched = false, time.Now()
+	if err != nil || len(got) != 1 {
+		return errUnavailable.Because(err)
+	}
+	t.trip, t.window = trip, got[0]
+	return nil
+}
+
+// drove refuses a fix whose trip is not one that the driver drives or drove at that time.
+func (c *conn) drove(ctx context.Context, driver fleet.UserID, trip string, ts int64, now time.Time) error {
+	inside, found := c.trips.known(trip, ts)
+	if !found {
+		// Costs what another message costs, so that nobody can have trips looked up at the rate of fixes.
+		if pass, _ := c.limits.other(now); !pass {
+			return errRate
+		}
+		if err := c.trips.fetch(ctx, c.server.cfg.Windows, driver, trip); err != nil {
+			return err
+		}
+		inside, _ = c.trips.known(trip, ts)
+	} else if c.trips.stale(now) {
+		go func() { _ = c.trips.fetch(ctx, c.server.cfg.Windows, driver, trip) }()
+	}
+	if !inside {
+		return errTrip
+	}
+	return nil
 }
 
 // parked keeps the newest fix that came faster than the rate until its turn.

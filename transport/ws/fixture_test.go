@@ -36,6 +36,7 @@ type parts struct {
 	noted    []track.Fix
 	recorded map[string][]track.Fix // by trip
 	beats    int
+	lookups  int
 	attached int
 	refused  map[string]int
 	in       map[string]int
@@ -113,6 +114,9 @@ func (p *parts) Note(_ fleet.UserID, f track.Fix) {
 }
 
 func (p *parts) Windows(_ context.Context, asks []history.Ask) ([]history.Window, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lookups++
 	out := make([]history.Window, len(asks))
 	for i, a := range asks {
 		if a.TripID == "trip-1" {

@@ -22,11 +22,12 @@ var kinds = [...]string{
 }
 
 var (
-	errRate      = fault.New(fault.ResourceExhausted, "RATE_LIMITED", "Too many messages. Please slow down.")
-	errForbidden = fault.New(fault.PermissionDenied, "FORBIDDEN", "This is not yours to do.")
-	errWatch     = fault.New(fault.NotFound, "NOT_FOUND", "There is no such watch.")
-	errTrip      = fault.New(fault.NotFound, "NOT_FOUND", "There is no such trip of yours at that time.")
-	errTwice     = fault.New(fault.FailedPrecondition, "ALREADY_AUTHENTICATED", "The hello comes once, at the start.")
+	errRate        = fault.New(fault.ResourceExhausted, "RATE_LIMITED", "Too many messages. Please slow down.")
+	errForbidden   = fault.New(fault.PermissionDenied, "FORBIDDEN", "This is not yours to do.")
+	errWatch       = fault.New(fault.NotFound, "NOT_FOUND", "There is no such watch.")
+	errTrip        = fault.New(fault.NotFound, "NOT_FOUND", "There is no such trip of yours at that time.")
+	errUnavailable = fault.New(fault.Unavailable, "UNAVAILABLE", "Please try again in a moment.")
+	errTwice       = fault.New(fault.FailedPrecondition, "ALREADY_AUTHENTICATED", "The hello comes once, at the start.")
 )
 
 // handle takes one frame. A position has no span and no other cost; every other frame is metered and
@@ -98,8 +99,10 @@ func (c *conn) onFix(ctx context.Context, member *hub.Socket, now time.Time) err
 		return err
 	}
 	driver := member.Identity().UserID
-	if c.message.Trip != "" && !c.trips.contains(ctx, c.server.cfg.Windows, driver, c.message.Trip, fix.TS, now) {
-		return errTrip
+	if c.message.Trip != "" {
+		if err := c.drove(ctx, driver, c.message.Trip, fix.TS, now); err != nil {
+			return err
+		}
 	}
 	if !c.limits.fix(now) {
 		c.park(driver, fix)

@@ -1,12 +1,14 @@
 package ws_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
 
 	"weelo/actors/protocol"
@@ -228,6 +230,47 @@ func TestGoAway(t *testing.T) {
 		_, r, err := s.dial(t, url, nil)
 		if err == nil || r.StatusCode != 503 {
 			t.Errorf("a draining server accepted a socket: %v", err)
+		}
+	})
+}
+
+// TestATripIsLookedUpBesideTheFrames: naming a trip costs one look-up, then one every 30 s.
+func TestATripIsLookedUpBesideTheFrames(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		p := s.connect(t, "D1", fleet.Driver)
+		go p.end()
+		for range 200 {
+			p.send(fmt.Sprintf(`{"t":"fix","ts":%d,"lat":12.9,"lng":77.5,"trip":"trip-1"}`, time.Now().UnixMilli()))
+			wait(500 * time.Millisecond)
+		}
+		synctest.Wait()
+		if len(s.reported) != 200 {
+			t.Errorf("%d fixes reported", len(s.reported))
+		}
+		if s.lookups < 3 || s.lookups > 4 {
+			t.Errorf("%d look-ups in 100 s", s.lookups)
+		}
+		_ = p.conn.CloseNow()
+	})
+}
+
+// TestForeignTripsAreNotLookedUpAtTheRateOfFixes: each unknown trip costs what another message costs.
+func TestForeignTripsAreNotLookedUpAtTheRateOfFixes(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		p := s.connect(t, "D1", fleet.Driver)
+		go func() {
+			for n := range 100 {
+				frame := fmt.Sprintf(`{"t":"fix","ts":%d,"lat":12.9,"lng":77.5,"trip":"trip-%d"}`, time.Now().UnixMilli(), n+2)
+				if p.conn.Write(context.Background(), websocket.MessageText, []byte(frame)) != nil {
+					return
+				}
+			}
+		}()
+		if code, _ := p.end(); code != 4429 {
+			t.Errorf("close code %d", code)
+		}
+		if s.lookups > 20 || s.changed() {
+			t.Errorf("%d look-ups, reported %v", s.lookups, s.reported)
 		}
 	})
 }
