@@ -14,7 +14,7 @@ import (
 // Config sizes a Recorder. The zero value of a field means its default.
 type Config struct {
 	// Linger is how long the first batch of a group waits for company; ≤ 250 ms. While a group
-	// commits the next one collects anyway. Default 25 ms.
+	// commits the next one collects anyway. Default 100 ms: a phone can wait, a disk has other writers.
 	Linger time.Duration
 	// MaxRows closes a group early. Default 1024.
 	MaxRows int
@@ -44,7 +44,7 @@ const MaxLinger = 250 * time.Millisecond
 // Validate fills defaults and names everything wrong.
 func (c *Config) Validate() error {
 	defaults := Config{
-		Linger: 25 * time.Millisecond, MaxRows: 1024, Queue: 1024, CommitTimeout: 5 * time.Second,
+		Linger: 100 * time.Millisecond, MaxRows: 1024, Queue: 1024, CommitTimeout: 5 * time.Second,
 		NoteEvery: time.Second, MaxNotes: 65536, Drivers: 20000,
 	}
 	fill(&c.Linger, defaults.Linger)
