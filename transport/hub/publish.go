@@ -57,7 +57,8 @@ func (h *Hub) Position(p protocol.Position) {
 		sh.mu.RUnlock()
 	}
 	if len(free) > directly {
-		go writeAll(free)
+		many := append([]*Socket(nil), free...) // so that the few stay on the stack
+		go writeAll(many)
 		return
 	}
 	writeAll(free)
