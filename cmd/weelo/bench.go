@@ -84,7 +84,7 @@ func benchmark(ctx context.Context, o bench.Options, asJSON bool, s surroundings
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a folder in the temporary one
+	defer os.RemoveAll(dir)
 	embedded, closeEmbedded, err := sqliteUnderTest(ctx, filepath.Join(dir, databaseFile))
 	if err != nil {
 		return err

@@ -61,7 +61,7 @@ func dev(ctx context.Context, o devOptions, s surroundings) error {
 	if err != nil {
 		return err
 	}
-	defer folder.close() //nolint:errcheck // the lock ends with the process anyway
+	defer folder.close()
 	made, err := folder.secrets()
 	if err != nil {
 		return err

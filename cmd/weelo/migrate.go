@@ -123,7 +123,7 @@ func migrate(ctx context.Context, db *sql.DB, dialect migrations.Dialect, what s
 // of a restored database for the ones it has seen.
 func renewStream(ctx context.Context, db *sql.DB, s surroundings) error {
 	id := uuid.NewString()
-	res, err := db.ExecContext(ctx, `UPDATE meta SET value = '`+id+`' WHERE name = 'stream'`)
+	res, err := db.ExecContext(ctx, `UPDATE meta SET value = $1 WHERE name = 'stream'`, id)
 	if err != nil {
 		return err
 	}

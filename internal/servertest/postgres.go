@@ -98,11 +98,11 @@ func (s *PostgresServer) initialise(t testing.TB) {
 	defer pristine.Unlock()
 	if pristine.data == "" {
 		data := filepath.Join(folder(t, "pristine", s.as), "data")
-		s.complete(t, exec.Command(filepath.Join(s.bin, "initdb"), "-D", data, "-U", "weelo", //nolint:gosec // our own paths
+		s.complete(t, exec.Command(filepath.Join(s.bin, "initdb"), "-D", data, "-U", "weelo",
 			"--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"))
 		pristine.data = data
 	}
-	s.complete(t, exec.Command("cp", "-a", pristine.data, s.data())) //nolint:gosec // our own paths
+	s.complete(t, exec.Command("cp", "-a", pristine.data, s.data()))
 }
 
 // complete runs a command that ends by itself, as the user that owns the data.
@@ -153,7 +153,7 @@ func (s *PostgresServer) run() error {
 	for _, setting := range s.setting {
 		args = append(args, "-c", setting)
 	}
-	p, err := launch(exec.Command(filepath.Join(s.bin, "postgres"), args...), s.dir, s.as) //nolint:gosec // our own paths
+	p, err := launch(exec.Command(filepath.Join(s.bin, "postgres"), args...), s.dir, s.as)
 	if err != nil {
 		return err
 	}

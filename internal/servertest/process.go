@@ -48,7 +48,7 @@ var base = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	// The postgres user must be able to enter, not to list.
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // a folder without secrets
+	if err := os.Chmod(dir, 0o711); err != nil {
 		return "", err
 	}
 	const keep = `cat >/dev/null; for i in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$0" 2>/dev/null && exit 0; sleep 0.3; done`
@@ -194,7 +194,7 @@ func (l *tail) String() string {
 // another port from it; 0: no bound.
 func freePort(highest int) (int, error) {
 	for range 200 {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return 0, err
 		}

@@ -117,7 +117,7 @@ func (s *RedisServer) run() error {
 		}
 		args = append(args, "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port", fmt.Sprint(bus))
 	}
-	p, err := launch(exec.Command(s.bin, args...), s.dir, nil) //nolint:gosec // our own paths
+	p, err := launch(exec.Command(s.bin, args...), s.dir, nil)
 	if err != nil {
 		return err
 	}

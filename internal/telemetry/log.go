@@ -79,6 +79,7 @@ func maskAttr(_ []string, a slog.Attr) slog.Attr {
 			}
 			return slog.Any(a.Key, masked)
 		}
+	default: // numbers, times; groups are visited member by member
 	}
 	return a
 }

@@ -153,7 +153,7 @@ func (r *casRun) await(t testing.TB, ctx context.Context, target int64) {
 
 // client steps a random trip from the version it last saw, and reads when it lost.
 func (r *casRun) client(ctx, working context.Context, id int) {
-	random := rand.New(rand.NewPCG(1, uint64(id))) //nolint:gosec // a test's dice
+	random := rand.New(rand.NewPCG(1, uint64(id)))
 	versions := make([]int64, len(r.trips))
 	for working.Err() == nil {
 		trip := random.IntN(len(r.trips))

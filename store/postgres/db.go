@@ -98,7 +98,7 @@ func openPool(ctx context.Context, c Config, name string, conns int) (*pgxpool.P
 	if err != nil {
 		return nil, err
 	}
-	pc.MaxConns = int32(conns) //nolint:gosec // validated
+	pc.MaxConns = int32(conns)
 	pc.MaxConnIdleTime = 5 * time.Minute
 	pc.MaxConnLifetime = time.Hour
 	pc.MaxConnLifetimeJitter = 10 * time.Minute
@@ -114,7 +114,7 @@ func openPool(ctx context.Context, c Config, name string, conns int) (*pgxpool.P
 			params[key] = value
 		}
 	}
-	options := []otelpgx.Option{otelpgx.WithTrimSQLInSpanName(), otelpgx.WithDisableQuerySpanNamePrefix()}
+	options := []otelpgx.Option{otelpgx.WithDisableQuerySpanNamePrefix()}
 	if c.Tracer != nil {
 		options = append(options, otelpgx.WithTracerProvider(c.Tracer))
 	}

@@ -124,7 +124,7 @@ func deadlocks(t *testing.T, writer func(*postgres.DB) postgres.Writer, paramete
 }
 
 func hammer(t *testing.T, w ledger.Writer, claimer ledger.Claimer, refs []ledger.Ref, seed uint64, strict bool) {
-	random := rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // a test's dice
+	random := rand.New(rand.NewPCG(seed, 7))
 	for round := range 60 {
 		if round%4 == 0 {
 			if _, err := claimer.Claim(t.Context(), refs[random.IntN(len(refs))], "n"); err != nil && strict {

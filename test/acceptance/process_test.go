@@ -60,12 +60,11 @@ func environment(more ...string) []string {
 
 // server is a running weelo.
 type server struct {
-	base    string // http://127.0.0.1:PORT
-	admin   string
-	smsFile string
-	cmd     *exec.Cmd
-	out     *output
-	done    chan struct{} // closed when the process has ended and was waited for
+	base  string // http://127.0.0.1:PORT
+	admin string
+	cmd   *exec.Cmd
+	out   *output
+	done  chan struct{} // closed when the process has ended and was waited for
 }
 
 // output keeps what a child says, for conditions and for the message of a failed test.
