@@ -90,6 +90,51 @@ func TestAPositionCostsOneScheduling(t *testing.T) {
 	}
 }
 
+// BenchmarkFleet is the load of a task: positions of 2,000 drivers one after the other, each shown.
+func BenchmarkFleet(b *testing.B) {
+	const drivers = 2_000
+	people, hub := actortest.SmallWorld(), &counting{}
+	live := &rows{of: map[fleet.UserID]access.Row{}}
+	ids := make([]fleet.UserID, drivers)
+	for i := range ids {
+		ids[i] = fleet.UserID(fmt.Sprintf("driver-%08d", i))
+		people.Users[ids[i]] = fleet.User{ID: ids[i], Role: fleet.Driver, TransporterID: "T1", Available: true}
+		live.set(trip.State{ID: "trip-" + string(ids[i]), Status: trip.InTransit, Live: true, DriverID: ids[i], TransporterID: "T1"}, 4)
+	}
+	sys := actortest.Start(b, actors.Config{}, actortest.NewProbe(protocol.KindTrip).Kind(),
+		actors.TransporterActors(actors.TransporterConfig{Users: people}),
+		actors.DriverActors(actors.DriverConfig{Publisher: hub, Users: people, Trips: live, Rules: track.DefaultRules()}))
+	links := make([]protocol.DriverLink, drivers)
+	for i := range links {
+		l, err := actors.NewDrivers(sys).Attach(b.Context(), ids[i], "T1")
+		if err != nil {
+			b.Fatal(err)
+		}
+		links[i] = l
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	ts := int64(0)
+	for n := range b.N {
+		if n%drivers == 0 { // a round at a time, so that none is coalesced
+			awaitShown(b, hub, int64(n))
+			ts = max(ts+1, time.Now().UnixMilli())
+		}
+		links[n%drivers].Report(track.Fix{TS: ts, ReceivedMS: ts, Lat: 12.97, Lng: 77.59, Accuracy: 8})
+	}
+	awaitShown(b, hub, int64(b.N))
+}
+
+// awaitShown waits until the hub has seen so many positions.
+func awaitShown(b *testing.B, hub *counting, n int64) {
+	b.Helper()
+	for deadline := time.Now().Add(10 * time.Second); hub.n.Load() < n; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			b.Fatalf("%d positions shown, want %d", hub.n.Load(), n)
+		}
+	}
+}
+
 // BenchmarkIdleDrivers reports what one connected, silent driver costs in memory, actor and link.
 func BenchmarkIdleDrivers(b *testing.B) {
 	const drivers = 20_000
