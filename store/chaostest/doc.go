@@ -29,7 +29,7 @@ type Backend struct {
 
 // limit bounds an experiment, so that a store that never comes back fails its test and does not
 // hang it.
-const limit = 90 * time.Second
+const limit = 3 * time.Minute
 
 // eventually tries until it succeeds or the context ends.
 func eventually(ctx context.Context, try func() error) error {
