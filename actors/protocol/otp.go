@@ -40,6 +40,6 @@ var otpSeed = maphash.MakeSeed()
 func OTPAddress(k otp.Key) Address {
 	var h maphash.Hash
 	h.SetSeed(otpSeed)
-	_, _ = h.WriteString(k.String()) // never fails
+	_, _ = h.WriteString(k.Literal()) // never fails
 	return Address{Kind: KindOTP, ID: hex.EncodeToString(h.Sum(nil))}
 }

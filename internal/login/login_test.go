@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -225,6 +226,38 @@ func TestCounting(t *testing.T) {
 	}
 	if strings.Contains(w.log.String(), w.codes[0]) || strings.Contains(w.log.String(), "98765") {
 		t.Errorf("log: %s", w.log.String())
+	}
+}
+
+// Nothing of a login shows its secrets when it is printed or logged, by whomever.
+func TestNothingPrintsASecret(t *testing.T) {
+	t.Parallel()
+	w := &world{}
+	d := newDesk(t, w, false)
+	p, err := d.Prepare(t.Context(), &login.SendCode{Key: own})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Deliver(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	code := w.codes[0]
+	m := &login.SubmitCode{Key: own, Code: code, Device: "mine"}
+	in, err := d.Submit(t.Context(), m, w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Pair.Access, in.Pair.Identity.Phone = "access-token", own.Phone.E164()
+	var out bytes.Buffer
+	l := slog.New(slog.NewTextHandler(&out, nil))
+	for _, v := range []any{p, m, *m, in.Pair, in.Pair.Identity, &login.SendCode{Key: own}} {
+		l.Info("printed", "value", v)
+		fmt.Fprintf(&out, "%v %+v %s\n", v, v, v)
+	}
+	for _, secret := range []string{code, "access-token", in.Pair.Refresh, "98765"} {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("%q is printed: %s", secret, out.String())
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"slices"
 	"strings"
@@ -41,6 +42,12 @@ type Prepared struct {
 	// quota is the event to take back when the provider refuses.
 	quotaKey string
 }
+
+// String hides the code, which fmt would otherwise find in the message.
+func (p *Prepared) String() string { return "code for " + p.key.Phone.Masked() }
+
+// LogValue hides the code.
+func (p *Prepared) LogValue() slog.Value { return slog.StringValue(p.String()) }
 
 // binding is what must still be true of a driver when the code is used (security.md §2.7 D6).
 type binding struct {

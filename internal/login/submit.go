@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,6 +28,12 @@ type SubmitCode struct {
 	DeviceID  string // the device id alone, "" when the client has none
 	Name      string // what people call the device, for clients without an id
 }
+
+// String hides the code.
+func (m SubmitCode) String() string { return "submission for " + m.Key.Phone.Masked() }
+
+// LogValue hides the code.
+func (m SubmitCode) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // LoggedIn answers SubmitCode.
 type LoggedIn struct {
@@ -112,7 +119,7 @@ func (d *Desk) lane(ctx context.Context, m *SubmitCode) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	wait, err := d.cfg.Limits.Take(ctx, "otp-lane:"+m.Key.String(), try, []otp.Window{d.cfg.Policy.Lane})
+	wait, err := d.cfg.Limits.Take(ctx, "otp-lane:"+m.Key.Literal(), try, []otp.Window{d.cfg.Policy.Lane})
 	return wait == 0, err
 }
 

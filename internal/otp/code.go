@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"strings"
 
 	"weelo/internal/fleet"
 	"weelo/internal/phone"
@@ -34,8 +35,13 @@ type Key struct {
 	Phone phone.Number
 }
 
-// String is the literal key that operators know: otp:9876543210:transporter, driver-otp:9123456789.
+// String is the key with the phone masked, for whoever prints it.
 func (k Key) String() string {
+	return strings.Replace(k.Literal(), k.Phone.National(), k.Phone.Masked(), 1)
+}
+
+// Literal is the key in a store, as operators know it: otp:9876543210:transporter, driver-otp:9123456789.
+func (k Key) Literal() string {
 	if k.Flow == Driver {
 		return string(Driver) + ":" + k.Phone.National()
 	}

@@ -25,7 +25,8 @@ var (
 func TestKeysAreTheLiteralOnes(t *testing.T) {
 	t.Parallel()
 	driver := otp.Key{Flow: otp.Driver, Role: fleet.Driver, Phone: "+919123456789"}
-	if key.String() != "otp:9876543210:transporter" || driver.String() != "driver-otp:9123456789" {
+	if key.Literal() != "otp:9876543210:transporter" || driver.Literal() != "driver-otp:9123456789" ||
+		key.String() != "otp:+91******3210:transporter" {
 		t.Errorf("%s %s", key, driver)
 	}
 }

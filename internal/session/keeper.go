@@ -60,6 +60,12 @@ type Pair struct {
 	Identity  token.Identity
 }
 
+// String hides the tokens.
+func (p Pair) String() string { return "tokens of " + p.Identity.String() }
+
+// LogValue hides the tokens.
+func (p Pair) LogValue() slog.Value { return p.Identity.LogValue() }
+
 // Open logs a user in under the session id sid. Called again with the same sid and user it yields the
 // same session: the same refresh token and a fresh access token.
 func (k *Keeper) Open(ctx context.Context, sid string, u fleet.User, device string, now time.Time) (Pair, error) {

@@ -1,6 +1,8 @@
 package token
 
 import (
+	"fmt"
+	"log/slog"
 	"time"
 
 	"weelo/internal/fleet"
@@ -16,4 +18,14 @@ type Identity struct {
 	TokenID       string // jti
 	Device        string // X-Device-Id or hello.device; "" falls back to SessionID
 	ExpiresAt     time.Time
+}
+
+// String names user, role and session; the phone stays out of whatever prints an identity.
+func (id Identity) String() string {
+	return fmt.Sprintf("%s %s in session %s", id.Role, id.UserID, id.SessionID)
+}
+
+// LogValue is String, as attributes.
+func (id Identity) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("user_id", string(id.UserID)), slog.String("role", string(id.Role)), slog.String("session_id", id.SessionID))
 }

@@ -114,10 +114,10 @@ func TestMapsAreSwept(t *testing.T) {
 		if _, err := codes.Issue(t.Context(), k, otp.Code{ID: "x"}, time.Second, time.Second); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := limits.Take(t.Context(), k.String(), "x", []otp.Window{{Max: 1, Per: time.Second}}); err != nil {
+		if _, err := limits.Take(t.Context(), k.Literal(), "x", []otp.Window{{Max: 1, Per: time.Second}}); err != nil {
 			t.Fatal(err)
 		}
-		if err := tickets.PutTicket(t.Context(), k.String(), nil, time.Second); err != nil {
+		if err := tickets.PutTicket(t.Context(), k.Literal(), nil, time.Second); err != nil {
 			t.Fatal(err)
 		}
 		c.Advance(10 * time.Millisecond)

@@ -44,7 +44,7 @@ func NewOTP(client goredis.UniversalClient) *OTP { return &OTP{client: client} }
 func (s *OTP) Issue(ctx context.Context, k otp.Key, c otp.Code, life, cooldown time.Duration) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBudget)
 	defer cancel()
-	wait, err := otpIssue.Run(ctx, s.client, []string{k.String()}, c.ID, c.Kid, c.Hash, c.Binding, ms(life), ms(cooldown)).Int64()
+	wait, err := otpIssue.Run(ctx, s.client, []string{k.Literal()}, c.ID, c.Kid, c.Hash, c.Binding, ms(life), ms(cooldown)).Int64()
 	if err != nil {
 		return 0, fmt.Errorf("issue a code: %w", err)
 	}
@@ -55,7 +55,7 @@ func (s *OTP) Issue(ctx context.Context, k otp.Key, c otp.Code, life, cooldown t
 func (s *OTP) Withdraw(ctx context.Context, k otp.Key, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, callBudget)
 	defer cancel()
-	if err := otpWithdraw.Run(ctx, s.client, []string{k.String()}, id).Err(); err != nil {
+	if err := otpWithdraw.Run(ctx, s.client, []string{k.Literal()}, id).Err(); err != nil {
 		return fmt.Errorf("withdraw a code: %w", err)
 	}
 	return nil
@@ -65,7 +65,7 @@ func (s *OTP) Withdraw(ctx context.Context, k otp.Key, id string) error {
 func (s *OTP) Try(ctx context.Context, k otp.Key, id string, limit int) (otp.Attempt, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBudget)
 	defer cancel()
-	got, err := otpTry.Run(ctx, s.client, []string{k.String()}, id, limit).Slice()
+	got, err := otpTry.Run(ctx, s.client, []string{k.Literal()}, id, limit).Slice()
 	if err != nil {
 		return otp.Attempt{}, fmt.Errorf("count a try: %w", err)
 	}
@@ -90,7 +90,7 @@ func (s *OTP) Try(ctx context.Context, k otp.Key, id string, limit int) (otp.Att
 func (s *OTP) Consume(ctx context.Context, k otp.Key, c otp.Claim, window time.Duration) (otp.Claim, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBudget)
 	defer cancel()
-	got, err := otpConsume.Run(ctx, s.client, []string{k.String()}, c.ID, c.Device, c.Session, ms(window)).Slice()
+	got, err := otpConsume.Run(ctx, s.client, []string{k.Literal()}, c.ID, c.Device, c.Session, ms(window)).Slice()
 	if err != nil {
 		return otp.Claim{}, false, fmt.Errorf("consume a code: %w", err)
 	}

@@ -323,6 +323,8 @@ func TestClientAddressIsTheRightmostTrusted(t *testing.T) {
 		{2, []string{"203.0.113.1"}, "192.0.2.1"},
 		{1, []string{"203.0.113.1, junk"}, "192.0.2.1"},
 		{1, []string{"::ffff:203.0.113.1"}, "203.0.113.1"},
+		{1, []string{"203.0.113.1:55123"}, "203.0.113.1"},
+		{1, []string{"[2001:db8::1]:55123"}, "2001:db8::1"},
 	} {
 		var got string
 		a := rest.New(rest.Config{Tokens: testMint(t), Revoked: func(string) bool { return false }, Log: slog.New(slog.DiscardHandler), TrustedHops: c.hops, Now: time.Now})
@@ -334,5 +336,33 @@ func TestClientAddressIsTheRightmostTrusted(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%d hops, %v: %s, want %s", c.hops, c.forward, got, c.want)
 		}
+	}
+}
+
+// The edge of a real server: a header that is no header any more, and a client that only pretends.
+func TestServerEdge(t *testing.T) {
+	t.Parallel()
+	a := rest.New(rest.Config{Tokens: testMint(t), Revoked: func(string) bool { return false }, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	s := httptest.NewUnstartedServer(nil)
+	s.Config = rest.NewServer(a, slog.New(slog.DiscardHandler))
+	s.Start()
+	defer s.Close()
+	for dots, want := range map[int]int{100: http.StatusNotFound, 100_000: http.StatusRequestHeaderFieldsTooLarge} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/api/v1/auth/me", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+strings.Repeat(".", dots))
+		res, err := s.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%d dots: %d, want %d", dots, res.StatusCode, want)
+		}
+	}
+	if c := s.Config; c.ReadHeaderTimeout == 0 || c.ReadTimeout == 0 || c.WriteTimeout == 0 || c.IdleTimeout <= 60*time.Second {
+		t.Errorf("a deadline is missing: %+v", c)
 	}
 }

@@ -92,8 +92,12 @@ func clientAddr(r *http.Request, hops int) netip.Addr {
 	if hops > 0 {
 		chain := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 		if len(chain) >= hops {
-			if addr, err := netip.ParseAddr(strings.TrimSpace(chain[len(chain)-hops])); err == nil {
+			hop := strings.TrimSpace(chain[len(chain)-hops])
+			if addr, err := netip.ParseAddr(hop); err == nil {
 				return addr.Unmap()
+			}
+			if addr, err := netip.ParseAddrPort(hop); err == nil { // a proxy that keeps the client's port
+				return addr.Addr().Unmap()
 			}
 		}
 	}
