@@ -245,11 +245,21 @@ func (d *Durable[S]) Submit(ctx context.Context, req Request, reply Reply) {
 	d.decide(a)
 }
 
+// timerTaker is a Behaviour that has timers which are no commands but the beginning of some work.
+type timerTaker[S any] interface {
+	// TimerDue reports whether it took the firing of an armed timer.
+	TimerDue(ctx context.Context, d *Durable[S], m protocol.TimerDue) bool
+}
+
 // onTimerDue turns the firing of the armed timer into its command.
 func (d *Durable[S]) onTimerDue(ctx context.Context, m protocol.TimerDue) {
-	if d.clock.isArmed(m) {
-		d.Submit(ctx, Request{Do: m}, Reply{})
+	if !d.clock.isArmed(m) {
+		return
 	}
+	if b, ok := d.b.(timerTaker[S]); ok && b.TimerDue(ctx, d, m) {
+		return
+	}
+	d.Submit(ctx, Request{Do: m}, Reply{})
 }
 
 // onHint reads the row again when somebody else has written it.

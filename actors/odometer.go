@@ -7,6 +7,7 @@ import (
 
 	"weelo/internal/fleet"
 	"weelo/internal/history"
+	"weelo/internal/ledger"
 	"weelo/internal/track"
 	"weelo/internal/trip"
 
@@ -20,6 +21,8 @@ const (
 	foldWrite = 10 * time.Minute
 	// foldSettle is how long after the end the last native fixes are in history (flushed each second).
 	foldSettle = 3 * time.Second
+	// trackTimer is the row that makes sure of the fold after the end.
+	trackTimer = "track"
 	foldLimit  = 20 * time.Second
 	foldPage   = 5000
 	// foldMost bounds the fixes of one fold: a week at one every 5 s.
@@ -32,6 +35,7 @@ type odometer struct {
 	soft    track.Track // newer than the committed one; zero: nothing yet
 	written time.Time   // when the row's was written last, as far as this activation knows
 	last    time.Time   // when history was read last
+	settled time.Time   // when the fold after the end was tried last
 	armed   *time.Timer // the next fold, when one is due
 	reading bool
 	again   bool  // something came while reading
@@ -83,13 +87,39 @@ func (o *odometer) late(d *trips, oldestMS int64) {
 	o.soon(d)
 }
 
-// committed: the end of the trip is folded once more, from everything.
-func (o *odometer) committed(d *trips, before trip.State) {
-	s := d.State()
-	if before.Live && !s.Live && s.AcceptedMS != 0 {
-		o.whole = true
-		o.in(d, foldSettle)
+// ended: the track is folded once more, from everything. The timer is a row, so it happens after a
+// crash too; the sweeper repeats it until the fold is on disk.
+func (o *odometer) ended(ctx context.Context, d *trips, c TripConfig) {
+	if o.reading {
+		o.again, o.whole = true, true
+		return
 	}
+	if d.Now().Sub(o.settled) < foldEvery {
+		return // tried a moment ago; the sweeper is impatient
+	}
+	o.settled, o.whole = d.Now(), true
+	o.fold(ctx, d, c)
+}
+
+// settleTrack writes the track of a trip that has ended and crosses off its timer.
+type settleTrack struct {
+	track  track.Track
+	number int64 // of the armed timer; 0: it is not armed
+}
+
+// close adds the timer to the transition, which is made for it alone when the track is unchanged. It
+// reports whether there is anything to write.
+func (st settleTrack) close(t *ledger.Transition, s trip.State) (write bool, err error) {
+	if st.number == 0 {
+		return len(t.Events) > 0, nil
+	}
+	if t.State == nil {
+		if t.State, err = s.Snapshot(); err != nil {
+			return false, err
+		}
+	}
+	t.Timers = append(t.Timers, ledger.TimerChange{Name: trackTimer, Number: st.number})
+	return true, nil
 }
 
 // soon arms a fold, at most one in foldEvery.
@@ -112,7 +142,6 @@ func (o *odometer) in(d *trips, wait time.Duration) {
 
 // fold reads history off the actor's turn.
 func (o *odometer) fold(ctx context.Context, d *trips, c TripConfig) {
-	o.armed = nil
 	if o.reading {
 		o.again = true
 		return
@@ -166,11 +195,19 @@ func (o *odometer) onFolded(ctx context.Context, d *trips, m *folded) {
 	o.soft = m.track
 	if now := d.Now(); !s.Live || now.Sub(o.written) >= foldWrite {
 		o.written = now
-		d.Submit(ctx, Request{Do: trip.AddTrack{Track: m.track}}, Reply{})
+		d.Submit(ctx, Request{Do: o.write(d, s.Live, m.track)}, Reply{})
 	}
 	if o.again {
 		o.soon(d)
 	}
+}
+
+// write is the command that puts a track into the row.
+func (o *odometer) write(d *trips, live bool, t track.Track) any {
+	if live {
+		return trip.AddTrack{Track: t}
+	}
+	return settleTrack{track: t, number: d.clock.armed[trackTimer].number}
 }
 
 // TrackRecorder records batches like the recorder it wraps, and tells the trip that its track grew.

@@ -65,7 +65,10 @@ type tripActor struct {
 	odo     odometer
 }
 
-var _ Behaviour[trip.State] = (*tripActor)(nil)
+var (
+	_ Behaviour[trip.State]  = (*tripActor)(nil)
+	_ timerTaker[trip.State] = (*tripActor)(nil)
+)
 
 // trips is the shell of a trip.
 type trips = Durable[trip.State]
@@ -105,6 +108,10 @@ func byWhom(c trip.Command) trip.By {
 // Decide implements Behaviour.
 func (a *tripActor) Decide(s trip.State, command any, now time.Time) (Step[trip.State], error) {
 	c, ok := command.(trip.Command)
+	settle, settling := command.(settleTrack)
+	if settling {
+		c, ok = trip.AddTrack{Track: settle.track}, true
+	}
 	if due, fired := command.(protocol.TimerDue); fired {
 		c, ok = trip.TimerFired{Name: due.Name, Number: due.Number, HeardMS: a.heardMS}, true
 	}
@@ -116,8 +123,14 @@ func (a *tripActor) Decide(s trip.State, command any, now time.Time) (Step[trip.
 		return Step[trip.State]{}, err
 	}
 	t, write, err := d.Transition(0, 0) // the shell knows version and epoch
+	if settling && err == nil {
+		write, err = settle.close(&t, d.State)
+	}
 	if err != nil || !write {
 		return Step[trip.State]{State: d.State, Replayed: d.Replayed}, err
+	}
+	if d.Ended() && d.State.AcceptedMS != 0 && a.cfg.Tracks != nil {
+		t.Timers = append(t.Timers, ledger.TimerChange{Name: trackTimer, Due: now.Add(foldSettle), Number: d.State.Count})
 	}
 	t.Contended = false // no step of a born trip can hit a unique index: live never comes back
 	return Step[trip.State]{Transition: &t, State: d.State}, nil
@@ -152,12 +165,23 @@ func (a *tripActor) Soft(ctx context.Context, d *trips, msg any, reply Reply) {
 	case *protocol.FixesRecorded:
 		a.odo.late(d, m.OldestMS)
 	case foldDue:
+		a.odo.armed = nil
 		a.odo.fold(ctx, d, a.cfg)
 	case *folded:
 		a.odo.onFolded(ctx, d, m)
 	default:
 		reply.Refuse(fmt.Errorf("actors: a trip does not understand %T", msg))
 	}
+}
+
+// TimerDue takes the timer of the last fold: it reads history first, and is crossed off with what
+// that brings.
+func (a *tripActor) TimerDue(ctx context.Context, d *trips, m protocol.TimerDue) bool {
+	if m.Name != trackTimer {
+		return false
+	}
+	a.odo.ended(ctx, d, a.cfg)
+	return true
 }
 
 // Loaded implements Behaviour.
@@ -190,7 +214,6 @@ func (a *tripActor) onDriverMoved(ctx context.Context, d *trips, m *protocol.Dri
 func (a *tripActor) Committed(ctx context.Context, d *trips, before trip.State, done Committed) {
 	s := d.State()
 	a.cfg.Publisher.Deliver(deliveries(done))
-	a.odo.committed(d, before)
 	if s.Status == before.Status && s.FlaggedMS == before.FlaggedMS {
 		return // heard, or the odometer: nobody is told
 	}

@@ -115,3 +115,34 @@ func TestBatchReachesTheOdometer(t *testing.T) {
 		}
 	})
 }
+
+// The task dies between the end of a trip and the last fold of its track: the fold is a timer row.
+func TestLastFoldOutlivesTheTask(t *testing.T) {
+	each(t, func(t *testing.T, l *actortest.Ledger) {
+		for name, drive := range map[string]int{"driven": 10, "not driven": 0} {
+			r := newRoad(t, l)
+			r.ids = len(name) // ids of their own on the shared ledger
+			id := r.assign(wanted())
+			r.must(id, trip.Accept{By: ravi})
+			var all []track.Fix
+			for step := range drive {
+				<-time.After(10 * time.Second)
+				f := fixAt(time.Now(), 12.97+float64(step)*0.001, 77.59)
+				all = append(all, f)
+				r.fixes.Add("D1", f) // and nobody tells the trip
+			}
+			<-time.After(10 * time.Second)
+			r.must(id, trip.ChangeStatus{By: ravi, To: trip.Completed})
+			r.restart()
+			run(t, (&actors.Sweeper{Timers: l, Router: r.sys, Log: slog.New(slog.DiscardHandler)}).Run)
+			<-time.After(20 * time.Second)
+			want := track.Track{}.Extend(all, track.DefaultRules())
+			if got := r.stored(id).Track; got.Whole.OdometerM() != want.Whole.OdometerM() || (drive > 0 && got.Whole.OdometerM() == 0) {
+				t.Fatalf("%s: odometer = %d m, want %d m", name, got.Whole.OdometerM(), want.Whole.OdometerM())
+			}
+			if left, err := l.Overdue(t.Context(), time.Now().Add(100*time.Hour), 10); err != nil || len(left) != 0 {
+				t.Fatalf("%s: timers left: %v, %v", name, left, err)
+			}
+		}
+	})
+}
