@@ -32,7 +32,6 @@ func classify(j *job, w Window, filter track.Live, rules track.Rules) *batch {
 		if f.ReceivedMS == 0 {
 			f.ReceivedMS = j.at.UnixMilli()
 		}
-		f.N = 0
 		b.fixes[i].fix = f
 		if track.Check(f, j.at) != nil || !w.Contains(f.TS) {
 			b.fixes[i].refused = true
@@ -48,11 +47,14 @@ func classify(j *job, w Window, filter track.Live, rules track.Rules) *batch {
 	return b
 }
 
-// rows appends what is to be stored, in the order of the request.
+// rows appends what is to be stored, in the order of the request: without N, which names a fix on
+// its connection to those who watch now.
 func (b *batch) rows(to []Row) []Row {
 	for _, f := range b.fixes {
 		if !f.refused {
-			to = append(to, Row{Driver: b.job.driver, Fix: f.fix})
+			row := Row{Driver: b.job.driver, Fix: f.fix}
+			row.Fix.N = 0
+			to = append(to, row)
 		}
 	}
 	return to

@@ -148,6 +148,9 @@ func TestEveryFixOfABatchIsAnswered(t *testing.T) {
 			with(at(-2*time.Second), func(f *track.Fix) { f.Lat = 28.6; f.Lng = 77.2 }), // a jump to Delhi: stored all the same
 			at(-1 * time.Second), // fresh, newest
 		}
+		for i := range batch {
+			batch[i].N = int64(i + 1)
+		}
 		got, err := r.Record(t.Context(), driver, tripID, batch)
 		if err != nil {
 			t.Fatal(err)
@@ -163,6 +166,11 @@ func TestEveryFixOfABatchIsAnswered(t *testing.T) {
 		}
 		if n := len(m.stored()[driver]); n != 4 {
 			t.Errorf("%d fixes stored, want 4: two fresh, one stale, one jump", n)
+		}
+		for _, f := range m.stored()[driver] {
+			if f.N != 0 {
+				t.Errorf("stored with the number %d of its connection", f.N)
+			}
 		}
 		again, err := r.Record(t.Context(), driver, "", batch)
 		if err != nil {
