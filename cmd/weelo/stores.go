@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -168,7 +169,16 @@ func openPostgres(ctx context.Context, p *process) (*postgres.DB, error) {
 	return db, nil
 }
 
+// redisLog takes in what the Redis library would print past our log.
+type redisLog struct{ *slog.Logger }
+
+// Printf implements the library's logging interface. It retries by itself: for the one who is looking.
+func (l redisLog) Printf(ctx context.Context, format string, v ...any) {
+	l.DebugContext(ctx, "redis library", "what", fmt.Sprintf(format, v...))
+}
+
 func openRedis(ctx context.Context, p *process) (goredis.UniversalClient, error) {
+	goredis.SetLogger(redisLog{p.log})
 	var client goredis.UniversalClient
 	err := patiently(ctx, startPatience, func() (err error) {
 		client, err = redis.Open(ctx, p.cfg.Store.RedisURL.Reveal())
