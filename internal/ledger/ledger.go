@@ -240,6 +240,14 @@ type Quarantine interface {
 	Strikes(ctx context.Context, ref Ref, commandID string) (int, error)
 }
 
+// Replies reads the idempotency records of commands, for what is about to be answered without a
+// write: a refusal of a command that was already done must not be told to whoever repeats it.
+type Replies interface {
+	// Used gives the record of a command id; ok is false when the id was never used, or so long ago
+	// that its record is gone.
+	Used(ctx context.Context, scope, key string) (used Idem, ok bool, err error)
+}
+
 // Retention says how long what is only needed for a while is kept. Zero takes the default.
 type Retention struct {
 	Inbox time.Duration // default 24 h: a client away for longer resynchronises

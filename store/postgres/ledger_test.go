@@ -20,6 +20,7 @@ func TestLedger(t *testing.T) {
 			Inbox:      postgres.NewInbox(db),
 			History:    postgres.NewHistory(db),
 			Quarantine: postgres.NewQuarantine(db),
+			Replies:    postgres.NewReplies(db),
 			Pruner:     postgres.NewPruner(db),
 		}
 	})

@@ -27,6 +27,7 @@ func openLedger(t *testing.T, path string) (*sqlite.DB, storetest.LedgerBackend)
 		Inbox:      sqlite.NewInbox(db),
 		History:    sqlite.NewHistory(db),
 		Quarantine: sqlite.NewQuarantine(db),
+		Replies:    sqlite.NewReplies(db),
 		Pruner:     sqlite.NewPruner(db),
 	}
 }

@@ -24,6 +24,7 @@ type LedgerBackend struct {
 	Inbox      ledger.Inbox
 	History    ledger.History
 	Quarantine ledger.Quarantine
+	Replies    ledger.Replies
 	Pruner     ledger.Pruner
 }
 
@@ -44,6 +45,7 @@ func Ledger(t *testing.T, open func(t *testing.T) LedgerBackend) {
 		{"Malformed", ledgerMalformed},
 		{"Replayed", ledgerReplayed},
 		{"Mismatched", ledgerMismatched},
+		{"UsedCommands", ledgerUsed},
 		{"ReplayedBirth", ledgerReplayedBirth},
 		{"SameCommandAtOnce", ledgerSameCommandAtOnce},
 		{"Taken", ledgerTaken},

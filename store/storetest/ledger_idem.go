@@ -58,6 +58,33 @@ func ledgerMismatched(t *testing.T, l *ledgerTest) {
 	}
 }
 
+// ledgerUsed: what a command id was used for can be read without writing.
+func ledgerUsed(t *testing.T, l *ledgerTest) {
+	a := l.owned(t)
+	reply := `{"z":1,  "a":[1.50]}`
+	l.must(t, a, withCommand("user", "key", "h", reply))
+	l.must(t, a, func(tr *ledger.Transition) { tr.Idem = &ledger.Idem{Scope: "user", Key: "silent", Hash: "h2"} })
+	stale := l.step(a, withCommand("user", "refused", "h", "1"))
+	stale.Version--
+	l.want(t, l.commit(t, stale), ledger.Moved)
+	for _, test := range []struct {
+		scope, key string
+		want       ledger.Idem
+		ok         bool
+	}{
+		{"user", "key", ledger.Idem{Scope: "user", Key: "key", Hash: "h", Reply: []byte(reply)}, true},
+		{"user", "silent", ledger.Idem{Scope: "user", Key: "silent", Hash: "h2"}, true},
+		{"user", "refused", ledger.Idem{}, false},
+		{"other", "key", ledger.Idem{}, false},
+		{"user", "KEY", ledger.Idem{}, false},
+	} {
+		got, ok, err := l.Replies.Used(t.Context(), test.scope, test.key)
+		if diff := cmp.Diff(test.want, got); err != nil || ok != test.ok || diff != "" {
+			t.Errorf("%s of %s: found %v, %v\n%s", test.key, test.scope, ok, err, diff)
+		}
+	}
+}
+
 // ledgerReplayedBirth: a retried creation decides on a new id, and still gets the first reply.
 func ledgerReplayedBirth(t *testing.T, l *ledgerTest) {
 	first := l.born(t, withCommand("user", "create", "h", `{"id":1}`), withState("driverId", "d1"))
