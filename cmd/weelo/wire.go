@@ -87,7 +87,7 @@ func (h *house) sessions(ctx context.Context, keys config.Secrets) (err error) {
 		return fmt.Errorf("keys: %w", err)
 	}
 	h.revoked = session.NewWatch(h.st.sessions, h.mint.TTL()+accessLeeway, time.Now, func(user fleet.UserID, family, why string) {
-		h.hub.Disconnect(user, family, closeUnauthorized, why)
+		h.hub.Disconnect(user, family, hub.CodeUnauthorized, why)
 	}, h.p.log)
 	h.tickets = session.NewTickets(h.st.tickets, rand.Reader)
 	policy := session.DefaultPolicy()
@@ -127,9 +127,6 @@ func (h *house) login(_ context.Context, keys config.Secrets) (err error) {
 	return err
 }
 
-// closeUnauthorized ends a socket whose session was revoked (docs/protocol.md).
-const closeUnauthorized = 4401
-
 // services are the parts without an actor: reads, history, the hub.
 func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
 	h.policy = trip.DefaultPolicy()
@@ -146,6 +143,7 @@ func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
 	h.p.metrics.WatchHistory(h.recorder.Stats)
 	h.hub = hub.New(hub.Config{
 		Inbox: h.st.inbox, Access: access.New(h.reads), Observer: h.p.metrics.Hub, Log: h.p.log, Unlimited: h.p.cfg.LimitsOff(),
+		Revoked: h.revoked.Revoked,
 	})
 	h.p.run("hub", h.hub.Run)
 	h.p.sockets = h.hub.Drain

@@ -16,10 +16,11 @@ import (
 
 // Close codes that the hub uses (design §7).
 const (
-	CodeRestart    = 1012 // reconnect with resume
-	CodeOverloaded = 1013 // reconnect with resume
-	CodeReplaced   = 4409 // a newer socket took its place; do not reconnect by itself
-	CodeSlow       = 4410 // reconnect with resume
+	CodeRestart      = 1012 // reconnect with resume
+	CodeOverloaded   = 1013 // reconnect with resume
+	CodeUnauthorized = 4401 // the session is over; reconnect with a new token
+	CodeReplaced     = 4409 // a newer socket took its place; do not reconnect by itself
+	CodeSlow         = 4410 // reconnect with resume
 )
 
 // Bounds of one socket.
@@ -40,6 +41,9 @@ const (
 	WriteWait = 5 * time.Second        // a write that takes longer ends the socket
 	ReplayAge = 24 * time.Hour         // older events are not replayed
 	readWait  = 5 * time.Second        // bound of one read from the inbox or from Access
+	// AskAgain is how often the sessions of all sockets are asked about: a revocation that nobody
+	// told the hub of, or told it too early, takes effect after this at the latest (design §8).
+	AskAgain = 10 * time.Second
 )
 
 // Config is what a hub needs. Inbox and Access are required.
@@ -48,6 +52,8 @@ type Config struct {
 	Access   Access
 	Observer Observer     // nil: nothing is counted
 	Log      *slog.Logger // nil: slog.Default
+	// Revoked tells, without I/O, whether a session is known to be over (session.Watch); nil: none is.
+	Revoked func(sessionID string) bool
 	// Unlimited lifts the number of sockets per user (LIMITS=off, benches and simulations only).
 	Unlimited bool
 }
@@ -60,6 +66,7 @@ type Hub struct {
 	access    Access
 	observer  Observer
 	log       *slog.Logger
+	revoked   func(sessionID string) bool
 	unlimited bool
 	seed      maphash.Seed
 	draining  atomic.Bool
@@ -81,7 +88,7 @@ type userShard struct {
 // New makes a hub.
 func New(c Config) *Hub {
 	h := &Hub{
-		inbox: c.Inbox, access: c.Access, observer: c.Observer, log: c.Log,
+		inbox: c.Inbox, access: c.Access, observer: c.Observer, log: c.Log, revoked: c.Revoked,
 		unlimited: c.Unlimited, seed: maphash.MakeSeed(), rechecks: make(chan recheck, 1024),
 	}
 	if h.observer == nil {
@@ -89,6 +96,9 @@ func New(c Config) *Hub {
 	}
 	if h.log == nil {
 		h.log = slog.Default()
+	}
+	if h.revoked == nil {
+		h.revoked = func(string) bool { return false }
 	}
 	h.log = h.log.With("component", "hub")
 	for i := range shards {
@@ -98,17 +108,21 @@ func New(c Config) *Hub {
 	return h
 }
 
-// Run does what needs a clock: it ends sockets whose write is stuck and re-checks watches that a
-// change may have made forbidden. It returns when ctx ends.
+// Run does what needs a clock: it ends sockets whose write is stuck or whose session is over, and
+// re-checks watches that a change may have made forbidden. It returns when ctx ends.
 func (h *Hub) Run(ctx context.Context) error {
 	sweep := time.NewTicker(time.Second)
 	defer sweep.Stop()
+	again := time.NewTicker(AskAgain)
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case now := <-sweep.C:
 			h.sweep(now)
+		case <-again.C:
+			h.each(h.endRevoked)
 		case r := <-h.rechecks:
 			h.recheck(ctx, r)
 		}
@@ -126,7 +140,8 @@ type Attachment struct {
 
 // Attach makes a socket known. It starts holding back events at once; nothing is sent until Begin.
 // An older socket of the same user and device is closed with 4409, and so is the oldest one of a
-// user who has too many. The caller must Detach it when the connection ends.
+// user who has too many. A socket whose session was revoked since its token was checked is closed with
+// 4401. The caller must Detach it when the connection ends.
 func (h *Hub) Attach(a Attachment) *Socket {
 	s := newSocket(h, a)
 	sh := h.userShard(s.who.UserID)
@@ -146,7 +161,15 @@ func (h *Hub) Attach(a Attachment) *Socket {
 		o.Kill(CodeReplaced, "replaced by a newer connection")
 	}
 	h.observer.Sockets(s.format, string(s.who.Role), 1)
+	h.endRevoked(s) // Disconnect did not find it while it was on its way
 	return s
+}
+
+// endRevoked ends a socket whose session is over.
+func (h *Hub) endRevoked(s *Socket) {
+	if h.revoked(s.who.SessionID) {
+		s.Kill(CodeUnauthorized, "session is over")
+	}
 }
 
 // replacedBy picks the sockets of the user that have to go for s.

@@ -186,6 +186,11 @@ func (c *conn) begin(a auth) error {
 	c.timer.Reset(cfg.PingInterval)
 	c.mu.Unlock()
 	c.server.unnamed.Add(-1)
+	if cfg.Revocations.Revoked(c.who.SessionID) {
+		// Since it was asked before. The hub ends such a socket too; no other code may overtake this.
+		c.Close(codeUnauthorized, "session is over")
+		return errDone
+	}
 
 	ctx, cancel := context.WithTimeout(context.Background(), 6*portWait)
 	defer cancel()

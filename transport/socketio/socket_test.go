@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -372,6 +373,27 @@ func TestRevocationEndsTheSocket(t *testing.T) {
 	}
 	w.people.until(t, "detach", func() bool { return w.people.counts["transporter detached"] == 1 })
 }
+
+// TestRevocationDuringConnectEndsTheSocket: the session ends after it was asked about.
+func TestRevocationDuringConnectEndsTheSocket(t *testing.T) {
+	t.Parallel()
+	late := &lateRevocation{}
+	w := newWorld(t, func(c *Config) { c.Revocations = late })
+	c := w.dial(nil)
+	c.send(`40{"token":"fresh"}`)
+	c.event("error")
+	if got := c.next(); got != "41" {
+		t.Error(got)
+	}
+	if code := c.closed(); code != codeUnauthorized {
+		t.Errorf("closed with %d", code)
+	}
+}
+
+// lateRevocation knows of a revocation from the second question on.
+type lateRevocation struct{ asked atomic.Int64 }
+
+func (l *lateRevocation) Revoked(string) bool { return l.asked.Add(1) > 1 }
 
 func TestADrainingServerSendsEverybodyElsewhere(t *testing.T) {
 	t.Parallel()

@@ -10,7 +10,7 @@ const (
 	codeRestart      = hub.CodeRestart    // 1012
 	codeOverloaded   = hub.CodeOverloaded // 1013
 	codeMalformed    = 4400
-	codeUnauthorized = 4401
+	codeUnauthorized = hub.CodeUnauthorized // 4401
 	codeForbidden    = 4403
 	codeTimeout      = 4408
 	codeRate         = 4429

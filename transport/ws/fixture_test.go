@@ -41,13 +41,14 @@ type parts struct {
 	refused  map[string]int
 	in       map[string]int
 	inbox    []ledger.InboxEntry
-	failing  bool // Record fails
+	failing  bool            // Record fails
+	over     map[string]bool // sessions that were revoked
 }
 
 func newParts() *parts {
 	return &parts{
 		tokens: map[string]token.Identity{}, tickets: map[string]token.Identity{}, recorded: map[string][]track.Fix{},
-		refused: map[string]int{}, in: map[string]int{},
+		refused: map[string]int{}, in: map[string]int{}, over: map[string]bool{},
 	}
 }
 
@@ -60,6 +61,12 @@ func (p *parts) login(user string, role fleet.Role, life time.Duration) string {
 		UserID: fleet.UserID(user), Role: role, SessionID: "sid-" + user, TransporterID: "T1", ExpiresAt: time.Now().Add(life),
 	}
 	return secret
+}
+
+func (p *parts) Revoked(sid string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.over[sid]
 }
 
 func (p *parts) Verify(secret string, now time.Time) (token.Identity, error) {
@@ -271,7 +278,7 @@ func serve(t *testing.T, options ...option) *server {
 	t.Helper()
 	p := newParts()
 	s := &server{parts: p, network: newNetwork()}
-	s.hub = hub.New(hub.Config{Inbox: mail{p}, Access: people{}})
+	s.hub = hub.New(hub.Config{Inbox: mail{p}, Access: people{}, Revoked: p.Revoked})
 	cfg := ws.Config{
 		Hub: s.hub, Tokens: p, Tickets: p, Drivers: drivers{p}, Transporters: transporters{p}, Recorder: p, Windows: p, Facts: p,
 		Hosts: []string{"weelo.test"}, Origins: []string{"https://weelo.test"}, Observer: p,

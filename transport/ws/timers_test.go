@@ -3,6 +3,7 @@ package ws_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -225,6 +226,25 @@ func TestRevocationEndsTheSession(t *testing.T) {
 		s.hub.Disconnect("C1", "sid-C1", 4401, "revoked")
 		if code, _ := p.end(); code != 4401 {
 			t.Errorf("close code %d", code)
+		}
+	})
+}
+
+// TestRevocationBeforeTheHello: the token was good at the upgrade and is not any more at the hello.
+func TestRevocationBeforeTheHello(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		c, _, err := s.dial(t, url, http.Header{"Authorization": {"Bearer " + s.login("C1", fleet.Customer, time.Hour)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &peer{t, c}
+		s.mu.Lock()
+		s.over["sid-C1"] = true
+		s.mu.Unlock()
+		s.hub.Disconnect("C1", "sid-C1", 4401, "revoked") // finds nobody
+		p.send(`{"t":"hello"}`)
+		if code, before := p.end(); code != 4401 {
+			t.Errorf("close code %d after %q", code, before)
 		}
 	})
 }
