@@ -50,6 +50,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.observer.Refused(Format, "UPGRADE_FAILED") // Accept has answered
 		return
 	}
+	under.settle()
 	c.socket, c.out = socket, under.out
 	if !s.enter(c) {
 		_ = socket.CloseNow()

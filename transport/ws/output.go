@@ -134,7 +134,16 @@ const (
 // hijacker puts an output under a connection that is being upgraded.
 type hijacker struct {
 	http.ResponseWriter
-	out *output
+	out    *output
+	reader *bufio.Reader // of the socket library
+}
+
+// settle takes out what the library put between its reader and the connection for bytes that came
+// with the upgrade; to be called before anything is read.
+func (h *hijacker) settle() {
+	if h.reader != nil {
+		h.reader.Reset(h.out)
+	}
 }
 
 // Hijack implements http.Hijacker.
@@ -147,6 +156,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	reader := b.Reader
 	if reader.Buffered() == 0 { // else the client was early, and its buffer stays
 		reader = bufio.NewReaderSize(h.out, readBuffer)
+		h.reader = reader
 	}
 	return h.out, bufio.NewReadWriter(reader, bufio.NewWriterSize(h.out, writeBuffer)), nil
 }
