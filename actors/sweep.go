@@ -72,22 +72,7 @@ func (s *System) Drain(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.waitForWork(ctx)
-}
-
-// waitForWork waits for I/O that actors left behind.
-func (s *System) waitForWork(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		s.work.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return s.work.wait(ctx)
 }
 
 // pause waits d or until ctx ends, whose error it returns.

@@ -45,8 +45,8 @@ type System struct {
 	kinds  map[string]*kind // fixed after Start
 	table  table
 	struck strikes
-	work   sync.WaitGroup // starts and I/O of actors in flight
-	closed atomic.Bool    // no new activations
+	work   inflight    // starts and I/O of actors in flight
+	closed atomic.Bool // no new activations
 }
 
 // kind is a registered Kind with its counters.
