@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ import (
 
 // Close codes of this package (design §7); the hub has its own.
 const (
+	codeInternal     = 1011
 	codeMalformed    = 4400
 	codeUnauthorized = 4401
 	codeForbidden    = 4403
@@ -82,6 +84,7 @@ func (c *conn) run() {
 	c.server.unnamed.Add(1)
 	defer c.server.leave(c)
 	defer c.forget()
+	defer c.rescue()
 	c.ws.SetReadLimit(preAuthPayload)
 	open, err := json.Marshal(openPacket{
 		SID: c.id, Upgrades: []string{}, PingInterval: c.server.cfg.PingInterval.Milliseconds(),
@@ -116,6 +119,17 @@ func (c *conn) end(err error) {
 		c.closed.Store(true)
 		_ = c.ws.CloseNow()
 	}
+}
+
+// rescue keeps a bug in the handling of one connection from ending all of them.
+func (c *conn) rescue() {
+	r := recover()
+	if r == nil {
+		return
+	}
+	c.server.log.Error("a connection broke", "conn", c.id, "panic", r, "stack", string(debug.Stack()))
+	c.server.cfg.Observer.Refused(formatName, "PANIC")
+	c.Close(codeInternal, "internal error")
 }
 
 // forget gives everything back. It runs once, at the end of the reader.
@@ -219,6 +233,7 @@ func (c *conn) packet(p packet) error {
 // tick is the connection's clock: it ends a connection that never said who it is or does not answer
 // a ping, and sends the next ping.
 func (c *conn) tick() {
+	defer c.rescue()
 	c.mu.Lock()
 	named, late := c.named, c.waitsForPong
 	if named && !late {

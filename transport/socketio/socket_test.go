@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"weelo/actors/protocol"
+	"weelo/internal/token"
 	"weelo/internal/track"
 	"weelo/internal/trip"
 	"weelo/transport/hub"
@@ -389,6 +391,29 @@ func TestRevocationDuringConnectEndsTheSocket(t *testing.T) {
 		t.Errorf("closed with %d", code)
 	}
 }
+
+// TestABugEndsOneConnectionOnly: a port that panics costs its own connection.
+func TestABugEndsOneConnectionOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *Config) { c.Push = brokenPush{} })
+	other := w.connect("ravi", "")
+	c := w.dial(nil)
+	c.send(`40{"token":"asha","fcmToken":"push-1"}`)
+	if code := c.closed(); code != codeInternal {
+		t.Errorf("closed with %d", code)
+	}
+	w.people.until(t, "detach", func() bool {
+		return w.people.counts["transporter detached"] == 1 && w.people.counts["refused PANIC"] == 1
+	})
+	if n := w.hub.Count(); n != 1 {
+		t.Errorf("%d sockets are left, want 1", n)
+	}
+	other.quiet()
+}
+
+type brokenPush struct{}
+
+func (brokenPush) Register(context.Context, token.Identity, string) error { panic("a bug") }
 
 // lateRevocation knows of a revocation from the second question on.
 type lateRevocation struct{ asked atomic.Int64 }
