@@ -58,7 +58,7 @@ type binding struct {
 
 // Prepare checks that a code may be sent and stores it. It does not call the provider.
 func (d *Desk) Prepare(ctx context.Context, m *SendCode) (*Prepared, error) {
-	p, windows, quotaRefusal, bound, text, err := d.destination(ctx, m)
+	to, err := d.destination(ctx, m)
 	if err != nil {
 		d.count(m.Key.Flow, "refused", fault.From(err).Reason)
 		return nil, err
@@ -71,23 +71,23 @@ func (d *Desk) Prepare(ctx context.Context, m *SendCode) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Sent.Challenge, p.Sent.ExpiresIn = id, d.cfg.Policy.Life
-	p.sms.Code, p.sms.Body = code, text(code)
+	to.sent.Challenge, to.sent.ExpiresIn = id, d.cfg.Policy.Life
+	p := &Prepared{Sent: to.sent, key: m.Key, quotaKey: to.quotaKey, sms: notify.SMS{To: to.phone, Code: code, Body: to.text(code)}}
 	// Doors: global budget, address, device and prefix limits stand here, before anything is written.
-	if err := d.take(ctx, p.quotaKey, id, windows, quotaRefusal); err != nil {
+	if err := d.take(ctx, to.quotaKey, id, to.windows, to.full); err != nil {
 		d.count(m.Key.Flow, "refused", fault.From(err).Reason)
 		return nil, err
 	}
 	pepper := d.cfg.Peppers[0]
 	wait, err := d.cfg.Codes.Issue(ctx, m.Key, otp.Code{
-		ID: id, Kid: pepper.ID, Hash: pepper.Hash(m.Key, id, code), Binding: bound,
+		ID: id, Kid: pepper.ID, Hash: pepper.Hash(m.Key, id, code), Binding: to.binding,
 	}, d.cfg.Policy.Life, d.cooldown())
 	switch {
 	case err != nil:
-		d.giveBack(ctx, p.quotaKey, id)
-		return nil, d.notSent(ctx, m.Key, p.sms.To, "the code cannot be stored", err)
+		d.giveBack(ctx, to.quotaKey, id)
+		return nil, d.notSent(ctx, m.Key, to.phone, "the code cannot be stored", err)
 	case wait > 0:
-		d.giveBack(ctx, p.quotaKey, id)
+		d.giveBack(ctx, to.quotaKey, id)
 		d.count(m.Key.Flow, "refused", ErrCooldown.Reason)
 		return nil, ErrCooldown.After(wait)
 	}
@@ -101,28 +101,21 @@ func (d *Desk) cooldown() time.Duration {
 	return d.cfg.Policy.Cooldown
 }
 
-// destination decides whose phone gets the code and what limits that phone.
-func (d *Desk) destination(ctx context.Context, m *SendCode) (p *Prepared, windows []otp.Window, refusal *fault.Error, bound string, text func(string) string, err error) {
-	minutes := int(math.Ceil(d.cfg.Policy.Life.Minutes()))
+// destination is whose phone a code goes to, what it says, and what limits that phone.
+type destination struct {
+	phone    phone.Number
+	text     func(code string) string
+	sent     CodeSent // what the asker is told, but for challenge and life
+	binding  string   // of the code; see binding
+	quotaKey string
+	windows  []otp.Window
+	full     *fault.Error // the refusal when a window is full
+}
+
+// destination decides where the code of a request goes.
+func (d *Desk) destination(ctx context.Context, m *SendCode) (destination, error) {
 	if m.Key.Flow == otp.Driver {
-		driver, boss, err := d.driver(ctx, m)
-		if err != nil {
-			return nil, nil, nil, "", nil, err
-		}
-		drivers, err := d.cfg.Users.CountDrivers(ctx, boss.ID)
-		if err != nil {
-			return nil, nil, nil, "", nil, d.notSent(ctx, m.Key, phone.Number(boss.Phone), "the fleet cannot be read", err)
-		}
-		raw, err := json.Marshal(binding{driver.ID, boss.ID, driver.MembershipVersion})
-		if err != nil {
-			return nil, nil, nil, "", nil, fmt.Errorf("login: binding: %w", err)
-		}
-		first := firstName(driver.Name)
-		p = &Prepared{key: m.Key, quotaKey: "otp-sent-drivers:" + string(boss.ID), sms: notify.SMS{To: phone.Number(boss.Phone)},
-			Sent: CodeSent{DriverID: driver.ID, DriverFirstName: first, TransporterHint: phone.Number(boss.Phone).Hint()}}
-		return p, d.cfg.Policy.DriverCodes(drivers), ErrTooManySMS, string(raw), func(code string) string {
-			return notify.DriverText(code, first, m.Key.Phone.National()[6:], minutes, d.cfg.Hashes.Captain)
-		}, nil
+		return d.toTransporter(ctx, m)
 	}
 	hash := d.cfg.Hashes.Captain
 	switch m.Key.Role {
@@ -131,14 +124,44 @@ func (d *Desk) destination(ctx context.Context, m *SendCode) (p *Prepared, windo
 	case fleet.Transporter:
 	case fleet.Ops:
 		if !slices.Contains(d.cfg.Ops, m.Key.Phone) {
-			return nil, nil, nil, "", nil, ErrRole
+			return destination{}, ErrRole
 		}
 	default:
-		return nil, nil, nil, "", nil, ErrRole
+		return destination{}, ErrRole
 	}
-	p = &Prepared{key: m.Key, quotaKey: "otp-sent:" + m.Key.Phone.National(), sms: notify.SMS{To: m.Key.Phone}}
-	return p, d.cfg.Policy.PerDestination, ErrTooManyCodes, "", func(code string) string { return notify.OwnText(code, minutes, hash) }, nil
+	return destination{
+		phone: m.Key.Phone, quotaKey: "otp-sent:" + m.Key.Phone.National(), windows: d.cfg.Policy.PerDestination, full: ErrTooManyCodes,
+		text: func(code string) string { return notify.OwnText(code, d.minutes(), hash) },
+	}, nil
 }
+
+// toTransporter sends a driver's code to the transporter whose fleet the driver is in.
+func (d *Desk) toTransporter(ctx context.Context, m *SendCode) (destination, error) {
+	driver, boss, err := d.driver(ctx, m)
+	if err != nil {
+		return destination{}, err
+	}
+	to := phone.Number(boss.Phone)
+	drivers, err := d.cfg.Users.CountDrivers(ctx, boss.ID)
+	if err != nil {
+		return destination{}, d.notSent(ctx, m.Key, to, "the fleet cannot be read", err)
+	}
+	bound, err := json.Marshal(binding{driver.ID, boss.ID, driver.MembershipVersion})
+	if err != nil {
+		return destination{}, fmt.Errorf("login: binding: %w", err)
+	}
+	first := firstName(driver.Name)
+	return destination{
+		phone: to, binding: string(bound), quotaKey: "otp-sent-drivers:" + string(boss.ID), windows: d.cfg.Policy.DriverCodes(drivers), full: ErrTooManySMS,
+		sent: CodeSent{DriverID: driver.ID, DriverFirstName: first, TransporterHint: to.Hint()},
+		text: func(code string) string {
+			return notify.DriverText(code, first, m.Key.Phone.National()[6:], d.minutes(), d.cfg.Hashes.Captain)
+		},
+	}, nil
+}
+
+// minutes is the life of a code as messages say it.
+func (d *Desk) minutes() int { return int(math.Ceil(d.cfg.Policy.Life.Minutes())) }
 
 // driver finds the driver and the transporter. Unknown numbers are limited per address and device,
 // and once that limit is reached known ones are refused alike, so that it cannot be used to search.
