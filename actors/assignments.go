@@ -64,6 +64,10 @@ const assignLimit = 12 * time.Second
 func (a *Assignments) Assign(ctx context.Context, n protocol.NewAssignment) (*protocol.TripReply, error) {
 	reads, cancel := context.WithTimeout(ctx, assignLimit)
 	defer cancel()
+	// A repeat is answered from its record, whatever has become of the driver and the vehicle since.
+	if kept, used, err := a.Ledger.recall(reads, string(n.Transporter), n.Key, n.Hash); err != nil || used {
+		return born(kept, err)
+	}
 	birth, err := a.describe(reads, n)
 	if err != nil {
 		return nil, err
@@ -166,11 +170,7 @@ func (a *Assignments) transition(ctx context.Context, d trip.Decision, n protoco
 func (a *Assignments) notBorn(o ledger.Outcome) (*protocol.TripReply, error) {
 	switch {
 	case o.Status == ledger.Replayed:
-		kept, err := (*tripActor)(nil).Decode(o.Reply)
-		if err != nil {
-			return nil, err
-		}
-		return kept.(*protocol.TripReply), nil
+		return born(o.Reply, nil)
 	case o.Status == ledger.Mismatched:
 		return nil, ErrKeyReused
 	case o.Status == ledger.Taken && o.Constraint == "one_live_trip_per_vehicle":
@@ -184,6 +184,18 @@ func (a *Assignments) notBorn(o ledger.Outcome) (*protocol.TripReply, error) {
 	default:
 		return nil, fmt.Errorf("assign: outcome %d of a birth, constraint %q: %w", o.Status, o.Constraint, o.Err)
 	}
+}
+
+// born reads the kept answer of an earlier use of the key.
+func born(kept json.RawMessage, err error) (*protocol.TripReply, error) {
+	if err != nil {
+		return nil, err
+	}
+	reply, err := (*tripActor)(nil).Decode(kept)
+	if err != nil {
+		return nil, err
+	}
+	return reply.(*protocol.TripReply), nil
 }
 
 // announce tells the driver and the watchers, and wakes the owner.

@@ -37,6 +37,9 @@ type Ledger struct {
 	Writer  ledger.Writer
 	Claimer ledger.Claimer
 	Outbox  ledger.Outbox // where messages that arrived at once are crossed off
+	// Replies is asked before a command with a key is refused or answered without a write. Nil: such
+	// an answer is made from the present state.
+	Replies ledger.Replies
 	// Now is the task's clock corrected by its offset to the database. Nil: time.Now.
 	Now func() time.Time
 }
@@ -123,10 +126,11 @@ type ask struct {
 	ctx   context.Context
 	req   Request
 	reply Reply
-	tries int // decided on a row that had moved
+	tries int  // decided on a row that had moved
+	fresh bool // its key was never used, as the store says
 }
 
-// flight is the transition being committed. step is nil while the row is read again.
+// flight is the transition being committed. step is nil while something is read from the store.
 type flight[S any] struct {
 	ask
 	step *Step[S]
@@ -203,6 +207,8 @@ func (d *Durable[S]) Receive(ctx context.Context, msg any, reply Reply) {
 		d.onOutcome(m)
 	case *reloaded[S]:
 		d.onReloaded(m)
+	case *recalled[S]:
+		d.onRecalled(m)
 	case protocol.Hint:
 		d.onHint(ctx, m)
 	case protocol.TimerDue:
@@ -280,6 +286,10 @@ func (d *Durable[S]) decide(a ask) {
 		return // it waited, and the state has moved on
 	}
 	step, err := d.b.Decide(d.state, a.req.Do, now)
+	if (err != nil || step.Transition == nil) && a.req.Key != "" && !a.fresh && d.led.Replies != nil {
+		d.recall(&flight[S]{ask: a}) // perhaps it was done, and this is the repeat
+		return
+	}
 	if err != nil {
 		a.reply.Refuse(err)
 		return

@@ -221,6 +221,59 @@ func TestCommandIDHasOneEffect(t *testing.T) {
 	})
 }
 
+// What the state would refuse now, or answer without a write, is still the repeat it is: the record
+// is asked before, and once more by an activation that remembers nothing.
+func TestRepeatIsRecalledBeforeItIsRefused(t *testing.T) {
+	each(t, func(t *testing.T, l *actortest.Ledger) {
+		to := born(l, "a")
+		s := actortest.Start(t, actors.Config{}, toys(ports(l), nil))
+		first := must[toyReply](t)(ask(t, s, to, add{id: "x", key: "k1", hash: "h"}))
+		must[toyReply](t)(ask(t, s, to, add{id: "y"}))
+		if err := s.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, now := range []string{"refused", "nothing"} { // what Decide makes of the same command today
+			s := actortest.Start(t, actors.Config{Node: now}, toys(ports(l), nil))
+			if again := must[toyReply](t)(ask(t, s, to, add{id: now, key: "k1", hash: "h"})); again != first {
+				t.Errorf("%s: %+v, want the first answer %+v", now, again, first)
+			}
+			_, err := ask(t, s, to, add{id: now, key: "k1", hash: "another"})
+			wantErr(t, err, actors.ErrKeyReused)
+			if err := s.Drain(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s = actortest.Start(t, actors.Config{Node: now + " again"}, toys(ports(l), nil))
+			_, err = ask(t, s, to, add{id: now, key: "k1", hash: "another"}) // with nothing in memory
+			wantErr(t, err, actors.ErrKeyReused)
+			_, err = ask(t, s, to, add{id: "refused", key: "new", hash: "h"})
+			wantErr(t, err, errNotToday)
+		}
+	})
+}
+
+// Nobody can tell whether it was done: neither a refusal nor an answer would be true.
+func TestUnreadableRecordIsNoRefusal(t *testing.T) {
+	in(t, func(t *testing.T) {
+		l := actortest.NewLedger()
+		to := born(l, "a")
+		p := ports(l)
+		p.Replies = blind{}
+		s := actortest.Start(t, actors.Config{}, toys(p, nil))
+		_, err := ask(t, s, to, add{id: "refused", key: "k", hash: "h"})
+		wantErr(t, err, actors.ErrInterrupted)
+		if got := must[toyReply](t)(ask(t, s, to, add{id: "x", key: "k", hash: "h"})); got.Ops != 1 {
+			t.Fatalf("the next command = %+v", got)
+		}
+	})
+}
+
+// blind is a store of records that cannot be read.
+type blind struct{}
+
+func (blind) Used(context.Context, string, string) (ledger.Idem, bool, error) {
+	return ledger.Idem{}, false, errors.New("planted: the store is down")
+}
+
 // Two tasks believe to own the row. The older one is refused at its next commit, stops, and its
 // successor claims: the command is decided on the truth, and nobody notices but the log.
 func TestFencedActivationStops(t *testing.T) {

@@ -271,6 +271,14 @@ func TestAssignmentIsRepeatableByKey(t *testing.T) {
 		if err != nil || again.State.ID != "trip-1" || !again.Replayed {
 			t.Fatalf("again = %+v, %v, want the first trip", again, err)
 		}
+		people := actortest.SmallWorld() // he left the fleet meanwhile; the answer was given before
+		driver := people.Users["D1"]
+		driver.TransporterID = "T2"
+		people.Users["D1"] = driver
+		r.births.Users = people
+		if again, err = r.births.Assign(t.Context(), n); err != nil || again.State.ID != "trip-1" || !again.Replayed {
+			t.Fatalf("after he left the fleet = %+v, %v, want the first trip", again, err)
+		}
 		n.Hash = "another"
 		_, err = r.births.Assign(t.Context(), n)
 		wantErr(t, err, actors.ErrKeyReused)

@@ -28,6 +28,7 @@ type Backend struct {
 	ledger.Timers
 	ledger.Outbox
 	ledger.Inbox
+	ledger.Replies
 	// Row reads a row without claiming it; ok is false when there is none.
 	Row func(ref ledger.Ref) (row ledger.Claimed, ok bool)
 }
@@ -126,6 +127,7 @@ var (
 	_ ledger.Timers  = (*memory)(nil)
 	_ ledger.Outbox  = (*memory)(nil)
 	_ ledger.Inbox   = (*memory)(nil)
+	_ ledger.Replies = (*memory)(nil)
 )
 
 // NewLedger is a Ledger in memory: rows with version and epoch, events, idempotency, timers, outbox
@@ -141,7 +143,7 @@ func Unfenced() *Ledger {
 }
 
 func overMemory(m *memory) *Ledger {
-	return Over(Backend{Writer: m, Claimer: m, Timers: m, Outbox: m, Inbox: m, Row: m.peek})
+	return Over(Backend{Writer: m, Claimer: m, Timers: m, Outbox: m, Inbox: m, Replies: m, Row: m.peek})
 }
 
 func newMemory(unique []Unique) *memory {
@@ -328,6 +330,14 @@ func (l *memory) Later(_ context.Context, id string, at time.Time) error {
 		m.at = at
 	}
 	return nil
+}
+
+// Used implements ledger.Replies.
+func (l *memory) Used(_ context.Context, scope, key string) (ledger.Idem, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	used, ok := l.idem[[2]string{scope, key}]
+	return used, ok, nil
 }
 
 // Stream implements ledger.Inbox.

@@ -38,6 +38,7 @@ type stores struct {
 	inbox      ledger.Inbox
 	history    ledger.History
 	quarantine ledger.Quarantine
+	replies    ledger.Replies
 	pruner     ledger.Pruner
 	// People, vehicles, tracks.
 	users    session.Users
@@ -78,7 +79,7 @@ func embedded(ctx context.Context, p *process, file string) (*stores, error) {
 	p.ready.add("database", true, db.Ping)
 	st := &stores{
 		claimer: sqlite.NewClaimer(db), timers: sqlite.NewTimers(db), outbox: sqlite.NewOutbox(db), inbox: sqlite.NewInbox(db),
-		history: sqlite.NewHistory(db), quarantine: sqlite.NewQuarantine(db), pruner: sqlite.NewPruner(db),
+		history: sqlite.NewHistory(db), quarantine: sqlite.NewQuarantine(db), replies: sqlite.NewReplies(db), pruner: sqlite.NewPruner(db),
 		users: sqlite.NewUsers(db), fails: sqlite.NewFails(db), sessions: sqlite.NewSessions(db), people: sqlite.NewPeople(db), vehicles: sqlite.NewVehicles(db),
 		fixes: sqlite.NewFixes(db), trips: sqlite.NewTripReads(db),
 		codes: memory.NewOTP(time.Now), limits: memory.NewLimits(time.Now), presence: memory.NewPresence(), positions: memory.NewPositions(),
@@ -102,7 +103,7 @@ func shared(ctx context.Context, p *process) (*stores, error) {
 	p.ready.add("redis", false, func(ctx context.Context) error { return client.Ping(ctx).Err() })
 	st := &stores{
 		claimer: postgres.NewClaimer(db), timers: postgres.NewTimers(db), outbox: postgres.NewOutbox(db), inbox: postgres.NewInbox(db),
-		history: postgres.NewHistory(db), quarantine: postgres.NewQuarantine(db), pruner: postgres.NewPruner(db),
+		history: postgres.NewHistory(db), quarantine: postgres.NewQuarantine(db), replies: postgres.NewReplies(db), pruner: postgres.NewPruner(db),
 		users: postgres.NewUsers(db), fails: postgres.NewFails(db), sessions: postgres.NewSessions(db), people: postgres.NewPeople(db), vehicles: postgres.NewVehicles(db),
 		fixes: postgres.NewFixes(db), trips: postgres.NewTripReads(db),
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), presence: redis.NewPresence(client), positions: redis.NewPositions(client),

@@ -70,7 +70,7 @@ func dev(t *testing.T) shelves {
 	return shelves{
 		people: sqlite.NewPeople(db), users: sqlite.NewUsers(db), vehicles: sqlite.NewVehicles(db), trips: sqlite.NewTripReads(db),
 		fixes:    sqlite.NewFixes(db),
-		ledger:   actors.Ledger{Writer: writer, Claimer: sqlite.NewClaimer(db), Outbox: sqlite.NewOutbox(db)},
+		ledger:   actors.Ledger{Writer: writer, Claimer: sqlite.NewClaimer(db), Outbox: sqlite.NewOutbox(db), Replies: sqlite.NewReplies(db)},
 		presence: memory.NewPresence(), positions: memory.NewPositions(), limits: memory.NewLimits(time.Now),
 		count: func(query string, to ...any) error { return db.Read.QueryRowContext(t.Context(), query).Scan(to...) },
 	}
@@ -95,7 +95,7 @@ func serve(t *testing.T) shelves {
 	return shelves{
 		people: postgres.NewPeople(db), users: postgres.NewUsers(db), vehicles: postgres.NewVehicles(db), trips: postgres.NewTripReads(db),
 		fixes:    postgres.NewFixes(db),
-		ledger:   actors.Ledger{Writer: writer, Claimer: postgres.NewClaimer(db), Outbox: postgres.NewOutbox(db)},
+		ledger:   actors.Ledger{Writer: writer, Claimer: postgres.NewClaimer(db), Outbox: postgres.NewOutbox(db), Replies: postgres.NewReplies(db)},
 		presence: redis.NewPresence(client), positions: redis.NewPositions(client), limits: redis.NewLimits(client),
 		count: func(query string, to ...any) error { return db.General.QueryRow(t.Context(), query).Scan(to...) },
 	}
