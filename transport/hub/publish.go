@@ -146,7 +146,11 @@ func (h *Hub) TripChanged(v protocol.TripView) {
 func (s *Socket) tripChanged(w *watch, v *protocol.TripView) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dead || !w.ready {
+	if s.dead {
+		return
+	}
+	if !w.ready {
+		w.changeLocked(v)
 		return
 	}
 	s.pushAllLocked(s.codec.Trip(v, w.id))

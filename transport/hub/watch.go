@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"sync"
@@ -12,17 +13,31 @@ import (
 	"weelo/internal/fleet"
 )
 
-// watch is one watch of one socket. While it is not ready (Access has not answered yet) positions
-// are kept aside: none is lost between the answer and the subscription, none is shown before it.
+// watch is one watch of one socket. While it is not ready (Access has not answered yet, or its answer
+// is being sent) positions, changes and the end are kept aside: none is lost between the answer and
+// the subscription, none is shown before it.
 type watch struct {
 	id     string
 	scope  Scope
 	socket *Socket
 	place  int // in the topic's list, under the topic shard's lock
 
-	ready bool // under the socket's lock
-	early waiting
+	// Under the socket's lock, until ready.
+	ready   bool
+	early   waiting
+	changed map[string]change // by trip; at most maxChanged
+	crowded bool              // more trips changed than that
+	over    string            // why the watch is to end
 }
+
+// change is the newest state of a trip that changed while its watch was not ready.
+type change struct {
+	version  int64
+	messages [][]byte
+}
+
+// maxChanged is how many trips may change while a watch starts: as many as one answer of Access has.
+const maxChanged = 500
 
 type topicShard struct {
 	mu     sync.RWMutex
@@ -81,7 +96,7 @@ func (h *Hub) watching(t Scope) []*watch {
 
 // Watch starts a watch under an id of the client's choice and sends the state of each live trip in
 // its scope. The same id with the same scope only sends the state again. Refusals: NOT_FOUND (foreign
-// and unknown alike), TOO_MANY_WATCHES, WATCH_EXISTS.
+// and unknown alike), TOO_MANY_WATCHES, WATCH_EXISTS, UNAVAILABLE.
 func (s *Socket) Watch(ctx context.Context, id string, scope Scope) error {
 	w, fresh, err := s.reserve(id, scope)
 	if err != nil {
@@ -99,17 +114,49 @@ func (s *Socket) Watch(ctx context.Context, id string, scope Scope) error {
 		}
 		return fmt.Errorf("watch: %w", err)
 	}
+	shown := make(map[string]int64, len(views))
 	for i := range views {
 		if err := s.sendWaiting(ctx, s.codec.Trip(&views[i], id)); err != nil {
 			return err
 		}
+		shown[views[i].TripID] = views[i].Version
 	}
-	s.makeReady(w)
+	if err := s.catchUp(ctx, w, shown); err != nil {
+		s.Unwatch(id)
+		return err
+	}
+	if over := s.makeReady(w, shown); over != "" {
+		s.unwatched(w, over)
+	}
 	if scope.Kind == Trip && len(views) == 1 && views[0].EndedMS != 0 {
 		s.unwatched(w, "ended")
 	}
 	return nil
 }
+
+// catchUp sends the changes that came while the state was sent, as slowly as the client reads them.
+// What comes after that is left to makeReady.
+func (s *Socket) catchUp(ctx context.Context, w *watch, shown map[string]int64) error {
+	s.mu.Lock()
+	changed, crowded := w.changed, w.crowded
+	w.changed = nil
+	s.mu.Unlock()
+	if crowded {
+		return unavailable(errCrowded)
+	}
+	for trip, c := range changed {
+		if known, ok := shown[trip]; ok && c.version <= known {
+			continue
+		}
+		if err := s.sendWaiting(ctx, c.messages); err != nil {
+			return err
+		}
+		shown[trip] = c.version
+	}
+	return nil
+}
+
+var errCrowded = errors.New("more trips changed than a starting watch keeps")
 
 // allowed asks Access who may see what is in the scope. A customer's own trips are his by definition;
 // anybody else's are not found.
@@ -146,11 +193,19 @@ func (s *Socket) reserve(id string, scope Scope) (w *watch, fresh bool, err erro
 	return w, true, nil
 }
 
-// makeReady lets positions through, and those that came early.
-func (s *Socket) makeReady(w *watch) {
+// makeReady lets changes and positions through, and those that came early. It tells why the watch has
+// to end, if it has to.
+func (s *Socket) makeReady(w *watch, shown map[string]int64) (over string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.ready = true
+	for trip, c := range w.changed {
+		if known, ok := shown[trip]; !ok || c.version > known {
+			s.pushAllLocked(c.messages)
+		}
+	}
+	w.changed = nil
+	s.startLocked()
 	now := time.Now()
 	for _, p := range w.early.list {
 		if s.positionLocked(p.trip, p.message, now, s.loneLocked()) {
@@ -158,6 +213,22 @@ func (s *Socket) makeReady(w *watch) {
 		}
 	}
 	w.early = waiting{}
+	return w.over
+}
+
+// changeLocked keeps a change for later.
+func (w *watch) changeLocked(v *protocol.TripView) {
+	old, ok := w.changed[v.TripID]
+	switch {
+	case ok && old.version >= v.Version:
+	case !ok && len(w.changed) >= maxChanged:
+		w.crowded = true
+	default:
+		if w.changed == nil {
+			w.changed = make(map[string]change)
+		}
+		w.changed[v.TripID] = change{v.Version, w.socket.codec.Trip(v, w.id)}
+	}
 }
 
 // Unwatch ends a watch without a word; false when there is none.
@@ -177,6 +248,11 @@ func (s *Socket) Unwatch(id string) bool {
 func (s *Socket) unwatched(w *watch, reason string) {
 	s.mu.Lock()
 	if s.watches[w.id] != w {
+		s.mu.Unlock()
+		return
+	}
+	if !w.ready {
+		w.over = reason // after the state that it is about
 		s.mu.Unlock()
 		return
 	}
