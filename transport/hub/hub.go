@@ -41,6 +41,7 @@ const (
 	WriteWait = 5 * time.Second        // a write that takes longer ends the socket
 	ReplayAge = 24 * time.Hour         // older events are not replayed
 	readWait  = 5 * time.Second        // bound of one read from the inbox or from Access
+	startWait = 30 * time.Second       // bound of sending the state that a watch begins with
 	// AskAgain is how often the sessions of all sockets are asked about: a revocation that nobody
 	// told the hub of, or told it too early, takes effect after this at the latest (design §8).
 	AskAgain = 10 * time.Second

@@ -102,8 +102,6 @@ func (s *Socket) Watch(ctx context.Context, id string, scope Scope) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, readWait)
-	defer cancel()
 	if fresh {
 		s.hub.join(w)
 	}
@@ -114,21 +112,32 @@ func (s *Socket) Watch(ctx context.Context, id string, scope Scope) error {
 		}
 		return fmt.Errorf("watch: %w", err)
 	}
+	if err := s.start(ctx, w, views); err != nil {
+		s.Unwatch(id) // or the client believes that it failed while it waits for ever to be ready
+		return unavailable(err)
+	}
+	return nil
+}
+
+// start sends the answer of Access, then lets the watch live. A slow reader has WriteWait for each
+// message and startWait for all.
+func (s *Socket) start(ctx context.Context, w *watch, views []protocol.TripView) error {
+	ctx, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
 	shown := make(map[string]int64, len(views))
 	for i := range views {
-		if err := s.sendWaiting(ctx, s.codec.Trip(&views[i], id)); err != nil {
+		if err := s.sendWaiting(ctx, s.codec.Trip(&views[i], w.id)); err != nil {
 			return err
 		}
 		shown[views[i].TripID] = views[i].Version
 	}
 	if err := s.catchUp(ctx, w, shown); err != nil {
-		s.Unwatch(id)
 		return err
 	}
 	if over := s.makeReady(w, shown); over != "" {
 		s.unwatched(w, over)
 	}
-	if scope.Kind == Trip && len(views) == 1 && views[0].EndedMS != 0 {
+	if w.scope.Kind == Trip && len(views) == 1 && views[0].EndedMS != 0 {
 		s.unwatched(w, "ended")
 	}
 	return nil
@@ -142,7 +151,7 @@ func (s *Socket) catchUp(ctx context.Context, w *watch, shown map[string]int64) 
 	w.changed = nil
 	s.mu.Unlock()
 	if crowded {
-		return unavailable(errCrowded)
+		return errCrowded
 	}
 	for trip, c := range changed {
 		if known, ok := shown[trip]; ok && c.version <= known {
@@ -161,6 +170,8 @@ var errCrowded = errors.New("more trips changed than a starting watch keeps")
 // allowed asks Access who may see what is in the scope. A customer's own trips are his by definition;
 // anybody else's are not found.
 func (s *Socket) allowed(ctx context.Context, scope Scope) ([]protocol.TripView, error) {
+	ctx, cancel := context.WithTimeout(ctx, readWait)
+	defer cancel()
 	if scope.Kind != Own {
 		return s.hub.access.Watch(ctx, s.who, scope)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"weelo/actors/protocol"
 	"weelo/internal/fault"
@@ -73,4 +74,45 @@ func TestTooManyChangesDuringTheStartOfAWatch(t *testing.T) {
 			t.Errorf("got %v", f)
 		}
 	})
+}
+
+// TestASlowReaderStillGetsHisWatch: the state of 500 trips may take longer than the read of it.
+func TestASlowReaderStillGetsHisWatch(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		every time.Duration // between two frames that the reader takes
+		ready bool
+	}{{30 * time.Millisecond, true}, {150 * time.Millisecond, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			views := make([]protocol.TripView, 500)
+			for i := range views {
+				views[i] = protocol.TripView{TripID: fmt.Sprint("t", i), Version: 1}
+			}
+			w.access.views[hub.Scope{Kind: hub.All}] = views
+			s, p := w.connect(t, "ops", fleet.Ops, "d", nil)
+			p.gate = make(chan struct{})
+			ended := make(chan struct{})
+			go func() { // the reader
+				for {
+					select {
+					case p.gate <- struct{}{}:
+						<-time.After(c.every)
+					case <-ended:
+						return
+					}
+				}
+			}()
+			err := s.Watch(t.Context(), "w", hub.Scope{Kind: hub.All})
+			if (err == nil) != c.ready || err != nil && !fault.From(err).Retryable() {
+				t.Errorf("every %v: %v", c.every, err)
+			}
+			if s.Unwatch("w") != c.ready {
+				t.Errorf("every %v: a watch that failed is still there, or one that did not is gone", c.every)
+			}
+			close(ended)
+			w.Detach(s)
+			p.Close(0, "")
+		})
+	}
 }
