@@ -1,13 +1,17 @@
 package actors_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"weelo/actors"
 	"weelo/actors/protocol"
 	"weelo/internal/fleet"
 	"weelo/internal/presence"
+	"weelo/store/memory"
 )
 
 func TestPresenceFollowsSignsOfLife(t *testing.T) {
@@ -331,6 +335,45 @@ func TestEmptiedStoreIsFilledWithTransportersAgain(t *testing.T) {
 		}
 		if len(beat()) != 0 {
 			t.Fatal("revived who went offline by another task")
+		}
+	})
+}
+
+// shaky is a presence store with outages.
+type shaky struct {
+	*memory.Presence
+	down  atomic.Bool
+	calls atomic.Int64
+}
+
+func (s *shaky) Enter(ctx context.Context, who presence.Person, now time.Time) (presence.Entry, error) {
+	s.calls.Add(1)
+	if s.down.Load() {
+		<-ctx.Done() // it hangs
+		return presence.Entry{}, ctx.Err()
+	}
+	return s.Presence.Enter(ctx, who, now)
+}
+
+func TestPresenceIsWrittenAfterAnOutage(t *testing.T) {
+	in(t, func(t *testing.T) {
+		store := &shaky{Presence: memory.NewPresence()}
+		w := actors.NewPresenceWriter(store, memory.NewPositions(), func(presence.Person) {}, nil, discard)
+		run(t, w.Run)
+		store.down.Store(true)
+		for _, id := range []fleet.UserID{"D1", "D2", "D3"} {
+			w.Enter(presence.Person{User: id, Role: fleet.Driver})
+		}
+		w.Leave(presence.Person{User: "D2", Role: fleet.Driver})
+		<-time.After(30 * time.Second)
+		if n := store.calls.Load(); n > 12 {
+			t.Fatalf("%d calls in 30 s of an outage, want one in 3 s", n)
+		}
+		store.down.Store(false)
+		<-time.After(5 * time.Second)
+		got, err := store.Read(t.Context(), []fleet.UserID{"D1", "D2", "D3"}, time.Now())
+		if err != nil || len(got) != 2 {
+			t.Fatalf("present after the outage: %v, %v, want D1 and D3", got, err)
 		}
 	})
 }

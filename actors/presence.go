@@ -115,6 +115,7 @@ func (w *PresenceWriter) Run(ctx context.Context) error {
 		case <-w.wake:
 			w.writeMoves(ctx)
 		case <-spots.C:
+			w.writeMoves(ctx)
 			w.writeSpots(ctx)
 		case <-beats.C:
 			w.writeBeats(ctx)
@@ -122,24 +123,39 @@ func (w *PresenceWriter) Run(ctx context.Context) error {
 	}
 }
 
+// writeMoves writes arrivals and departures in order. At the first that cannot be written it stops,
+// and goes on from there a second later: an outage costs one wait, not one for each.
 func (w *PresenceWriter) writeMoves(ctx context.Context) {
 	w.mu.Lock()
 	moves := w.moves
 	w.moves = nil
 	w.mu.Unlock()
-	for _, m := range moves {
-		once, cancel := context.WithTimeout(ctx, presenceLimit)
-		var err error
-		if m.leave {
-			_, err = w.store.Leave(once, m.who.User, w.now())
-		} else {
-			_, err = w.store.Enter(once, m.who, w.now())
-		}
-		cancel()
-		if err != nil {
-			w.log.WarnContext(ctx, "presence not written", "user", m.who.User, "leave", m.leave, "error", err)
+	for i, m := range moves {
+		if err := w.writeMove(ctx, m); err != nil {
+			w.log.WarnContext(ctx, "presence not written; trying again", "user", m.who.User, "leave", m.leave, "waiting", len(moves)-i, "error", err)
+			w.giveBack(moves[i:])
+			return
 		}
 	}
+}
+
+func (w *PresenceWriter) writeMove(ctx context.Context, m move) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, presenceLimit)
+	defer cancel()
+	if m.leave {
+		_, err = w.store.Leave(ctx, m.who.User, w.now())
+		return err
+	}
+	_, err = w.store.Enter(ctx, m.who, w.now())
+	return err
+}
+
+// giveBack puts moves before those that came meanwhile; of too many the oldest go.
+func (w *PresenceWriter) giveBack(moves []move) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.moves = append(moves[:len(moves):len(moves)], w.moves...)
+	w.moves = w.moves[max(0, len(w.moves)-maxMoves):]
 }
 
 func (w *PresenceWriter) writeBeats(ctx context.Context) {
