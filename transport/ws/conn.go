@@ -272,7 +272,14 @@ func (c *conn) survives(member *hub.Socket, err error, unpaid bool) bool {
 	var (
 		malformed *wire.Malformed
 		refusal   *fault.Error
+		already   *metered
 	)
+	if errors.As(err, &already) {
+		unpaid = false
+		if errors.Is(already.error, errRate) {
+			return c.limited(member, already.over)
+		}
+	}
 	switch {
 	case errors.Is(err, errDone):
 		return false

@@ -89,18 +89,28 @@ func (t *tripCache) fetch(ctx context.Context, windows Windows, driver fleet.Use
 	return nil
 }
 
+// metered is an error of a message that has passed, or failed, the limit of other messages already.
+type metered struct {
+	error
+	over bool // the patience is over
+}
+
+func (m *metered) Unwrap() error { return m.error }
+
 // drove refuses a fix whose trip is not one that the driver drives or drove at that time.
 func (c *conn) drove(ctx context.Context, driver fleet.UserID, trip string, ts int64, now time.Time) error {
 	inside, found := c.trips.known(trip, ts)
 	if !found {
 		// Costs what another message costs, so that nobody can have trips looked up at the rate of fixes.
-		if pass, _ := c.limits.other(now); !pass {
-			return errRate
+		if pass, over := c.limits.other(now); !pass {
+			return &metered{errRate, over}
 		}
 		if err := c.trips.fetch(ctx, c.server.cfg.Windows, driver, trip); err != nil {
-			return err
+			return &metered{err, false}
 		}
-		inside, _ = c.trips.known(trip, ts)
+		if inside, _ = c.trips.known(trip, ts); !inside {
+			return &metered{errTrip, false}
+		}
 	} else if c.trips.stale(now) {
 		go func() { _ = c.trips.fetch(ctx, c.server.cfg.Windows, driver, trip) }()
 	}

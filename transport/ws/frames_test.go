@@ -266,10 +266,11 @@ func TestForeignTripsAreNotLookedUpAtTheRateOfFixes(t *testing.T) {
 				}
 			}
 		}()
-		if code, _ := p.end(); code != 4429 {
-			t.Errorf("close code %d", code)
+		code, before := p.end()
+		if code != 4429 || len(before) != 23 {
+			t.Errorf("closed with %d after %d frames, want 20 unknown trips and 3 refusals", code, len(before))
 		}
-		if s.lookups > 20 || s.changed() {
+		if s.lookups != 20 || s.changed() {
 			t.Errorf("%d look-ups, reported %v", s.lookups, s.reported)
 		}
 	})
