@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,7 +94,8 @@ func TestASlowReaderStillGetsHisWatch(t *testing.T) {
 			s, p := w.connect(t, "ops", fleet.Ops, "d", nil)
 			p.gate = make(chan struct{})
 			ended := make(chan struct{})
-			go func() { // the reader
+			var reader sync.WaitGroup
+			reader.Go(func() {
 				for {
 					select {
 					case p.gate <- struct{}{}:
@@ -102,7 +104,7 @@ func TestASlowReaderStillGetsHisWatch(t *testing.T) {
 						return
 					}
 				}
-			}()
+			})
 			err := s.Watch(t.Context(), "w", hub.Scope{Kind: hub.All})
 			if (err == nil) != c.ready || err != nil && !fault.From(err).Retryable() {
 				t.Errorf("every %v: %v", c.every, err)
@@ -113,6 +115,7 @@ func TestASlowReaderStillGetsHisWatch(t *testing.T) {
 			close(ended)
 			w.Detach(s)
 			p.Close(0, "")
+			reader.Wait()
 		})
 	}
 }
