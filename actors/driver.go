@@ -99,6 +99,8 @@ type driver struct {
 
 	live track.Live
 	trip *protocol.LiveTrip
+	// moving is when this activation learned that his trip moves: from then on positions are due.
+	moving time.Time
 	// tripVersion and leftTrip keep late messages of trips from going back in time.
 	tripVersion int64
 	leftTrip    string
@@ -169,6 +171,7 @@ func (d *driver) onLink(l *link) {
 		d.cfg.Fixes.Fix(v)
 	}
 	if v == track.Moved {
+		d.alerts.heard()
 		d.moved(fix, now)
 	}
 }
@@ -195,7 +198,6 @@ func (d *driver) moved(fix track.Fix, now time.Time) {
 // to be available, does it bring him back after his presence ran out.
 func (d *driver) onBeat(now time.Time, socket bool) {
 	d.seen = now
-	d.alerts.heard()
 	switch {
 	case d.online:
 		if d.cfg.Writer != nil && now.Sub(d.renewed) >= renewEvery {
@@ -211,7 +213,6 @@ func (d *driver) onAttached(m *protocol.SocketAttached) {
 	now := time.Now()
 	d.sockets++
 	d.seen = now
-	d.alerts.heard()
 	if m.Transporter != "" {
 		d.fleet = m.Transporter
 	}
@@ -288,9 +289,13 @@ func (d *driver) onTripTaken(m *protocol.TripTaken) {
 }
 
 func (d *driver) take(t protocol.LiveTrip, version int64) {
-	if d.trip == nil || d.trip.TripID != t.TripID {
+	other := d.trip == nil || d.trip.TripID != t.TripID
+	if other {
 		d.sampled = time.Time{}
 		d.alerts = alerts{}
+	}
+	if t.Moving && (other || !d.trip.Moving) {
+		d.moving = time.Now()
 	}
 	if t.DriverName != "" {
 		d.name = t.DriverName

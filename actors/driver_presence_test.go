@@ -85,7 +85,7 @@ func TestSilenceOnATripIsTold(t *testing.T) {
 		y.wantSaid("T1:driver_status:reconnected")
 		<-time.After(3 * time.Minute) // silent again, but they were told less than five minutes ago
 		y.wantSaid("T1:driver_status:offline")
-		l.Beat()
+		l.Report(fixAt(time.Now(), 12.99, 77.59))
 		<-time.After(3 * time.Minute)
 		y.wantSaid("T1:driver_status:reconnected", "T1:driver_status:offline",
 			"T1:driver_connectivity:driver_may_be_offline", "C1:driver_connectivity:driver_connectivity_issue")

@@ -153,12 +153,31 @@ func (d *driver) onCheck(ctx context.Context) {
 
 func (d *driver) wantsRefresh() bool { return d.sockets > 0 || d.online }
 
-// alert tells the transporter after 60 s of silence on a moving trip and the customer after 120 s.
+// positioned is when his last believed position was received; zero: none is known. A phone that
+// answers pings and has no position is silent to whoever watches the truck.
+func (d *driver) positioned() time.Time {
+	if fix, ok := d.live.Position(); ok {
+		return time.UnixMilli(fix.ReceivedMS)
+	}
+	return time.Time{}
+}
+
+// quietSince is where the silence on his moving trip begins. Silence before that was another
+// activation's to tell, or nobody's.
+func (d *driver) quietSince() time.Time {
+	if p := d.positioned(); p.After(d.moving) {
+		return p
+	}
+	return d.moving
+}
+
+// alert tells the transporter after 60 s without a position on a moving trip and the customer after
+// 120 s.
 func (d *driver) alert(now time.Time) {
 	if d.trip == nil || !d.trip.Moving {
 		return
 	}
-	silence := now.Sub(d.seen)
+	silence := now.Sub(d.quietSince())
 	if silence >= protocol.StaleAfter && !d.alerts.stale {
 		d.alerts.stale = true
 		if now.Sub(d.alerts.staleAt) >= alertPause {
@@ -175,11 +194,15 @@ func (d *driver) alert(now time.Time) {
 	}
 }
 
+// say tells one person. What is said is the age of the last position, where one is known.
 func (d *driver) say(to fleet.UserID, kind string, silence time.Duration, now time.Time) {
+	if p := d.positioned(); !p.IsZero() {
+		silence = now.Sub(p)
+	}
 	data := protocol.ConnectivityData{
 		Kind: kind, TripID: d.trip.TripID, AssignmentID: d.trip.TripID, DriverID: d.id, DriverName: d.name,
 		VehicleNumber: d.trip.VehicleNumber, LastSeenSeconds: int64(silence / time.Second),
-		Message: "We have not heard from " + d.name + " for a while.", Timestamp: now.UnixMilli(),
+		Message: "There is no new position of " + d.name + " for a while.", Timestamp: now.UnixMilli(),
 	}
 	if fix, ok := d.live.Position(); ok {
 		data.LastLatitude, data.LastLongitude = fix.Lat, fix.Lng
@@ -213,10 +236,10 @@ func (d *driver) nextCheck() time.Time {
 	}
 	if d.trip != nil && d.trip.Moving {
 		if !d.alerts.stale {
-			sooner(d.seen.Add(protocol.StaleAfter))
+			sooner(d.quietSince().Add(protocol.StaleAfter))
 		}
 		if !d.alerts.offline {
-			sooner(d.seen.Add(protocol.OfflineAfter))
+			sooner(d.quietSince().Add(protocol.OfflineAfter))
 		}
 	}
 	if d.wantsRefresh() {

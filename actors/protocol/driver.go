@@ -88,7 +88,7 @@ type TripTaken struct {
 // another trip than the present one it is ignored.
 type TripLeft struct{ TripID string }
 
-// Times after which people are told about a driver that is not heard from.
+// Times after which people are told that a driver's position is not renewed.
 const (
 	// StaleAfter: a position older than this is shown as stale, and the transporter is told.
 	StaleAfter = track.StaleAfter
