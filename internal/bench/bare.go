@@ -144,7 +144,8 @@ func (s *bareServer) Idle(i int) Peer       { return s.peer("idle", i) }
 type child struct {
 	cmd  *exec.Cmd
 	url  string
-	done chan error
+	done chan struct{} // closed when it has ended, with err
+	err  error
 }
 
 // startChild starts a process and waits until it answers HTTP. What it writes goes to standard error.
@@ -156,8 +157,11 @@ func startChild(ctx context.Context, cmd *exec.Cmd, env []string, url string) (*
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
-	c := &child{cmd: cmd, url: url, done: make(chan error, 1)}
-	go func() { c.done <- cmd.Wait() }()
+	c := &child{cmd: cmd, url: url, done: make(chan struct{})}
+	go func() {
+		c.err = cmd.Wait()
+		close(c.done)
+	}()
 	if err := c.answers(ctx); err != nil {
 		_ = c.Stop()
 		return nil, err
@@ -181,9 +185,8 @@ func (c *child) answers(ctx context.Context) error {
 			}
 		}
 		select {
-		case err := <-c.done:
-			c.done <- err
-			return fmt.Errorf("%s ended before it was ready: %w", c.cmd.Path, err)
+		case <-c.done:
+			return fmt.Errorf("%s ended before it was ready: %w", c.cmd.Path, c.err)
 		case <-ctx.Done():
 			return fmt.Errorf("%s was not ready in %s", c.cmd.Path, connectWait)
 		case <-time.After(20 * time.Millisecond):

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "bare" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
-		l, err := net.Listen("tcp", os.Args[2]) //nolint:noctx // a child process
+		l, err := net.Listen("tcp", os.Args[2])
 		if err == nil {
 			err = ServeBare(ctx, l, len(os.Args) > 3)
 		}

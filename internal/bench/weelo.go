@@ -52,7 +52,7 @@ func (w weeloTarget) Start(ctx context.Context, need Need) (_ Server, err error)
 	if s.admin, err = freePort(ctx); err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, w.binary, "dev", "--no-simulation", "--dir", filepath.Join(dir, "dev")) //nolint:gosec // our own binary
+	cmd := exec.CommandContext(ctx, w.binary, "dev", "--no-simulation", "--dir", filepath.Join(dir, "dev"))
 	// What it prints is for people; its errors are passed on.
 	env := append(os.Environ(), "PORT="+port, "LIMITS=off", "ADMIN_ADDR="+s.admin, "LOG_LEVEL=warn", "TIME_SCALE=1")
 	if s.child, err = startChild(ctx, cmd, env, "http://"+address); err != nil {
@@ -64,12 +64,12 @@ func (w weeloTarget) Start(ctx context.Context, need Need) (_ Server, err error)
 // seed puts n drivers with a truck each into the folder that dev will use.
 func (w weeloTarget) seed(ctx context.Context, dir string, n int) (people world.File, err error) {
 	out := filepath.Join(dir, "world.json")
-	cmd := exec.CommandContext(ctx, w.binary, "seed", "--demo", "--drivers", strconv.Itoa(max(n, 1)), "--customers", "1", //nolint:gosec // our own binary
+	cmd := exec.CommandContext(ctx, w.binary, "seed", "--demo", "--drivers", strconv.Itoa(max(n, 1)), "--customers", "1",
 		"--dir", filepath.Join(dir, "dev"), "--out", out)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return people, fmt.Errorf("%w: %s", err, text)
 	}
-	b, err := os.ReadFile(out) //nolint:gosec // our own file
+	b, err := os.ReadFile(out)
 	if err != nil {
 		return people, err
 	}
@@ -120,7 +120,7 @@ func (s *weeloServer) fetch(ctx context.Context, what, file string) error {
 		return fmt.Errorf("profile: %w", err)
 	}
 	defer func() { _ = answer.Body.Close() }()
-	out, err := os.Create(file) //nolint:gosec // the user's choice
+	out, err := os.Create(file)
 	if err != nil {
 		return err
 	}

@@ -267,7 +267,6 @@ type server struct {
 	*parts
 	hub     *hub.Hub
 	network *network
-	origins []string
 }
 
 type option func(*ws.Config)
