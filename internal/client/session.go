@@ -38,17 +38,18 @@ type Session struct {
 	cfg    Config
 	frames chan Frame
 
-	mu       sync.Mutex
-	conn     *Conn // nil while disconnected
-	changed  chan struct{}
-	stream   string
-	seq      int64 // the last event handed over
-	resuming bool  // the next connect asks for a resume
-	watches  map[string][2]string
-	waiting  map[string]chan *wire.Received // batches by id
-	batch    int64
-	fixes    int64
-	connects int
+	mu        sync.Mutex
+	conn      *Conn // nil while disconnected
+	changed   chan struct{}
+	stream    string
+	seq       int64 // the last event handed over
+	resuming  bool  // the next connect asks for a resume
+	resyncing bool  // a snapshot is on its way; stream and seq are those before it
+	watches   map[string][2]string
+	waiting   map[string]chan *wire.Received // batches by id
+	batch     int64
+	fixes     int64
+	connects  int
 }
 
 // NewSession makes a session that is not connected yet.
@@ -205,10 +206,16 @@ func (s *Session) resume() *wire.Resume {
 func (s *Session) welcomed(ctx context.Context, conn *Conn) error {
 	s.mu.Lock()
 	w := conn.Welcome
-	if w.Mode != "replay" {
+	// A resync counts from its synced on: until the snapshot is here the old place is the true one, and
+	// a connection that is cut before resumes from there.
+	s.resyncing = w.Mode == "resync"
+	if w.Mode == "live" {
 		s.seq = w.Head
 	}
-	s.stream, s.resuming, s.conn, s.fixes = w.Stream, true, conn, 0
+	if !s.resyncing {
+		s.stream = w.Stream
+	}
+	s.resuming, s.conn, s.fixes = true, conn, 0
 	s.connects++
 	close(s.changed)
 	s.changed = make(chan struct{})
@@ -254,6 +261,12 @@ func (s *Session) take(ctx context.Context, conn *Conn, f Frame) error {
 	case "unwatched":
 		s.mu.Lock()
 		delete(s.watches, f.Watch)
+		s.mu.Unlock()
+	case "synced":
+		s.mu.Lock()
+		if s.resyncing {
+			s.resyncing, s.stream, s.seq = false, conn.Welcome.Stream, f.Seq
+		}
 		s.mu.Unlock()
 	case "event":
 		switch last := s.number(f.Seq); {

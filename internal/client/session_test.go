@@ -239,6 +239,35 @@ func TestResyncStartsFromTheHead(t *testing.T) {
 	})
 }
 
+// TestACutResyncIsAskedForAgain: until synced was read the client has not got what it is to forget.
+func TestACutResyncIsAskedForAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var resumed any
+		s := serve(t,
+			func(c *stage) {
+				c.welcome(900, "resync")
+				c.send(`{"t":"trip","watch":null,"trip":"t1","version":1,"status":"in_transit"}`)
+				_ = c.conn.CloseNow()
+			},
+			func(c *stage) {
+				resumed = c.hello["resume"]
+				c.welcome(901, "resync")
+				c.send(`{"t":"trip","watch":null,"trip":"t2","version":1,"status":"in_transit"}`)
+				c.send(`{"t":"synced","seq":901}`)
+				c.event(902)
+				c.read()
+			})
+		session, _ := s.open(t, func(c *client.Config) { c.Resume = &wire.Resume{Stream: "s0", Seq: 3} })
+		expect(t, session, "welcome", "trip", "welcome", "trip", "synced 901", "event 902")
+		if d := cmp.Diff(map[string]any{"stream": "s0", "seq": 3.0}, resumed); d != "" {
+			t.Errorf("resume (-want +got):\n%s", d)
+		}
+		if got := session.Position(); got != (wire.Resume{Stream: "s1", Seq: 902}) {
+			t.Errorf("position %+v", got)
+		}
+	})
+}
+
 func TestWatchesComeBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		seen := make(chan string, 10)
