@@ -106,8 +106,16 @@ func (o *output) try(m []byte) (done bool, err error) {
 		return false, o.err
 	case o.n < len(*frame):
 		o.rest = append([]byte(nil), (*frame)[o.n:]...)
+		go o.flush()
 	}
 	return true, nil
+}
+
+// flush sends the rest of a frame when nothing else does. An error shows at the next write.
+func (o *output) flush() {
+	o.turn <- struct{}{}
+	defer o.give()
+	_ = o.flushLocked()
 }
 
 // appendFrame appends a message as one unmasked text frame (RFC 6455 §5.2).

@@ -136,6 +136,33 @@ func TestNoFrameGetsIntoAnother(t *testing.T) {
 	stop()
 }
 
+// TestWhatWasTakenArrivesWhole: when the kernel takes a frame in part, the rest follows by itself.
+func TestWhatWasTakenArrivesWhole(t *testing.T) {
+	t.Parallel()
+	out, _, client := upgraded(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	big := bytes.Repeat([]byte{'x'}, 60_000) // does not fit into what is left of a buffer
+	taken := 0
+	for {
+		done, err := out.try(big)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !done {
+			break
+		}
+		if taken++; taken > 10_000 {
+			t.Fatal("the kernel takes everything")
+		}
+	}
+	for n := range taken {
+		if _, got, err := client.Read(ctx); err != nil || !bytes.Equal(got, big) {
+			t.Fatalf("message %d of %d: %d bytes, %v", n+1, taken, len(got), err)
+		}
+	}
+}
+
 func TestTryDeclinesWhereItWouldWait(t *testing.T) {
 	t.Parallel()
 	here, there := net.Pipe()
