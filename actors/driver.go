@@ -109,6 +109,7 @@ type driver struct {
 
 	alerts  alerts
 	refresh time.Time // when the rows were asked last
+	asking  bool      // and have not answered yet
 	check   *time.Timer
 	checkAt time.Time
 }

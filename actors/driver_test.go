@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -28,6 +30,7 @@ type yard struct {
 	hub      *actortest.Hub
 	rows     *rows
 	presence *memory.Presence
+	spots    *memory.Positions
 	trips    *actortest.Probe
 	sys      *actors.System
 	drivers  *actors.Drivers
@@ -47,6 +50,9 @@ func (r *rows) Live(_ context.Context, by access.By, _ int) ([]access.Row, error
 	defer r.mu.Unlock()
 	if r.down {
 		return nil, errors.New("planted: the store is down")
+	}
+	if by.Everybody {
+		return slices.Collect(maps.Values(r.of)), nil
 	}
 	if row, ok := r.of[by.Driver]; ok {
 		return []access.Row{row}, nil
@@ -85,7 +91,7 @@ func newYard(t *testing.T) *yard {
 	t.Helper()
 	y := &yard{
 		t: t, people: actortest.SmallWorld(), hub: &actortest.Hub{}, rows: &rows{of: map[fleet.UserID]access.Row{}},
-		presence: memory.NewPresence(), trips: actortest.NewProbe(protocol.KindTrip),
+		presence: memory.NewPresence(), spots: memory.NewPositions(), trips: actortest.NewProbe(protocol.KindTrip),
 	}
 	y.start(y.hub)
 	return y
@@ -95,17 +101,26 @@ func newYard(t *testing.T) *yard {
 func (y *yard) start(publisher protocol.Publisher) {
 	y.t.Helper()
 	holder := &lateRouter{}
-	positions := memory.NewPositions()
-	writer := actors.NewPresenceWriter(y.presence, positions, actors.LostTo(holder), nil, discard)
+	writer := actors.NewPresenceWriter(y.presence, y.spots, actors.LostTo(holder), nil, discard)
 	y.sys = actortest.Start(y.t, actors.Config{}, y.trips.Kind(),
 		actors.DriverActors(actors.DriverConfig{
-			Publisher: publisher, Users: y.people, Trips: y.rows, Presence: y.presence, Positions: positions,
+			Publisher: publisher, Users: y.people, Trips: y.rows, Presence: y.presence, Positions: y.spots,
 			Writer: writer, Rules: track.DefaultRules(), Fixes: &y.judged,
 		}),
 		actors.TransporterActors(actors.TransporterConfig{Users: y.people, Presence: y.presence, Writer: writer}))
 	holder.Router = y.sys
 	run(y.t, writer.Run)
 	y.drivers, y.owners = actors.NewDrivers(y.sys), actors.NewTransporters(y.sys)
+}
+
+// another is a second task beside the first.
+func (y *yard) another() *actors.System {
+	y.t.Helper()
+	sys, drivers, owners := y.sys, y.drivers, y.owners
+	y.start(y.hub)
+	other := y.sys
+	y.sys, y.drivers, y.owners = sys, drivers, owners
+	return other
 }
 
 var discard = slog.New(slog.DiscardHandler)

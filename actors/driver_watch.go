@@ -64,7 +64,7 @@ func readFacts(ctx context.Context, c *DriverConfig, id fleet.UserID) *facts {
 // ask reads the facts again, off the actor's turn.
 func (d *driver) ask(ctx context.Context) {
 	c, id := d.cfg, d.id
-	d.refresh = time.Now()
+	d.refresh, d.asking = time.Now(), true
 	d.self.Go(untraced(ctx), factsLimit+time.Second, func(ctx context.Context) any { return readFacts(ctx, c, id) })
 }
 
@@ -72,7 +72,7 @@ func (d *driver) ask(ctx context.Context) {
 func (d *driver) know(f *facts) {
 	now := time.Now()
 	first := d.refresh.IsZero()
-	d.refresh = now
+	d.refresh, d.asking = now, false
 	if f.err != nil {
 		d.self.Log().Warn("driver's facts not read; trying again", "error", f.err)
 		d.self.After(factsRetry, checkDue{})
@@ -91,11 +91,13 @@ func (d *driver) know(f *facts) {
 		d.knowTrip(f.trip)
 	}
 	if f.last != nil {
-		if _, known := d.live.Position(); !known {
+		if p, known := d.live.Position(); !known || f.last.TS > p.TS { // newer: his socket is with another task
 			d.live = track.Resume(*f.last)
+			d.alerts.heard()
 		}
 	}
 	d.knowPresence(f, first, now)
+	d.settle(now)
 }
 
 // knowTrip follows the rows: they are the truth, what the trip's actor says is quicker.
@@ -115,6 +117,11 @@ func (d *driver) knowTrip(row *access.Row) {
 // knowPresence goes on where the last activation stopped, or settles whether somebody whom the store
 // has lost is still there.
 func (d *driver) knowPresence(f *facts, first bool, now time.Time) {
+	if d.online && f.present != nil {
+		if seen := time.UnixMilli(f.present.Seen); seen.After(d.seen) {
+			d.seen = seen
+		}
+	}
 	switch {
 	case first && f.present != nil && d.available:
 		d.online = true
@@ -122,7 +129,7 @@ func (d *driver) knowPresence(f *facts, first bool, now time.Time) {
 	case first || !d.online || f.user == nil:
 	case !d.available:
 		d.leave(now) // he went offline by another task
-	case f.presence && f.present == nil && d.cfg.Writer != nil:
+	case f.presence && f.present == nil && d.cfg.Writer != nil && !d.gone(now):
 		d.cfg.Writer.Enter(d.person()) // the store was emptied: put him back, nobody needs to hear of it
 	}
 }
@@ -137,19 +144,34 @@ type alerts struct {
 func (a *alerts) heard() { a.stale, a.offline = false, false }
 
 // onCheck looks at the clock: presence that ran out, a silence that people should know of, facts to
-// be read again.
+// be read again. Without a socket here he may be heard by another task: then what the stores say
+// decides.
 func (d *driver) onCheck(ctx context.Context) {
 	d.check = nil
 	now := time.Now()
-	if d.online && now.Sub(d.seen) >= presence.DriverLife {
-		d.expired = now
-		d.leave(now)
+	if (d.gone(now) || d.alertDue(now)) && d.sockets == 0 {
+		if !d.asking {
+			d.ask(ctx)
+		}
+		return
 	}
-	d.alert(now)
+	d.settle(now)
 	if d.wantsRefresh() && now.Sub(d.refresh) >= refreshEvery {
 		d.ask(ctx)
 	}
 }
+
+// settle does what the silence asks for.
+func (d *driver) settle(now time.Time) {
+	if d.gone(now) {
+		d.expired = now
+		d.leave(now)
+	}
+	d.alert(now)
+}
+
+// gone says whether his presence ran out.
+func (d *driver) gone(now time.Time) bool { return d.online && now.Sub(d.seen) >= presence.DriverLife }
 
 func (d *driver) wantsRefresh() bool { return d.sockets > 0 || d.online }
 
@@ -171,10 +193,19 @@ func (d *driver) quietSince() time.Time {
 	return d.moving
 }
 
+// alertDue says whether alert would say something.
+func (d *driver) alertDue(now time.Time) bool {
+	if d.trip == nil || !d.trip.Moving {
+		return false
+	}
+	silence := now.Sub(d.quietSince())
+	return (silence >= protocol.StaleAfter && !d.alerts.stale) || (silence >= protocol.OfflineAfter && !d.alerts.offline)
+}
+
 // alert tells the transporter after 60 s without a position on a moving trip and the customer after
 // 120 s.
 func (d *driver) alert(now time.Time) {
-	if d.trip == nil || !d.trip.Moving {
+	if !d.alertDue(now) {
 		return
 	}
 	silence := now.Sub(d.quietSince())
@@ -231,10 +262,10 @@ func (d *driver) nextCheck() time.Time {
 			next = t
 		}
 	}
-	if d.online {
+	if d.online && !d.asking {
 		sooner(d.seen.Add(presence.DriverLife))
 	}
-	if d.trip != nil && d.trip.Moving {
+	if d.trip != nil && d.trip.Moving && !d.asking {
 		if !d.alerts.stale {
 			sooner(d.quietSince().Add(protocol.StaleAfter))
 		}
