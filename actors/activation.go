@@ -179,16 +179,17 @@ func (a *activation) askToLeave(now time.Time, idle time.Duration, drain bool) {
 	a.postLocked(passivate{})
 }
 
-// idleLocked keeps the idle clock: it starts at the first sweep that finds the actor unused.
+// idleLocked keeps the idle clock: it starts at the first sweep that finds the actor unused. What an
+// actor sends to itself does not make it used.
 func (a *activation) idleLocked(now time.Time, idle time.Duration) bool {
-	if a.used || a.queued > 0 {
+	if a.used {
 		a.used, a.idleSince = false, time.Time{}
 		return false
 	}
 	if a.idleSince.IsZero() {
 		a.idleSince = now
 	}
-	return now.Sub(a.idleSince) >= idle
+	return a.queued == 0 && now.Sub(a.idleSince) >= idle
 }
 
 // stay undoes askToLeave for an actor that said not now.
