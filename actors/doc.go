@@ -7,7 +7,7 @@
 //	otp          flow/role/phone  one Redis hash with TTL       the task that got the request   TTL + 30 s
 //	driver       driver id        soft, rebuilt from frames     the task with the socket        offline, idle 5 min
 //	transporter  transporter id   soft                          the task with the socket        offline, idle 5 min
-//	trip         trip id          fenced row + events (ledger)  its owner                       idle 1 min
+//	trip         trip id          fenced row + events (ledger)  its owner                       terminal + 1 min
 //
 // # Message dictionary
 //

@@ -222,8 +222,21 @@ func (d *Durable[S]) Receive(ctx context.Context, msg any, reply Reply) {
 	}
 }
 
-// Passivate implements Actor: not while something is in flight. Timers do not hold it: they are rows.
-func (d *Durable[S]) Passivate(context.Context) bool { return d.flight == nil && len(d.waiting) == 0 }
+// stayer is a Behaviour whose idle actor may be worth its memory: coming back costs a claim.
+type stayer[S any] interface {
+	// Stays says so of a state.
+	Stays(s S) bool
+}
+
+// Passivate implements Actor: not while something is in flight, and not while the behaviour stays and
+// there is room. Timers do not hold it: they are rows.
+func (d *Durable[S]) Passivate(context.Context) bool {
+	if d.flight != nil || len(d.waiting) > 0 {
+		return false
+	}
+	b, ok := d.b.(stayer[S])
+	return !ok || !b.Stays(d.state) || d.self.Draining() || d.self.Crowded()
+}
 
 // Stopped implements Stopper.
 func (d *Durable[S]) Stopped() {

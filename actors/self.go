@@ -31,6 +31,13 @@ func (s *Self) Node() string { return s.of.sys.node }
 // Draining says that the task hands over: whoever waits for nothing but his own socket should go.
 func (s *Self) Draining() bool { return s.of.sys.closed.Load() }
 
+// Crowded says that three quarters of the room for this kind are taken: whoever is idle should go,
+// before somebody who is needed is refused.
+func (s *Self) Crowded() bool {
+	k := s.of.kind
+	return k.live.Load()*4 >= int64(k.MaxLive)*3
+}
+
 // Log is the system's logger with the actor's address.
 func (s *Self) Log() *slog.Logger {
 	return s.of.sys.log.With("component", "actors", "kind", s.of.addr.Kind, "id", s.of.addr.ID)

@@ -33,8 +33,9 @@ type TripConfig struct {
 
 // Trips is the kind of trips: a fenced row, its accept and silence timers, and the odometer.
 //
-// A trip leaves memory one minute after its last message, ended or not: its timers are rows, and
-// whoever speaks to it next gets the next activation.
+// A trip that has ended leaves memory one minute after its last message. A live one stays, so that a
+// question or the next step costs no claim, unless there are so many that room runs short: its timers
+// are rows, and whoever speaks to it next gets the next activation.
 func Trips(c TripConfig) Kind {
 	if c.MaxLive == 0 {
 		c.MaxLive = 50_000
@@ -68,6 +69,7 @@ type tripActor struct {
 var (
 	_ Behaviour[trip.State]  = (*tripActor)(nil)
 	_ timerTaker[trip.State] = (*tripActor)(nil)
+	_ stayer[trip.State]     = (*tripActor)(nil)
 )
 
 // trips is the shell of a trip.
@@ -183,6 +185,9 @@ func (a *tripActor) TimerDue(ctx context.Context, d *trips, m protocol.TimerDue)
 	a.odo.ended(ctx, d, a.cfg)
 	return true
 }
+
+// Stays keeps a live trip in memory.
+func (*tripActor) Stays(s trip.State) bool { return s.Live }
 
 // Loaded implements Behaviour.
 func (a *tripActor) Loaded(_ context.Context, d *trips) {
