@@ -20,7 +20,7 @@ import (
 // ErrNoTrip: there is no such trip.
 var ErrNoTrip = errors.New("access: no such trip")
 
-// MaxTrips bounds every list of live trips.
+// MaxTrips bounds every list of live trips that is shown as such (Reads.OfFleet has the fleet's bound).
 const MaxTrips = 500
 
 // Row is a trip as stored.

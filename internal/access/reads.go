@@ -92,6 +92,12 @@ func (r *Reads) Live(ctx context.Context, who token.Identity) ([]Row, error) {
 	return r.trips.Live(ctx, by, MaxTrips)
 }
 
+// OfFleet gives every live trip of a transporter, one per driver: what his drivers and vehicles are
+// busy with is derived from it, so that a trip left out would show a truck as free.
+func (r *Reads) OfFleet(ctx context.Context, transporter fleet.UserID) ([]Row, error) {
+	return r.trips.Live(ctx, By{Transporter: transporter}, fleet.MaxFleet)
+}
+
 // OfOrder gives the live trips of an order that the caller may see.
 func (r *Reads) OfOrder(ctx context.Context, who token.Identity, order string) ([]Row, error) {
 	rows, err := r.trips.Live(ctx, By{Order: order}, MaxTrips)

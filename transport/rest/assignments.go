@@ -28,6 +28,7 @@ type Actors interface {
 type TripReader interface {
 	Trip(ctx context.Context, who token.Identity, id string, notFound *fault.Error) (access.Row, error)
 	Live(ctx context.Context, who token.Identity) ([]access.Row, error)
+	OfFleet(ctx context.Context, transporter fleet.UserID) ([]access.Row, error)
 	OfDriver(ctx context.Context, driver fleet.UserID, statuses []trip.Status, offset, limit int) ([]access.Row, int, error)
 	WithPosition(ctx context.Context, rows []access.Row) ([]access.Seen, error)
 	Track(ctx context.Context, s trip.State, after int64, limit int) (access.Page, error)

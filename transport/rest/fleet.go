@@ -125,7 +125,7 @@ func (d Fleet) driverList(ctx context.Context, _ *struct{}) (driverListData, err
 
 // liveByDriver gives the caller's live trips, one per driver.
 func (d Fleet) liveByDriver(ctx context.Context) (map[fleet.UserID]access.Row, error) {
-	rows, err := d.Trips.Live(ctx, Caller(ctx))
+	rows, err := d.Trips.OfFleet(ctx, Caller(ctx).UserID)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +180,7 @@ type FleetDriverTrack struct {
 
 func (d Fleet) track(ctx context.Context, _ *struct{}) (FleetTrackData, error) {
 	who := Caller(ctx)
-	rows, err := d.Trips.Live(ctx, who)
+	rows, err := d.Trips.OfFleet(ctx, who.UserID)
 	if err != nil {
 		return FleetTrackData{}, err
 	}

@@ -1,12 +1,17 @@
 package rest_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
 
+	"weelo/internal/access"
 	"weelo/internal/fleet"
+	"weelo/internal/history"
 	"weelo/internal/presence"
+	"weelo/internal/trip"
 	"weelo/transport/rest"
 	"weelo/transport/rest/resttest"
 )
@@ -190,6 +195,50 @@ func theFleetIsListedAndSeen(y *yard) {
 	if len(seen.Drivers) != 0 {
 		t.Errorf("the rival sees %+v", seen)
 	}
+}
+
+// TestAFleetOfManyTripsIsSeenWhole: the trips of a fleet are more than one answer of a watch has.
+func TestAFleetOfManyTripsIsSeenWhole(t *testing.T) {
+	t.Parallel()
+	stores := dev(t)
+	stores.trips = crowded{stores.trips}
+	y := openYard(t, stores)
+	id := y.accepted(0)
+	y.asDriver(0).Call("POST", "/api/v1/tracking/batch", batchJSON(id, at(0))).Want(200)
+	var drivers struct{ Drivers []rest.DriverData }
+	y.asOwner().Call("GET", "/api/v1/driver/list", nil).Want(200).Data(&drivers)
+	if d := drivers.Drivers[0]; !d.IsOnTrip || d.IsAvailable {
+		t.Errorf("a driver on a trip: %+v", d)
+	}
+	var vehicles struct{ Vehicles []rest.VehicleData }
+	y.asOwner().Call("GET", "/api/v1/vehicles/list", nil).Want(200).Data(&vehicles)
+	if v := vehicles.Vehicles[0]; v.Status != "in_transit" || v.CurrentTripID == nil || *v.CurrentTripID != id {
+		t.Errorf("a vehicle on a trip: %+v", v)
+	}
+	var seen rest.FleetTrackData
+	y.asOwner().Call("GET", "/api/v1/tracking/fleet", nil).Want(200).Data(&seen)
+	if len(seen.Drivers) != 1 || seen.Drivers[0].TripID == nil || *seen.Drivers[0].TripID != id {
+		t.Errorf("fleet %+v", seen)
+	}
+}
+
+// crowded has 600 newer live trips of the same transporter, with other drivers and vehicles.
+type crowded struct{ tripReads }
+
+type tripReads interface {
+	access.Trips
+	history.Windows
+}
+
+func (c crowded) Live(ctx context.Context, by access.By, limit int) ([]access.Row, error) {
+	rows := make([]access.Row, 0, 601)
+	for i := range 600 {
+		name := fmt.Sprint("other-", i)
+		rows = append(rows, access.Row{Trip: trip.State{ID: name, DriverID: fleet.UserID(name), VehicleID: fleet.VehicleID(name), TransporterID: by.Transporter}})
+	}
+	mine, err := c.tripReads.Live(ctx, by, limit)
+	rows = append(rows, mine...)
+	return rows[:min(limit, len(rows))], err
 }
 
 func TestAProfileUnderBothNames(t *testing.T) {

@@ -107,7 +107,7 @@ const (
 )
 
 func (d Fleet) liveByVehicle(ctx context.Context) (map[fleet.VehicleID]access.Row, error) {
-	rows, err := d.Trips.Live(ctx, Caller(ctx))
+	rows, err := d.Trips.OfFleet(ctx, Caller(ctx).UserID)
 	if err != nil {
 		return nil, err
 	}
