@@ -221,6 +221,7 @@ func (sh *shell) construct(cause any) (err error) {
 			a.sys.log.ErrorContext(ctx, "actor could not start", "kind", a.addr.Kind, "id", a.addr.ID, "panic", p, "stack", stack())
 		}
 	}()
+	a.sys.remember(ctx, a.addr)
 	sh.actor, err = a.kind.New(ctx, sh.self)
 	if err == nil && sh.actor == nil {
 		err = fmt.Errorf("actors: New of kind %s gave neither an actor nor an error", a.addr.Kind)

@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 	"weelo/actors"
 	"weelo/actors/actortest"
 	"weelo/actors/protocol"
+	"weelo/internal/fault"
 	"weelo/internal/history"
 	"weelo/internal/ledger"
 	"weelo/internal/track"
@@ -44,24 +46,37 @@ func TestTripCommandIsRepeatableByKey(t *testing.T) {
 }
 
 // struck is a store of strikes.
-type struck struct{ of map[string]int }
-
-func (s *struck) Strike(_ context.Context, ref ledger.Ref, command, _ string, _ time.Time) (int, error) {
-	s.of[ref.ID+command]++
-	return s.of[ref.ID+command], nil
+type struck struct {
+	of   map[ledger.Ref][]ledger.Struck
+	down bool
 }
 
-func (s *struck) Strikes(_ context.Context, ref ledger.Ref, command string) (int, error) {
-	return s.of[ref.ID+command], nil
+func (s *struck) Strike(_ context.Context, ref ledger.Ref, command, _ string, at time.Time) (int, error) {
+	for i, c := range s.of[ref] {
+		if c.CommandID == command {
+			s.of[ref][i] = ledger.Struck{CommandID: command, Strikes: c.Strikes + 1, Last: at}
+			return c.Strikes + 1, nil
+		}
+	}
+	s.of[ref] = append(s.of[ref], ledger.Struck{CommandID: command, Strikes: 1, Last: at})
+	return 1, nil
 }
 
-// A restart does not forgive: the first panic of a command that was quarantined before is its last.
+func (s *struck) Strikes(_ context.Context, ref ledger.Ref) ([]ledger.Struck, error) {
+	if s.down {
+		return nil, errors.New("planted: the store is down")
+	}
+	return s.of[ref], nil
+}
+
+// A restart does not forgive, nor does time: a command that was quarantined before never reaches the
+// actor again, and others do. When the store cannot be asked the actor starts all the same.
 func TestStrikesOutliveTheTask(t *testing.T) {
 	in(t, func(t *testing.T) {
 		l := actortest.NewLedger()
 		to := born(l, "a")
-		kept := &struck{of: map[string]int{}}
-		for task, asked := range []int{3, 2} { // the second task asks twice: a panic, then never again
+		kept := &struck{of: map[ledger.Ref][]ledger.Struck{}}
+		for task, asked := range []int{3, 1, 1} {
 			s := actortest.Start(t, actors.Config{Quarantine: kept}, toys(ports(l), nil))
 			var err error
 			for range asked {
@@ -69,12 +84,40 @@ func TestStrikesOutliveTheTask(t *testing.T) {
 				synctest.Wait()
 			}
 			wantErr(t, err, actors.ErrPoisoned)
-			if want := 3 + task; kept.of["ab"] != want {
-				t.Fatalf("%d strikes after task %d, want %d", kept.of["ab"], task+1, want)
+			if got := kept.of[ledger.Ref{Kind: ledger.Trip, ID: "a"}]; len(got) != 1 || got[0].Strikes != 3 {
+				t.Fatalf("strikes after task %d: %+v, want three", task+1, got)
 			}
 			if got := must[toyReply](t)(ask(t, s, to, add{id: "fine"})); got.Ops != task+1 {
 				t.Fatalf("another command = %+v", got)
 			}
+			<-time.After(time.Hour)
+			_, err = ask(t, s, to, bomb{"b"})
+			wantErr(t, err, actors.ErrPoisoned)
+		}
+		kept.down = true
+		s := actortest.Start(t, actors.Config{Quarantine: kept}, toys(ports(l), nil))
+		if got := must[toyReply](t)(ask(t, s, to, add{id: "fine"})); got.Ops != 4 {
+			t.Fatalf("with the store down = %+v", got)
+		}
+	})
+}
+
+// A message without an id is nobody's to refuse for ever: after a while it is tried again.
+func TestNamelessStrikesAreForgotten(t *testing.T) {
+	in(t, func(t *testing.T) {
+		l := actortest.NewLedger()
+		to := born(l, "a")
+		kept := &struck{of: map[ledger.Ref][]ledger.Struck{}}
+		s := actortest.Start(t, actors.Config{Quarantine: kept}, toys(ports(l), nil))
+		for _, want := range []*fault.Error{actors.ErrInterrupted, actors.ErrInterrupted, actors.ErrPoisoned, actors.ErrPoisoned} {
+			_, err := ask(t, s, to, bomb{})
+			wantErr(t, err, want)
+		}
+		<-time.After(11 * time.Minute)
+		_, err := ask(t, s, to, bomb{})
+		wantErr(t, err, actors.ErrInterrupted)
+		if len(kept.of) != 0 {
+			t.Fatalf("stored %+v", kept.of)
 		}
 	})
 }

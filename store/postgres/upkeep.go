@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -35,14 +34,22 @@ func (q Quarantine) Strike(ctx context.Context, ref ledger.Ref, commandID, reaso
 }
 
 // Strikes implements ledger.Quarantine.
-func (q Quarantine) Strikes(ctx context.Context, ref ledger.Ref, commandID string) (int, error) {
-	var strikes int
-	err := q.db.General.QueryRow(ctx, `SELECT strikes FROM quarantine WHERE kind = $1 AND aggregate_id = $2 AND command_id = $3`,
-		string(ref.Kind), ref.ID, commandID).Scan(&strikes)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return 0, fmt.Errorf("postgres: strikes against %s %s: %w", ref.Kind, ref.ID, err)
+func (q Quarantine) Strikes(ctx context.Context, ref ledger.Ref) ([]ledger.Struck, error) {
+	rows, err := q.db.General.Query(ctx, `SELECT command_id, strikes, last_at FROM quarantine
+		WHERE kind = $1 AND aggregate_id = $2 ORDER BY last_at DESC, command_id LIMIT $3`, string(ref.Kind), ref.ID, ledger.MaxStruck)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: strikes against %s %s: %w", ref.Kind, ref.ID, err)
 	}
-	return strikes, nil
+	struck, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ledger.Struck, error) {
+		var s ledger.Struck
+		err := row.Scan(&s.CommandID, &s.Strikes, &s.Last)
+		s.Last = s.Last.UTC()
+		return s, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("postgres: strikes against %s %s: %w", ref.Kind, ref.ID, err)
+	}
+	return struck, nil
 }
 
 // Pruner removes what retention lets go.

@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -33,14 +31,28 @@ func (q Quarantine) Strike(ctx context.Context, ref ledger.Ref, commandID, reaso
 }
 
 // Strikes implements ledger.Quarantine.
-func (q Quarantine) Strikes(ctx context.Context, ref ledger.Ref, commandID string) (int, error) {
-	var strikes int
-	err := q.db.Read.QueryRowContext(ctx, `SELECT strikes FROM quarantine WHERE kind = ? AND aggregate_id = ? AND command_id = ?`,
-		string(ref.Kind), ref.ID, commandID).Scan(&strikes)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("sqlite: strikes against %s %s: %w", ref.Kind, ref.ID, err)
+func (q Quarantine) Strikes(ctx context.Context, ref ledger.Ref) ([]ledger.Struck, error) {
+	wrap := func(err error) error { return fmt.Errorf("sqlite: strikes against %s %s: %w", ref.Kind, ref.ID, err) }
+	rows, err := q.db.Read.QueryContext(ctx, `SELECT command_id, strikes, last_at FROM quarantine
+		WHERE kind = ? AND aggregate_id = ? ORDER BY last_at DESC, command_id LIMIT ?`, string(ref.Kind), ref.ID, ledger.MaxStruck)
+	if err != nil {
+		return nil, wrap(err)
 	}
-	return strikes, nil
+	defer rows.Close()
+	var struck []ledger.Struck
+	for rows.Next() {
+		var s ledger.Struck
+		var last int64
+		if err := rows.Scan(&s.CommandID, &s.Strikes, &last); err != nil {
+			return nil, wrap(err)
+		}
+		s.Last = instant(last)
+		struck = append(struck, s)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, wrap(err)
+	}
+	return struck, nil
 }
 
 // Pruner removes what retention lets go.

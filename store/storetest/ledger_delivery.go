@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"weelo/internal/ledger"
 )
@@ -187,20 +188,25 @@ func ledgerOutboxExclusive(t *testing.T, l *ledgerTest) {
 
 func ledgerQuarantine(t *testing.T, l *ledgerTest) {
 	a := newTrip()
-	if n, err := l.Quarantine.Strikes(t.Context(), a.ref, "c"); err != nil || n != 0 {
-		t.Errorf("a harmless command has %d strikes (%v)", n, err)
+	strikes := func(ref ledger.Ref, want ...ledger.Struck) {
+		t.Helper()
+		got, err := l.Quarantine.Strikes(t.Context(), ref)
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Errorf("strikes (-want +got), %v:\n%s", err, diff)
+		}
 	}
+	strikes(a.ref)
 	for want := 1; want <= 4; want++ {
-		if n, err := l.Quarantine.Strike(t.Context(), a.ref, "c", "index out of range", at); err != nil || n != want {
+		if n, err := l.Quarantine.Strike(t.Context(), a.ref, "c", "index out of range", at.Add(time.Duration(want)*time.Second)); err != nil || n != want {
 			t.Errorf("strike %d counts %d (%v)", want, n, err)
 		}
 	}
-	if n, err := l.Quarantine.Strikes(t.Context(), a.ref, "c"); err != nil || n != 4 {
-		t.Errorf("%d strikes (%v), want 4", n, err)
+	if n, err := l.Quarantine.Strike(t.Context(), a.ref, "other", "nil map", at.Add(time.Minute)); err != nil || n != 1 {
+		t.Errorf("another command's first strike counts %d (%v)", n, err)
 	}
-	if n, err := l.Quarantine.Strikes(t.Context(), a.ref, "other"); err != nil || n != 0 {
-		t.Errorf("another command has %d strikes (%v)", n, err)
-	}
+	strikes(a.ref, ledger.Struck{CommandID: "other", Strikes: 1, Last: at.Add(time.Minute)}, ledger.Struck{CommandID: "c", Strikes: 4, Last: at.Add(4 * time.Second)})
+	strikes(newTrip().ref)
+	strikes(ledger.Ref{Kind: ledger.Order, ID: a.ref.ID})
 }
 
 func ledgerRetention(t *testing.T, l *ledgerTest) {
