@@ -132,6 +132,22 @@ func (f fixture) token(t *testing.T, role fleet.Role) string {
 	return s
 }
 
+// TestAKeyThatCannotBeKeptIsRefused: to do without it would run the repeat a second time.
+func TestAKeyThatCannotBeKeptIsRefused(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	driver := f.As(f.token(t, fleet.Driver))
+	const path, body = "/api/v1/echo/7", `{"name":"a"}`
+	for _, key := range []string{strings.Repeat("k", 129), "schl\u00fcssel", "a\tb"} {
+		driver.With("X-Idempotency-Key", key).Call(http.MethodPost, path, body).Refused(400, "VALIDATION_ERROR")
+	}
+	var got echoData
+	driver.With("X-Idempotency-Key", strings.Repeat("k", 128)).Call(http.MethodPost, path, body).Want(200).Data(&got)
+	if len(got.Key) != 128 {
+		t.Errorf("key of %d characters", len(got.Key))
+	}
+}
+
 func TestSuccessEnvelope(t *testing.T) {
 	t.Parallel()
 	f := newAPI(t)

@@ -51,16 +51,20 @@ func Caller(ctx context.Context) token.Identity {
 const (
 	maxDevice = 128 // characters; ANDROID_ID has 16
 	maxAgent  = 256
+	maxKey    = 128
+
+	idempotencyHeader = "X-Idempotency-Key"
 )
 
-// facts reads a request's facts. What is longer or stranger than a client sends is taken as absent.
+// facts reads a request's facts. What is longer or stranger than a client sends is taken as absent; of
+// an idempotency key that would be a promise not kept, so keyed refuses it.
 func facts(r *http.Request, trustedHops int) Request {
 	id := printable(r.Header.Get("X-Request-Id"), 64)
 	if len(id) < 8 {
 		id = newRequestID()
 	}
 	return Request{
-		ID: id, IdempotencyKey: printable(r.Header.Get("X-Idempotency-Key"), 128),
+		ID: id, IdempotencyKey: printable(r.Header.Get(idempotencyHeader), maxKey),
 		Device: printable(r.Header.Get("X-Device-Id"), maxDevice), Client: clientAddr(r, trustedHops),
 		UserAgent: printable(r.UserAgent(), maxAgent),
 	}

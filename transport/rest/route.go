@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"weelo/internal/fault"
 	"weelo/internal/fleet"
 )
 
@@ -81,6 +82,9 @@ func register[I, O any](a *API, route Route, h func(ctx context.Context, in *I) 
 		op.Security = []map[string][]string{{"bearer": {}}}
 		op.Middlewares = append(op.Middlewares, a.authenticate(route.Roles))
 	}
+	if route.Method != http.MethodGet {
+		op.Middlewares = append(op.Middlewares, a.keyed)
+	}
 	if body, ok := reflect.TypeFor[I]().FieldByName("Body"); ok {
 		op.Middlewares = append(op.Middlewares, a.guarded(route.MaxBody, body.Type))
 	}
@@ -118,6 +122,16 @@ func (a *API) authenticate(roles []fleet.Role) func(huma.Context, func(huma.Cont
 		}
 		next(huma.WithValue(ctx, callerKey, id))
 	}
+}
+
+// keyed refuses an idempotency key that cannot be kept: the caller counts on it when he repeats.
+func (a *API) keyed(ctx huma.Context, next func(huma.Context)) {
+	r, w := humago.Unwrap(ctx)
+	if key := r.Header.Get(idempotencyHeader); key != "" && printable(key, maxKey) == "" {
+		a.refuse(w, r, fault.Invalid(idempotencyHeader, "The key may have at most 128 printable ASCII characters."))
+		return
+	}
+	next(ctx)
 }
 
 // guarded checks the body before huma reads it. A body whose Go type is a pointer may be absent.
