@@ -88,7 +88,7 @@ type Dispatch struct {
 // Ops is how the process is watched and stopped.
 type Ops struct {
 	AppEnv      string        `env:"APP_ENV" doc:"production refuses weak secrets and everything made for tests."`
-	NodeEnv     string        `env:"NODE_ENV" doc:"Older name of APP_ENV; used when that is empty."`
+	NodeEnv     string        `env:"NODE_ENV" doc:"Older name of APP_ENV; production in either counts."`
 	LogLevel    string        `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
 	AdminAddr   string        `env:"ADMIN_ADDR" envDefault:"127.0.0.1:6060" doc:"Where /metrics and /debug/pprof are served; port 0 takes a free one, which is logged; off: nowhere."`
 	DrainDelay  time.Duration `env:"DRAIN_DELAY" envDefault:"-1s" doc:"How long a stopping process goes on serving after its readiness fails, so that the load balancer notices. -1s: 15s on ECS, otherwise none."`
@@ -196,13 +196,10 @@ func nameProblem(err error) Problem {
 	return Problem{"environment", err.Error()}
 }
 
-// Production tells whether everything made for tests is refused.
+// Production tells whether everything made for tests is refused: either name is enough, so that no
+// other value of the one can take the guard of the other away.
 func (c Config) Production() bool {
-	e := c.Ops.AppEnv
-	if e == "" {
-		e = c.Ops.NodeEnv
-	}
-	return strings.EqualFold(e, "production")
+	return strings.EqualFold(c.Ops.AppEnv, "production") || strings.EqualFold(c.Ops.NodeEnv, "production")
 }
 
 // OnECS tells whether the process is a task of AWS ECS.

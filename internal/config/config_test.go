@@ -89,6 +89,7 @@ func TestRefusals(t *testing.T) {
 		{"placeholder in production", good("APP_ENV=production", "JWT_SECRET=please-changeme-please-changeme-0123"), "JWT_SECRET"},
 		{"placeholder elsewhere", good("JWT_SECRET=please-changeme-please-changeme-0123"), ""},
 		{"monotonous in production", good("APP_ENV=production", "JWT_SECRET="+strings.Repeat("ab", 20)), "JWT_SECRET"},
+		{"console in production by its older name", good("APP_ENV=staging", "NODE_ENV=production", "SMS_PROVIDER=console"), "SMS_PROVIDER"},
 		{"console in production", good("APP_ENV=production", "SMS_PROVIDER=console"), "SMS_PROVIDER"},
 		{"unknown provider", good("SMS_PROVIDER=pigeon"), "SMS_PROVIDER"},
 		{"provider not built", good("SMS_PROVIDER=twilio"), "SMS_PROVIDER"},
