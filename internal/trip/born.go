@@ -29,8 +29,12 @@ type Assignment struct {
 // Born decides the birth of a trip: status pending, the accept timer armed, the driver told. The
 // decision's transition is written at version 0. Refuses with VALIDATION_ERROR.
 func Born(a Assignment, now time.Time, p Policy) (Decision, error) {
-	if a.ID == "" || a.Driver == "" || a.Vehicle == "" || a.Transporter == "" {
-		return Decision{}, fmt.Errorf("trip born without identity: %+v", a)
+	for field, missing := range map[string]bool{
+		"id": a.ID == "", "driver": a.Driver == "", "vehicle": a.Vehicle == "", "transporter": a.Transporter == "",
+	} {
+		if missing {
+			return Decision{}, fmt.Errorf("trip born without %s", field) // and without its phones
+		}
 	}
 	for field, place := range map[string]Place{"pickup": a.Pickup, "drop": a.Drop} {
 		if !place.Point().Valid() || (place.Latitude == 0 && place.Longitude == 0) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,8 +93,14 @@ func TestBornRefuses(t *testing.T) {
 	}
 	a := assignment()
 	a.Driver = ""
-	if _, err := trip.Born(a, start, trip.DefaultPolicy()); err == nil {
-		t.Error("a trip was born without a driver")
+	_, err := trip.Born(a, start, trip.DefaultPolicy())
+	if err == nil {
+		t.Fatal("a trip was born without a driver")
+	}
+	for _, secret := range []string{a.Names.DriverPhone, a.Names.CustomerPhone} {
+		if secret == "" || strings.Contains(err.Error(), secret) {
+			t.Errorf("phone %q in: %v", secret, err)
+		}
 	}
 }
 
@@ -152,6 +159,9 @@ func TestSummary(t *testing.T) {
 	}
 	if forFleet.CustomerPhone != "+91******3210" || forFleet.DistanceKm != 290 || forFleet.ExpiresMS != start.Add(45*time.Second).UnixMilli() {
 		t.Errorf("%+v", forFleet)
+	}
+	if forOps := d.State.Summary(fleet.Ops); forOps.DriverPhone != "+91******6789" {
+		t.Errorf("driver's phone for ops: %q", forOps.DriverPhone)
 	}
 	if trip.ShortPhone("") != "" {
 		t.Error("an unknown phone became one")

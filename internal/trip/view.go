@@ -31,9 +31,9 @@ type Summary struct {
 
 // Summary is the trip as the viewer may see it.
 func (s State) Summary(viewer fleet.Role) Summary {
-	driverPhone := s.Names.DriverPhone
-	if viewer == fleet.Customer {
-		driverPhone = ShortPhone(driverPhone)
+	driverPhone := ShortPhone(s.Names.DriverPhone)
+	if viewer == fleet.Transporter || viewer == fleet.Driver {
+		driverPhone = s.Names.DriverPhone // his own fleet
 	}
 	return Summary{
 		ID: s.ID, TripID: s.ID, OrderID: s.OrderID, BookingID: s.OrderID, Slot: s.Slot,
