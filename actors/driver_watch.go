@@ -75,8 +75,7 @@ func (d *driver) know(f *facts) {
 	d.refresh, d.asking = now, false
 	if f.err != nil {
 		d.self.Log().Warn("driver's facts not read; trying again", "error", f.err)
-		d.self.After(factsRetry, checkDue{})
-		d.refresh = now.Add(factsRetry - refreshEvery)
+		d.refresh = now.Add(factsRetry - refreshEvery) // nextCheck sees to it
 	}
 	if f.user != nil {
 		d.name = f.user.Name
