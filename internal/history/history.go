@@ -27,8 +27,6 @@ import (
 const (
 	// MaxBatch is how many fixes one batch may carry.
 	MaxBatch = 100
-	// MaxPage is how many fixes one page of a track may carry.
-	MaxPage = 1000
 	// Retention is how long fixes are kept.
 	Retention = 30 * 24 * time.Hour
 )

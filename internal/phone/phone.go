@@ -98,15 +98,6 @@ func (n Number) Hint() string {
 	return d[:2] + "****" + d[7:]
 }
 
-// Prefix is the number without its last four digits: the block in which SMS pumping shows.
-func (n Number) Prefix() string {
-	d := n.National()
-	if d == "" {
-		return ""
-	}
-	return d[:6]
-}
-
 // String is masked, so that a number that slips into a format verb does not leak.
 func (n Number) String() string { return n.Masked() }
 

@@ -61,12 +61,6 @@ func HandleAck[I any](a *API, route Route, h func(ctx context.Context, in *I) er
 	})
 }
 
-// HandleWhole adds a route of which the handler gives the whole body: the few answers of the
-// contract that stand outside the envelope.
-func HandleWhole[I, O any](a *API, route Route, h func(ctx context.Context, in *I) (O, error)) {
-	register(a, route, h)
-}
-
 func register[I, O any](a *API, route Route, h func(ctx context.Context, in *I) (O, error)) {
 	if route.Status == 0 {
 		route.Status = http.StatusOK
