@@ -238,7 +238,7 @@ func (d Fleet) heartbeat(ctx context.Context, in *heartbeatInput) (HeartbeatData
 		}
 	}
 	return HeartbeatData{
-		Registered: state.Available, VehicleKey: fleet.Key(chosen.Type, chosen.Subtype), VehicleID: string(chosen.ID),
+		Registered: state.Online, VehicleKey: fleet.Key(chosen.Type, chosen.Subtype), VehicleID: string(chosen.ID),
 		IndexedKeys: keysOf(vehicles), IsOnTrip: in.Body.IsOnTrip, NextMS: heartbeatEvery.Milliseconds(),
 	}, nil
 }

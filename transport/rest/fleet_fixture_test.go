@@ -135,6 +135,7 @@ type onlinePeople struct {
 	reports   []track.Fix
 	beats     int
 	available map[fleet.UserID]bool
+	silent    map[fleet.UserID]bool // their presence ran out, whatever they want
 }
 
 func (p *onlinePeople) Report(_ fleet.UserID, fix track.Fix) {
@@ -183,7 +184,7 @@ func (onlineTransporters) Attach(context.Context, fleet.UserID) (func(), error) 
 func (o onlineTransporters) Get(_ context.Context, user fleet.UserID) (*protocol.Transporter, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return &protocol.Transporter{ID: user, Available: o.available[user]}, nil
+	return &protocol.Transporter{ID: user, Available: o.available[user], Online: o.available[user] && !o.silent[user]}, nil
 }
 
 // newYard is a yard on the stores of dev.
@@ -194,7 +195,7 @@ func newYard(t *testing.T) *yard {
 
 func openYard(t *testing.T, stores shelves) *yard {
 	t.Helper()
-	y := &yard{t: t, shelves: stores, mint: testMint(t), people: &onlinePeople{available: map[fleet.UserID]bool{}}}
+	y := &yard{t: t, shelves: stores, mint: testMint(t), people: &onlinePeople{available: map[fleet.UserID]bool{}, silent: map[fleet.UserID]bool{}}}
 	y.populate()
 	y.serve()
 	return y

@@ -149,6 +149,11 @@ func TestAHeartbeatRenewsAndNeverRevives(t *testing.T) {
 	if !got.Registered {
 		t.Errorf("online: %+v", got)
 	}
+	y.people.silent[y.owner] = true // his presence ran out; the next beat finds his intent and brings him back
+	owner.Call("POST", beat, `{"latitude":12.9,"longitude":77.5}`).Want(200).Data(&got)
+	if got.Registered {
+		t.Errorf("wants to be online, and is not: %+v", got)
+	}
 	owner.Call("DELETE", beat, nil).Want(200)
 	owner.Call("POST", beat, `{"latitude":12.9,"longitude":77.5}`).Want(200).Data(&got)
 	if got.Registered || y.people.available[y.owner] {
