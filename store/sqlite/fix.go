@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"weelo/internal/fleet"
 	"weelo/internal/history"
@@ -19,9 +20,16 @@ var _ history.Store = (*Fixes)(nil)
 // NewFixes makes one.
 func NewFixes(db *DB) *Fixes { return &Fixes{db: db} }
 
-const insertFix = `
-INSERT INTO fix (driver_id, ts_ms, lat, lng, accuracy, speed, bearing, mock, received_ms)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (driver_id, ts_ms) DO NOTHING`
+const (
+	insertHead = "INSERT INTO fix (driver_id, ts_ms, lat, lng, accuracy, speed, bearing, mock, received_ms) VALUES "
+	insertTail = " ON CONFLICT (driver_id, ts_ms) DO NOTHING"
+	insertRow  = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	insertFix  = insertHead + insertRow + insertTail
+	// insertMany is how many rows go into one statement: half the time of one each is the call.
+	insertMany = 32
+)
+
+var insertFixes = insertHead + strings.Repeat(insertRow+", ", insertMany-1) + insertRow + insertTail
 
 // replaceFix is track.Better, by the order of the row values.
 const replaceFix = `
@@ -41,20 +49,10 @@ func (s *Fixes) Save(ctx context.Context, rows []history.Row) (isNew []bool, err
 		return nil, fmt.Errorf("save fixes: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	insert, err := tx.PrepareContext(ctx, insertFix)
-	if err != nil {
+	// The driver starts a goroutine for each statement that could be interrupted. The transaction as a
+	// whole still ends with ctx, between two statements.
+	if err := saveFixes(context.WithoutCancel(ctx), tx, rows, isNew); err != nil {
 		return nil, fmt.Errorf("save fixes: %w", err)
-	}
-	defer insert.Close()
-	replace, err := tx.PrepareContext(ctx, replaceFix)
-	if err != nil {
-		return nil, fmt.Errorf("save fixes: %w", err)
-	}
-	defer replace.Close()
-	for i, r := range rows {
-		if isNew[i], err = saveFix(ctx, insert, replace, r); err != nil {
-			return nil, fmt.Errorf("save fixes: %w", err)
-		}
 	}
 	if err := tx.Commit(); err != nil {
 		return nil, fmt.Errorf("save fixes: commit: %w", err)
@@ -62,7 +60,95 @@ func (s *Fixes) Save(ctx context.Context, rows []history.Row) (isNew []bool, err
 	return isNew, nil
 }
 
-func saveFix(ctx context.Context, insert, replace *sql.Stmt, r history.Row) (isNew bool, err error) {
+// saveFixes writes many rows at a time as long as all of them are new, which they mostly are; a
+// group with one that is not is taken back and written row by row.
+func saveFixes(ctx context.Context, tx *sql.Tx, rows []history.Row, isNew []bool) error {
+	w := fixWriter{tx: tx}
+	defer w.close()
+	for len(rows) >= insertMany {
+		if err := w.group(ctx, rows[:insertMany], isNew[:insertMany]); err != nil {
+			return err
+		}
+		rows, isNew = rows[insertMany:], isNew[insertMany:]
+	}
+	return w.each(ctx, rows, isNew)
+}
+
+// fixWriter prepares the statements that a transaction needs.
+type fixWriter struct {
+	tx                       *sql.Tx
+	insert, inserts, replace *sql.Stmt
+}
+
+func (w *fixWriter) close() {
+	for _, stmt := range []*sql.Stmt{w.insert, w.inserts, w.replace} {
+		if stmt != nil {
+			_ = stmt.Close()
+		}
+	}
+}
+
+func (w *fixWriter) exec(ctx context.Context, stmt **sql.Stmt, query string, args []any) (changed int64, err error) {
+	if *stmt == nil {
+		if *stmt, err = w.tx.PrepareContext(ctx, query); err != nil {
+			return 0, err
+		}
+	}
+	done, err := (*stmt).ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return done.RowsAffected()
+}
+
+// group writes insertMany rows with one statement, or row by row.
+func (w *fixWriter) group(ctx context.Context, rows []history.Row, isNew []bool) error {
+	if _, err := w.tx.ExecContext(ctx, "SAVEPOINT fixes"); err != nil {
+		return err
+	}
+	args := make([]any, 0, insertMany*9)
+	for _, r := range rows {
+		args = appendFix(args, r)
+	}
+	changed, err := w.exec(ctx, &w.inserts, insertFixes, args)
+	if err != nil {
+		return err
+	}
+	if changed == insertMany {
+		for i := range isNew {
+			isNew[i] = true
+		}
+		_, err = w.tx.ExecContext(ctx, "RELEASE fixes")
+		return err
+	}
+	if _, err := w.tx.ExecContext(ctx, "ROLLBACK TO fixes"); err != nil {
+		return err
+	}
+	if _, err := w.tx.ExecContext(ctx, "RELEASE fixes"); err != nil {
+		return err
+	}
+	return w.each(ctx, rows, isNew)
+}
+
+// each writes row by row.
+func (w *fixWriter) each(ctx context.Context, rows []history.Row, isNew []bool) error {
+	for i, r := range rows {
+		args := appendFix(make([]any, 0, 9), r)
+		changed, err := w.exec(ctx, &w.insert, insertFix, args)
+		if err != nil {
+			return err
+		}
+		if isNew[i] = changed == 1; isNew[i] {
+			continue
+		}
+		if _, err := w.exec(ctx, &w.replace, replaceFix, args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func appendFix(args []any, r history.Row) []any {
 	f := r.Fix
 	var speed, bearing any
 	if f.HasSpeed {
@@ -71,16 +157,7 @@ func saveFix(ctx context.Context, insert, replace *sql.Stmt, r history.Row) (isN
 	if f.HasBearing {
 		bearing = f.Bearing
 	}
-	args := []any{string(r.Driver), f.TS, f.Lat, f.Lng, f.Accuracy, speed, bearing, f.Mock, f.ReceivedMS}
-	done, err := insert.ExecContext(ctx, args...)
-	if err != nil {
-		return false, err
-	}
-	if n, err := done.RowsAffected(); err != nil || n == 1 {
-		return n == 1, err
-	}
-	_, err = replace.ExecContext(ctx, args...)
-	return false, err
+	return append(args, string(r.Driver), f.TS, f.Lat, f.Lng, f.Accuracy, speed, bearing, f.Mock, f.ReceivedMS)
 }
 
 const fixColumns = `ts_ms, received_ms, lat, lng, accuracy, speed, bearing, mock`
