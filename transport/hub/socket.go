@@ -14,8 +14,8 @@ import (
 type Socket struct {
 	hub       *Hub
 	who       token.Identity
-	device    string
-	conn      string
+	device    string // tells two sockets of one user apart
+	conn      string // the id given at Attach
 	format    string
 	codec     Codec
 	transport Transport
@@ -65,12 +65,6 @@ func newSocket(h *Hub, a Attachment) *Socket {
 
 // Identity is who the socket speaks for.
 func (s *Socket) Identity() token.Identity { return s.who }
-
-// Device is what tells two sockets of one user apart.
-func (s *Socket) Device() string { return s.device }
-
-// Conn is the id given at Attach.
-func (s *Socket) Conn() string { return s.conn }
 
 // Done is closed when the socket was detached or killed.
 func (s *Socket) Done() <-chan struct{} { return s.done }
