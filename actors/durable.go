@@ -102,8 +102,8 @@ type Committed struct {
 //     somebody else has claimed it. Then it stops.
 //   - One transition is in flight. Commands meanwhile wait (32, then BUSY); queries are answered from
 //     the last committed state.
-//   - No answer, message or event leaves before the commit. When the outcome is unknown it stops
-//     without having answered; the next activation reads the truth.
+//   - No answer, message or event leaves before the commit. When the outcome is unknown it
+//     answers ErrInterrupted (503), neither yes nor no, and stops; the next activation reads the truth.
 //   - Timers are the row's; a firing with another number than the armed one does nothing.
 type Durable[S any] struct {
 	self *Self
