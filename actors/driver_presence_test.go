@@ -2,6 +2,7 @@ package actors_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -346,13 +347,42 @@ type shaky struct {
 	calls atomic.Int64
 }
 
-func (s *shaky) Enter(ctx context.Context, who presence.Person, now time.Time) (presence.Entry, error) {
+func (s *shaky) Move(ctx context.Context, moves []presence.Move, now time.Time) error {
 	s.calls.Add(1)
 	if s.down.Load() {
 		<-ctx.Done() // it hangs
-		return presence.Entry{}, ctx.Err()
+		return ctx.Err()
 	}
-	return s.Presence.Enter(ctx, who, now)
+	<-time.After(time.Second) // and is slow at its best
+	return s.Presence.Move(ctx, moves, now)
+}
+
+// A shift begins and the store is slow: everybody is present a moment later all the same, and the
+// last round of a task that stops is as short.
+func TestManyArriveAtASlowStore(t *testing.T) {
+	in(t, func(t *testing.T) {
+		store := &shaky{Presence: memory.NewPresence()}
+		w := actors.NewPresenceWriter(store, memory.NewPositions(), func(presence.Person) {}, nil, discard)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		for i := range 900 {
+			w.Enter(presence.Person{User: fleet.UserID(fmt.Sprint("D", i)), Role: fleet.Driver})
+		}
+		go func() { ended <- w.Run(ctx) }()
+		<-time.After(4 * time.Second)
+		if all, err := store.All(t.Context(), time.Now()); err != nil || len(all) != 900 {
+			t.Fatalf("%d present after 4 s, %v, want 900", len(all), err)
+		}
+		store.down.Store(true)
+		for i := range 900 {
+			w.Leave(presence.Person{User: fleet.UserID(fmt.Sprint("D", i)), Role: fleet.Driver})
+		}
+		began := time.Now()
+		stop()
+		if err := <-ended; err != nil || time.Since(began) > 10*time.Second {
+			t.Fatalf("the last round took %s, %v", time.Since(began), err)
+		}
+	})
 }
 
 func TestPresenceIsWrittenAfterAnOutage(t *testing.T) {

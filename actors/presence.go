@@ -19,6 +19,8 @@ const (
 	presenceLimit = 3 * time.Second
 	// maxMoves bounds the arrivals and departures that wait for a slow store.
 	maxMoves = 10_000
+	// movesAtOnce bounds one round trip.
+	movesAtOnce = 500
 )
 
 // PresenceWriter keeps the shared store of who is there and where current, for all actors of a task:
@@ -32,16 +34,10 @@ type PresenceWriter struct {
 	log       *slog.Logger
 
 	mu    sync.Mutex
-	moves []move // arrivals and departures, in order
+	moves []presence.Move // arrivals and departures, in order
 	beats map[fleet.UserID]presence.Person
 	spots map[fleet.UserID]track.Fix
 	wake  chan struct{} // one token: moves wait
-}
-
-// move is an arrival or a departure.
-type move struct {
-	who   presence.Person
-	leave bool
 }
 
 // NewPresenceWriter makes one. lost is told, off every actor's turn, of people who should be there
@@ -67,15 +63,15 @@ func LostTo(r Router) func(presence.Person) {
 type presenceLost struct{}
 
 // Enter makes a person present.
-func (w *PresenceWriter) Enter(who presence.Person) { w.move(move{who: who}) }
+func (w *PresenceWriter) Enter(who presence.Person) { w.move(presence.Move{Who: who}) }
 
 // Leave removes a person. A renewal that waits is dropped, so it cannot come after.
-func (w *PresenceWriter) Leave(who presence.Person) { w.move(move{who: who, leave: true}) }
+func (w *PresenceWriter) Leave(who presence.Person) { w.move(presence.Move{Who: who, Leave: true}) }
 
-func (w *PresenceWriter) move(m move) {
+func (w *PresenceWriter) move(m presence.Move) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.beats, m.who.User)
+	delete(w.beats, m.Who.User)
 	if len(w.moves) >= maxMoves { // the renewals will find out who is missing
 		w.moves = w.moves[1:]
 	}
@@ -123,35 +119,28 @@ func (w *PresenceWriter) Run(ctx context.Context) error {
 	}
 }
 
-// writeMoves writes arrivals and departures in order. At the first that cannot be written it stops,
-// and goes on from there a second later: an outage costs one wait, not one for each.
+// writeMoves writes arrivals and departures in order, in round trips of many and within one limit for
+// all. What cannot be written goes on from there a second later.
 func (w *PresenceWriter) writeMoves(ctx context.Context) {
 	w.mu.Lock()
 	moves := w.moves
 	w.moves = nil
 	w.mu.Unlock()
-	for i, m := range moves {
-		if err := w.writeMove(ctx, m); err != nil {
-			w.log.WarnContext(ctx, "presence not written; trying again", "user", m.who.User, "leave", m.leave, "waiting", len(moves)-i, "error", err)
-			w.giveBack(moves[i:])
-			return
-		}
-	}
-}
-
-func (w *PresenceWriter) writeMove(ctx context.Context, m move) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, presenceLimit)
 	defer cancel()
-	if m.leave {
-		_, err = w.store.Leave(ctx, m.who.User, w.now())
-		return err
+	for len(moves) > 0 {
+		n := min(len(moves), movesAtOnce)
+		if err := w.store.Move(ctx, moves[:n], w.now()); err != nil {
+			w.log.WarnContext(ctx, "presence not written; trying again", "waiting", len(moves), "error", err)
+			w.giveBack(moves)
+			return
+		}
+		moves = moves[n:]
 	}
-	_, err = w.store.Enter(ctx, m.who, w.now())
-	return err
 }
 
 // giveBack puts moves before those that came meanwhile; of too many the oldest go.
-func (w *PresenceWriter) giveBack(moves []move) {
+func (w *PresenceWriter) giveBack(moves []presence.Move) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.moves = append(moves[:len(moves):len(moves)], w.moves...)

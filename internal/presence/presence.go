@@ -70,6 +70,12 @@ type Entry struct {
 // Live tells whether the entry still counts at now (ms). The boundary instant no longer does.
 func (e Entry) Live(now int64) bool { return now < e.Expires }
 
+// Move is an arrival or a departure.
+type Move struct {
+	Who   Person
+	Leave bool
+}
+
 // Store keeps presence. Times are passed in; implementations are safe for concurrent use. A lost or
 // unreachable store answers an error; callers go on and try again with the next beat.
 type Store interface {
@@ -80,6 +86,9 @@ type Store interface {
 	Beat(ctx context.Context, who []Person, now time.Time) (present []bool, err error)
 	// Leave removes the person at once; false when he was not present.
 	Leave(ctx context.Context, user fleet.UserID, now time.Time) (bool, error)
+	// Move enters and removes people, of each in the order given, in one round trip. After an error some
+	// of it may be done; doing all of it again is harmless.
+	Move(ctx context.Context, moves []Move, now time.Time) error
 	// Read gives those of the users who are present.
 	Read(ctx context.Context, users []fleet.UserID, now time.Time) (map[fleet.UserID]Entry, error)
 	// All gives everybody present, in no order, and forgets those who expired. It is what a task reads at

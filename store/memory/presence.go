@@ -64,6 +64,21 @@ func (p *Presence) Leave(_ context.Context, user fleet.UserID, now time.Time) (b
 	return ok && e.Live(now.UnixMilli()), nil
 }
 
+// Move enters and removes people.
+func (p *Presence) Move(ctx context.Context, moves []presence.Move, now time.Time) (err error) {
+	for _, m := range moves {
+		if m.Leave {
+			_, err = p.Leave(ctx, m.Who.User, now)
+		} else {
+			_, err = p.Enter(ctx, m.Who, now)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Read gives those of the users who are present.
 func (p *Presence) Read(_ context.Context, users []fleet.UserID, now time.Time) (map[fleet.UserID]presence.Entry, error) {
 	p.mu.Lock()

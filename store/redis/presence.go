@@ -32,10 +32,9 @@ func presenceKey(bucket int) string { return "presence:" + strconv.Itoa(bucket) 
 // Enter makes the person present.
 func (p *Presence) Enter(ctx context.Context, who presence.Person, now time.Time) (presence.Entry, error) {
 	ms := now.UnixMilli()
-	raw, err := json.Marshal(presence.Entry{Role: who.Role, Fleet: who.Fleet, Since: ms, Seen: ms,
-		Expires: ms + presence.Life(who.Role).Milliseconds()})
+	raw, err := encodeEntered(who, ms)
 	if err != nil {
-		return presence.Entry{}, fmt.Errorf("encode presence: %w", err)
+		return presence.Entry{}, err
 	}
 	stored, err := p.client.Eval(ctx, presenceScript, []string{presenceKey(presence.Bucket(who.User))},
 		ms, "enter", string(who.User), raw).Text()
@@ -43,6 +42,40 @@ func (p *Presence) Enter(ctx context.Context, who presence.Person, now time.Time
 		return presence.Entry{}, fmt.Errorf("enter presence: %w", err)
 	}
 	return decodeEntry(who.User, stored)
+}
+
+func encodeEntered(who presence.Person, ms int64) ([]byte, error) {
+	raw, err := json.Marshal(presence.Entry{Role: who.Role, Fleet: who.Fleet, Since: ms, Seen: ms,
+		Expires: ms + presence.Life(who.Role).Milliseconds()})
+	if err != nil {
+		return nil, fmt.Errorf("encode presence: %w", err)
+	}
+	return raw, nil
+}
+
+// Move enters and removes people. The steps of one person are on one key, so a pipeline, and a
+// cluster's too, keeps their order.
+func (p *Presence) Move(ctx context.Context, moves []presence.Move, now time.Time) error {
+	if len(moves) == 0 {
+		return nil
+	}
+	ms, pipe := now.UnixMilli(), p.client.Pipeline()
+	for _, m := range moves {
+		key := []string{presenceKey(presence.Bucket(m.Who.User))}
+		if m.Leave {
+			pipe.Eval(ctx, presenceScript, key, ms, "leave", string(m.Who.User))
+			continue
+		}
+		raw, err := encodeEntered(m.Who, ms)
+		if err != nil {
+			return err
+		}
+		pipe.Eval(ctx, presenceScript, key, ms, "enter", string(m.Who.User), raw)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("move presence: %w", err)
+	}
+	return nil
 }
 
 // Beat renews those who are present.

@@ -71,6 +71,26 @@ func Presence(t *testing.T, open func(t *testing.T) presence.Store) {
 		}
 	})
 
+	t.Run("moves are made in order, and again without harm", func(t *testing.T) {
+		t.Parallel()
+		s := open(t)
+		other := presence.Person{User: "d2", Role: fleet.Driver, Fleet: "t1"}
+		moves := []presence.Move{{Who: driver}, {Who: owner}, {Who: other}, {Who: other, Leave: true}, {Who: driver, Leave: true}, {Who: driver}}
+		for range 2 {
+			must(t, s.Move(t.Context(), moves, now))
+			found, err := s.Read(t.Context(), []fleet.UserID{"d1", "d2", "t1"}, now)
+			must(t, err)
+			want := map[fleet.UserID]presence.Entry{
+				"d1": {User: "d1", Role: fleet.Driver, Fleet: "t1", Since: now.UnixMilli(), Seen: now.UnixMilli(), Expires: now.Add(presence.DriverLife).UnixMilli()},
+				"t1": {User: "t1", Role: fleet.Transporter, Since: now.UnixMilli(), Seen: now.UnixMilli(), Expires: now.Add(presence.TransporterLife).UnixMilli()},
+			}
+			if diff := cmp.Diff(want, found); diff != "" {
+				t.Errorf("presence (-want +got):\n%s", diff)
+			}
+		}
+		must(t, s.Move(t.Context(), nil, now))
+	})
+
 	t.Run("a late beat never revives who left or expired", func(t *testing.T) {
 		t.Parallel()
 		s := open(t)
