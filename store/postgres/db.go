@@ -114,7 +114,7 @@ func openPool(ctx context.Context, c Config, name string, conns int) (*pgxpool.P
 			params[key] = value
 		}
 	}
-	options := []otelpgx.Option{otelpgx.WithDisableQuerySpanNamePrefix()}
+	var options []otelpgx.Option
 	if c.Tracer != nil {
 		options = append(options, otelpgx.WithTracerProvider(c.Tracer))
 	}
