@@ -51,6 +51,31 @@ func Fixes(t *testing.T, open func(t *testing.T) history.Store) {
 		}
 	})
 
+	t.Run("a long call with some of it there already, and some of it better", func(t *testing.T) {
+		t.Parallel()
+		s := open(t)
+		worse := fix(70)
+		worse.Accuracy = 40
+		_, err := s.Save(t.Context(), []history.Row{row(driverA, fix(10)), row(driverA, worse)})
+		must(t, err)
+		var rows []history.Row
+		var want []bool
+		var kept []track.Fix
+		for ts := range int64(150) {
+			rows, want, kept = append(rows, row(driverA, fix(ts))), append(want, ts != 10 && ts != 70), append(kept, fix(ts))
+		}
+		isNew, err := s.Save(t.Context(), rows)
+		must(t, err)
+		if diff := cmp.Diff(want, isNew); diff != "" {
+			t.Errorf("new ones (-want +got):\n%s", diff)
+		}
+		got, err := s.Fixes(t.Context(), driverA, 0, math.MaxInt64, 1000)
+		must(t, err)
+		if diff := cmp.Diff(kept, got); diff != "" {
+			t.Errorf("stored (-want +got):\n%s", diff)
+		}
+	})
+
 	t.Run("every field comes back, sorted by time, within the span", func(t *testing.T) {
 		t.Parallel()
 		s := open(t)
