@@ -13,7 +13,7 @@ FUZZTIME ?= 10s
 # Coverage is asked of the domain; what only drives a running server is left out.
 COVER_MIN  ?= 85
 COVER_OUT  := bin/cover.out
-COVER_SKIP := weelo/internal/(simulate|bench|client|servertest|deps|arch)|/[a-z]*test/
+COVER_SKIP := weelo/internal/(simulate|bench|client|servertest|arch)|/[a-z]*test/
 # Packages whose tests start many processes or are timed by them; the race detector runs everywhere else.
 NO_RACE    := weelo/test/
 

@@ -162,7 +162,7 @@ func TestImportDirections(t *testing.T) {
 			func(d string) bool { return under(d, "cmd") }, "nothing imports cmd"},
 	}
 	for _, p := range packages(t) {
-		if testSupport(p.ImportPath) || under(p.ImportPath, "internal/deps") {
+		if testSupport(p.ImportPath) {
 			continue
 		}
 		for _, r := range rules {
