@@ -204,10 +204,21 @@ func (s *Fixes) Newest(ctx context.Context, ws []history.Window) ([]track.Fix, e
 	return newest, nil
 }
 
+// forgetFixes steps from driver to driver by the key and looks at the old end of each. A fix that was
+// received before ?1 has a ts below it, but for the 30 s that a phone's clock may be ahead.
+const forgetFixes = `
+WITH RECURSIVE driver (id) AS (
+	SELECT min(driver_id) FROM fix
+	UNION ALL
+	SELECT (SELECT min(driver_id) FROM fix WHERE driver_id > driver.id) FROM driver WHERE driver.id IS NOT NULL
+)
+DELETE FROM fix WHERE (driver_id, ts_ms) IN (
+	SELECT f.driver_id, f.ts_ms FROM driver JOIN fix f ON f.driver_id = driver.id AND f.ts_ms < ?1 + ?3
+	WHERE f.received_ms < ?1 LIMIT ?2)`
+
 // Forget removes old fixes.
 func (s *Fixes) Forget(ctx context.Context, before int64, limit int) (int, error) {
-	done, err := s.db.Write.ExecContext(ctx, `DELETE FROM fix WHERE (driver_id, ts_ms) IN (
-		SELECT driver_id, ts_ms FROM fix WHERE received_ms < ? LIMIT ?)`, before, limit)
+	done, err := s.db.Write.ExecContext(ctx, forgetFixes, before, limit, track.MaxAhead.Milliseconds())
 	if err != nil {
 		return 0, fmt.Errorf("forget fixes: %w", err)
 	}
