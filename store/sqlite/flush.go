@@ -48,8 +48,10 @@ func (t *transaction) row(ctx context.Context, text string, args ...any) *sql.Ro
 var errUnguarded = errors.New("refused without a savepoint")
 
 // write takes every transition, in the order that every lane locks in, then numbers the inbox entries
-// of the accepted ones.
+// of the accepted ones. It ends with ctx between two transitions: for each statement that could be
+// interrupted itself the driver starts a goroutine, which was a quarter of a flush.
 func (t *transaction) write(ctx context.Context) error {
+	statements := context.WithoutCancel(ctx)
 	order := make([]int, len(t.ts))
 	for i := range order {
 		order[i] = i
@@ -58,11 +60,14 @@ func (t *transaction) write(ctx context.Context) error {
 		return cmp.Or(cmp.Compare(t.ts[a].Ref.Kind, t.ts[b].Ref.Kind), cmp.Compare(t.ts[a].Ref.ID, t.ts[b].Ref.ID))
 	})
 	for _, i := range order {
-		if err := t.guarded(ctx, i); err != nil {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if err := t.guarded(statements, i); err != nil {
 			return err
 		}
 	}
-	return t.number(ctx)
+	return t.number(statements)
 }
 
 // guarded writes one transition or takes it back. An error is one that the transaction does not
