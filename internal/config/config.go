@@ -80,9 +80,25 @@ type Login struct {
 	RefreshIdle Duration `env:"JWT_REFRESH_EXPIRES_IN" envDefault:"30d" doc:"A refresh token unused for this long is dead; 1h to 90d."`
 }
 
-// Dispatch is the tempo of the domain.
+// Dispatch is the tempo of the domain. TIME_SCALE divides its waits.
 type Dispatch struct {
-	AcceptSeconds int `env:"DRIVER_ACCEPT_TIMEOUT_SECONDS" envDefault:"45" doc:"Seconds a driver has to accept a trip, 10 to 600."`
+	SearchSeconds     int      `env:"BROADCAST_TIMEOUT_SECONDS" envDefault:"120" doc:"Seconds an order searches for trucks before it is extended by confirmations, 10 to 3600."`
+	FirstExtension    int      `env:"SEARCH_EXTENSION_FIRST_SECONDS" envDefault:"60" doc:"Seconds the first confirmed truck adds to the search, 0 to 600."`
+	NextExtension     int      `env:"SEARCH_EXTENSION_NEXT_SECONDS" envDefault:"30" doc:"Seconds each further confirmed truck adds, 0 to 600."`
+	WaveRadiiKM       []int    `env:"WAVE_RADII_KM" envDefault:"5,10,15,30,60,100" doc:"Radius of each wave of a search in km, rising, by comma; 1 to 12 of them, 1 to 500 each."`
+	WaveSeconds       []int    `env:"WAVE_SECONDS" envDefault:"10,10,15,15,15,15" doc:"Seconds each wave waits before the next, as many as WAVE_RADII_KM, 1 to 600 each."`
+	WaveNotify        int      `env:"WAVE_NOTIFY_MAX" envDefault:"100" doc:"Transporters that one wave is shown to at most, 1 to 250."`
+	OpenOffers        int      `env:"OPEN_OFFERS_MAX" envDefault:"20" doc:"Orders shown to one transporter at a time, 1 to 200."`
+	Scoring           bool     `env:"MATCH_SCORING" envDefault:"false" doc:"true ranks candidates by ETA, acceptance, response time and rating; false by ETA alone."`
+	RequireKYC        bool     `env:"REQUIRE_KYC" envDefault:"false" doc:"true shows orders only to transporters whose papers were verified."`
+	HoldSeconds       int      `env:"HOLD_SECONDS" envDefault:"90" doc:"Seconds a transporter holds trucks of an order, 10 to 600."`
+	HoldExtension     int      `env:"HOLD_EXTENSION_SECONDS" envDefault:"30" doc:"Seconds one extension adds to a hold, 0 to 300."`
+	HoldExtensions    int      `env:"HOLD_EXTENSIONS_MAX" envDefault:"2" doc:"Extensions of one hold, 0 to 10."`
+	HoldMaxSeconds    int      `env:"HOLD_MAX_SECONDS" envDefault:"130" doc:"Seconds a hold lasts at most, its extensions included; HOLD_SECONDS to 1800."`
+	AcceptSeconds     int      `env:"DRIVER_ACCEPT_TIMEOUT_SECONDS" envDefault:"45" doc:"Seconds a driver has to accept a trip, 10 to 600."`
+	RebookSeconds     int      `env:"REBOOK_COOLDOWN_SECONDS" envDefault:"15" doc:"Seconds after a cancelled order before its customer may book again, 0 to 600."`
+	RebookLongSeconds int      `env:"REBOOK_COOLDOWN_REPEATED_SECONDS" envDefault:"120" doc:"The same after repeated cancellations, 0 to 3600."`
+	ScheduledLead     Duration `env:"SCHEDULED_BROADCAST_LEAD" envDefault:"2h" doc:"How long before its pickup a scheduled order begins to search, 1m to 7d."`
 }
 
 // Ops is how the process is watched and stopped.

@@ -107,6 +107,12 @@ func TestRefusals(t *testing.T) {
 		{"limits", good("LIMITS=some"), "LIMITS"},
 		{"mysql", good("DATABASE_URL=mysql://x/y"), "DATABASE_URL"},
 		{"stop timeout", good("STOP_TIMEOUT=10m"), "STOP_TIMEOUT"},
+		{"waves that do not widen", good("WAVE_RADII_KM=5,5", "WAVE_SECONDS=10,10"), "WAVE_RADII_KM"},
+		{"waves without their waits", good("WAVE_RADII_KM=5,10"), "WAVE_SECONDS"},
+		{"one wave of its own", good("WAVE_RADII_KM=25", "WAVE_SECONDS=20"), ""},
+		{"hold above its limit", good("HOLD_SECONDS=200"), "HOLD_MAX_SECONDS"},
+		{"search time", good("BROADCAST_TIMEOUT_SECONDS=1"), "BROADCAST_TIMEOUT_SECONDS"},
+		{"lead", good("SCHEDULED_BROADCAST_LEAD=1s"), "SCHEDULED_BROADCAST_LEAD"},
 		{"accept timeout", good("DRIVER_ACCEPT_TIMEOUT_SECONDS=5"), "DRIVER_ACCEPT_TIMEOUT_SECONDS"},
 	}
 	for _, tt := range tests {

@@ -44,7 +44,6 @@ var Unused = map[string]string{
 	"FIREBASE_CLIENT_EMAIL":         "push is not built yet",
 	"FIREBASE_PRIVATE_KEY":          "push is not built yet",
 	"FIREBASE_SERVICE_ACCOUNT_PATH": "push is not built yet",
-	"BROADCAST_TIMEOUT_SECONDS":     "broadcasts are not built yet",
 	"BOOKING_CONCURRENCY_LIMIT":     "orders are actors; each has its own bounded queue",
 	"GEO_QUERY_MAX_CANDIDATES":      "the nearest are found in memory",
 }

@@ -186,7 +186,7 @@ func (c Config) common(ps *Problems) {
 		ps.addf("OTP_LENGTH", "the apps expect 6 digits, not %d", c.Login.OTPLength)
 	}
 	inRange(ps, "OTP_EXPIRY_MINUTES", c.Login.OTPMinutes, 1, 10)
-	inRange(ps, "DRIVER_ACCEPT_TIMEOUT_SECONDS", c.Dispatch.AcceptSeconds, 10, 600)
+	c.Dispatch.check(ps)
 	between(ps, "JWT_EXPIRES_IN", c.Login.AccessLife.D(), 5*time.Minute, 24*time.Hour)
 	between(ps, "JWT_REFRESH_EXPIRES_IN", c.Login.RefreshIdle.D(), time.Hour, 90*24*time.Hour)
 	between(ps, "DRAIN_DELAY", c.Ops.DrainDelay, 0, 60*time.Second)
@@ -237,6 +237,42 @@ func (c Config) sms(ps *Problems) {
 		if h != "" && !retriever.MatchString(h) {
 			ps.addf(name, "is not an 11-character hash")
 		}
+	}
+}
+
+// check refuses a tempo that dispatch cannot keep.
+func (d Dispatch) check(ps *Problems) {
+	inRange(ps, "BROADCAST_TIMEOUT_SECONDS", d.SearchSeconds, 10, 3600)
+	inRange(ps, "SEARCH_EXTENSION_FIRST_SECONDS", d.FirstExtension, 0, 600)
+	inRange(ps, "SEARCH_EXTENSION_NEXT_SECONDS", d.NextExtension, 0, 600)
+	inRange(ps, "WAVE_NOTIFY_MAX", d.WaveNotify, 1, 250)
+	inRange(ps, "OPEN_OFFERS_MAX", d.OpenOffers, 1, 200)
+	inRange(ps, "HOLD_SECONDS", d.HoldSeconds, 10, 600)
+	inRange(ps, "HOLD_EXTENSION_SECONDS", d.HoldExtension, 0, 300)
+	inRange(ps, "HOLD_EXTENSIONS_MAX", d.HoldExtensions, 0, 10)
+	inRange(ps, "HOLD_MAX_SECONDS", d.HoldMaxSeconds, d.HoldSeconds, 1800)
+	inRange(ps, "DRIVER_ACCEPT_TIMEOUT_SECONDS", d.AcceptSeconds, 10, 600)
+	inRange(ps, "REBOOK_COOLDOWN_SECONDS", d.RebookSeconds, 0, 600)
+	inRange(ps, "REBOOK_COOLDOWN_REPEATED_SECONDS", d.RebookLongSeconds, 0, 3600)
+	between(ps, "SCHEDULED_BROADCAST_LEAD", d.ScheduledLead.D(), time.Minute, 7*24*time.Hour)
+	d.checkWaves(ps)
+}
+
+func (d Dispatch) checkWaves(ps *Problems) {
+	if len(d.WaveRadiiKM) < 1 || len(d.WaveRadiiKM) > 12 {
+		ps.addf("WAVE_RADII_KM", "%d waves, not 1..12", len(d.WaveRadiiKM))
+	}
+	for i, km := range d.WaveRadiiKM {
+		inRange(ps, "WAVE_RADII_KM", km, 1, 500)
+		if i > 0 && km <= d.WaveRadiiKM[i-1] {
+			ps.addf("WAVE_RADII_KM", "%d km after %d km: each wave is wider than the one before", km, d.WaveRadiiKM[i-1])
+		}
+	}
+	if len(d.WaveSeconds) != len(d.WaveRadiiKM) {
+		ps.addf("WAVE_SECONDS", "%d waits for %d waves of WAVE_RADII_KM", len(d.WaveSeconds), len(d.WaveRadiiKM))
+	}
+	for _, seconds := range d.WaveSeconds {
+		inRange(ps, "WAVE_SECONDS", seconds, 1, 600)
 	}
 }
 
