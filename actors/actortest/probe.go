@@ -65,6 +65,7 @@ type Hub struct {
 	views     []protocol.TripView
 	ended     []protocol.TripEnded
 	notes     []Note
+	offers    []protocol.OfferFrame
 }
 
 // Note is a soft event that was sent to a user.
@@ -88,6 +89,13 @@ func (h *Hub) Deliver(ds []protocol.Delivery) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.delivered = append(h.delivered, ds...)
+}
+
+// Offers implements protocol.Publisher.
+func (h *Hub) Offers(fs []protocol.OfferFrame) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.offers = append(h.offers, fs...)
 }
 
 // TripChanged implements protocol.Publisher.
@@ -119,6 +127,9 @@ func (h *Hub) Positions() []protocol.Position { return take(h, &h.positions) }
 
 // Delivered gives the events since the last call.
 func (h *Hub) Delivered() []protocol.Delivery { return take(h, &h.delivered) }
+
+// Shown gives the offers since the last call.
+func (h *Hub) Shown() []protocol.OfferFrame { return take(h, &h.offers) }
 
 // Views gives the trip frames since the last call.
 func (h *Hub) Views() []protocol.TripView { return take(h, &h.views) }

@@ -5,6 +5,9 @@
 package protocol
 
 import (
+	"encoding/json"
+	"time"
+
 	"weelo/internal/fleet"
 	"weelo/internal/ledger"
 	"weelo/internal/track"
@@ -33,11 +36,25 @@ type TripEnded struct {
 	Reason string // ended, forbidden, reassigned
 }
 
+// OfferFrame is the state of an offer for its transporter: what he sees of an order, or that he sees
+// it no more. It is state, not an event: it has no number, the newest version counts, and whoever
+// comes back is shown his open offers from the rows.
+type OfferFrame struct {
+	Transporter fleet.UserID
+	ID          string
+	Version     int64
+	Open        bool
+	Expires     time.Time       // of an open one
+	Data        json.RawMessage // a JSON object
+}
+
 // Publisher is how actors reach people on this and other tasks. No method blocks and none fails:
 // positions are lossy by contract, events are in the inbox.
 type Publisher interface {
 	Position(p Position)
 	Deliver(ds []Delivery)
+	// Offers shows open offers and takes closed ones away. The rows are committed.
+	Offers(fs []OfferFrame)
 	TripChanged(v TripView)
 	TripEnded(e TripEnded)
 	// Notify sends a soft, unnumbered event to a user's sockets (connectivity, presence).
