@@ -20,6 +20,7 @@ type Metrics struct {
 	OTP      *OTPMetrics
 	Frames   *FrameMetrics
 	Fixes    *FixMetrics
+	Dispatch *DispatchMetrics
 }
 
 // NewMetrics makes a registry with everything in it at zero.
@@ -32,6 +33,7 @@ func NewMetrics(version string) *Metrics {
 	return &Metrics{
 		Registry: r, Actors: newActorMetrics(r), Hub: newHubMetrics(r), Commits: newCommitMetrics(r),
 		OTP: newOTPMetrics(r), Frames: newFrameMetrics(r), Fixes: newFixMetrics(r),
+		Dispatch: newDispatchMetrics(r),
 	}
 }
 

@@ -140,6 +140,13 @@ func TestAdminServesMetricsAndProfiles(t *testing.T) {
 	m.Commits.Outcome("committed")
 	m.Fixes.Fix(track.Jump)
 	m.OTP.Count("user", "sent", "")
+	m.Dispatch.Order("broadcasting")
+	m.Dispatch.Wave(7, 0)
+	m.Dispatch.Wave(7, 3)
+	m.Dispatch.Offers("shown", 3)
+	m.Dispatch.Hold("held")
+	m.Dispatch.Confirm("CONFIRM_FAILED")
+	m.Dispatch.Filled(true, 40*time.Second)
 
 	a, err := ListenAdmin(t.Context(), "127.0.0.1:0", m.Registry)
 	if err != nil {
@@ -155,6 +162,9 @@ func TestAdminServesMetricsAndProfiles(t *testing.T) {
 		`weelo_socket_closes_total{code="4410",format="ws"} 1`, `weelo_commit_batch_size_count{lane="group"} 1`,
 		`weelo_otp_total{event="sent",flow="user",reason=""} 1`,
 		`weelo_frames_in_total{format="ws",type="fix"} 1`, `weelo_frames_invalid_total{code="MALFORMED",format="ws"} 1`, "go_goroutines",
+		`weelo_orders_total{status="broadcasting"} 1`, `weelo_order_waves_total{outcome="nobody"} 1`, `weelo_order_wave_candidates_sum 14`,
+		`weelo_offers_total{change="shown"} 3`, `weelo_holds_total{outcome="held"} 1`, `weelo_confirms_total{outcome="CONFIRM_FAILED"} 1`,
+		`weelo_order_fill_seconds_bucket{trucks="all",le="45"} 1`,
 		`weelo_fixes_total{verdict="` + track.Jump.String() + `"} 1`,
 	} {
 		if !strings.Contains(page, want) {
