@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -38,17 +39,55 @@ func (r REST) As(token string) REST { r.Token = token; return r }
 // Call sends in (nil: no body) to a path below /api/v1/ and reads the data of the answer into out (nil:
 // not wanted). A refusal is an *APIError.
 func (r REST) Call(ctx context.Context, method, path string, in, out any) error {
+	a, err := r.Do(ctx, method, path, "", in)
+	if err != nil {
+		return err
+	}
+	if refusal := a.Refusal(); refusal != nil {
+		return refusal
+	}
+	if out == nil || len(a.Data) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(a.Data, out); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return nil
+}
+
+// Answer is what the server said, whatever it was.
+type Answer struct {
+	Status     int
+	Success    bool
+	Data       json.RawMessage
+	Error      APIError
+	Body       []byte        // all of it
+	RetryAfter time.Duration // 0: the server did not say
+}
+
+// Refusal is the answer's refusal; nil when it is none.
+func (a Answer) Refusal() error {
+	if a.Success {
+		return nil
+	}
+	refusal := a.Error
+	return &refusal
+}
+
+// Do is Call for callers that want to see everything of the answer and to send an idempotency key (""
+// sends none). An error means that there was no answer: whether the server did anything is unknown.
+func (r REST) Do(ctx context.Context, method, path, key string, in any) (Answer, error) {
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
-			return fmt.Errorf("%s %s: %w", method, path, err)
+			return Answer{}, fmt.Errorf("%s %s: %w", method, path, err)
 		}
 		body = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(r.BaseURL, "/")+"/api/v1/"+path, body)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return Answer{}, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -56,42 +95,41 @@ func (r REST) Call(ctx context.Context, method, path string, in, out any) error 
 	if r.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+r.Token)
 	}
+	if key != "" {
+		req.Header.Set("X-Idempotency-Key", key)
+	}
 	h := r.HTTP
 	if h == nil {
 		h = defaultHTTP
 	}
 	answer, err := h.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return Answer{}, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	defer func() { _ = answer.Body.Close() }()
-	return readEnvelope(answer, out)
+	return readEnvelope(answer)
 }
 
-func readEnvelope(answer *http.Response, out any) error {
+func readEnvelope(answer *http.Response) (Answer, error) {
+	a := Answer{Status: answer.StatusCode}
+	if seconds, err := strconv.Atoi(answer.Header.Get("Retry-After")); err == nil {
+		a.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	var err error
+	if a.Body, err = io.ReadAll(io.LimitReader(answer.Body, maxAnswer)); err != nil {
+		return a, fmt.Errorf("read answer: %w", err)
+	}
 	var envelope struct {
 		Success bool
 		Data    json.RawMessage
 		Error   APIError
 	}
-	b, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("read answer: %w", err)
+	if err := json.Unmarshal(a.Body, &envelope); err != nil {
+		envelope.Success, envelope.Error = false, APIError{Code: "INVALID_RESPONSE", Message: string(a.Body[:min(len(a.Body), 200)])}
 	}
-	if err := json.Unmarshal(b, &envelope); err != nil {
-		return &APIError{Status: answer.StatusCode, Code: "INVALID_RESPONSE", Message: string(b[:min(len(b), 200)])}
-	}
-	if !envelope.Success {
-		envelope.Error.Status = answer.StatusCode
-		return &envelope.Error
-	}
-	if out == nil || len(envelope.Data) == 0 {
-		return nil
-	}
-	if err := json.Unmarshal(envelope.Data, out); err != nil {
-		return fmt.Errorf("read answer: %w", err)
-	}
-	return nil
+	a.Success, a.Data, a.Error = envelope.Success, envelope.Data, envelope.Error
+	a.Error.Status = answer.StatusCode
+	return a, nil
 }
 
 // Tokens are what a login gives.
