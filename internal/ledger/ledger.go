@@ -143,6 +143,9 @@ const (
 	Broken
 	// Failed: a definite no (after retries for deadlocks); nothing changed.
 	Failed
+	// Aborted: another transition of the same transaction was refused (see JointWriter); nothing
+	// changed.
+	Aborted
 )
 
 // Outcome answers one transition, at the same index.
@@ -171,7 +174,8 @@ type Claimed struct {
 
 // Writer makes transitions durable. Commit answers each transition at its own index and never
 // panics; its error-free signature is deliberate: every failure belongs to a transition. At most one
-// transition of an aggregate may be in one call.
+// transition of an aggregate may be in one call. What must stand or fall together goes through a
+// JointWriter.
 type Writer interface {
 	Commit(ctx context.Context, ts []Transition) []Outcome
 }
@@ -290,9 +294,9 @@ type Pruner interface {
 
 // Flush is what a writer tells its observer after each flush.
 type Flush struct {
-	Lane     string        // "plain" or "alone"
+	Lane     string        // "plain", "alone" or "joint"
 	Size     int           // transitions in it
 	Waited   time.Duration // of the transition that waited longest, before the flush began
 	Took     time.Duration // from the first statement to the answer of COMMIT
-	Statuses [Failed + 1]int
+	Statuses [Aborted + 1]int
 }

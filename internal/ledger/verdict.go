@@ -29,6 +29,8 @@ func (s Status) String() string {
 		return "broken"
 	case Failed:
 		return "failed"
+	case Aborted:
+		return "aborted"
 	default:
 		return fmt.Sprintf("status(%d)", int(s))
 	}

@@ -25,13 +25,17 @@ type FlushFunc func(ctx context.Context, ts []ledger.Transition) []ledger.Outcom
 
 // Config is what a writer needs from its store and from those who watch it.
 type Config struct {
-	Limits  ledger.Limits
-	Plain   FlushFunc // steps of one aggregate each, many at a time
-	Alone   FlushFunc // one step in a transaction of its own; nil: Plain
-	Timeout time.Duration
-	MaxWait time.Duration        // a transition that waited longer fails with ErrBusy
-	Observe func(ledger.Flush)   // may be nil; called after each flush, must not block
-	Tracer  trace.TracerProvider // nil: the global one
+	Limits ledger.Limits
+	Plain  FlushFunc // steps of one aggregate each, many at a time
+	Alone  FlushFunc // one step in a transaction of its own; nil: Plain
+	// Together makes transitions durable in one transaction, all or none of them; as many calls run at
+	// a time as Joint says, at least one.
+	Together FlushFunc
+	Joint    int
+	Timeout  time.Duration
+	MaxWait  time.Duration        // a transition that waited longer fails with ErrBusy
+	Observe  func(ledger.Flush)   // may be nil; called after each flush, must not block
+	Tracer   trace.TracerProvider // nil: the global one
 }
 
 // Writer is a group-committing ledger.Writer. It has no goroutine while nothing waits.
@@ -43,8 +47,11 @@ type Writer struct {
 	queue  *ledger.Queue
 	items  map[uint64]*waiting
 	next   uint64
+	joints int // joint transactions that wait or run
 	closed bool
 	active sync.WaitGroup
+
+	turns chan struct{} // holds a token for each joint transaction that runs
 }
 
 var _ ledger.Writer = (*Writer)(nil)
@@ -73,7 +80,10 @@ func New(c Config) *Writer {
 	if c.Alone == nil {
 		c.Alone, c.Limits.Alone = c.Plain, 0
 	}
-	return &Writer{config: c, tracer: provider.Tracer("weelo/ledger"), queue: ledger.NewQueue(c.Limits), items: make(map[uint64]*waiting)}
+	return &Writer{
+		config: c, tracer: provider.Tracer("weelo/ledger"), queue: ledger.NewQueue(c.Limits),
+		items: make(map[uint64]*waiting), turns: make(chan struct{}, max(1, c.Joint)),
+	}
 }
 
 // Commit implements ledger.Writer. A context that has ended before the call changes nothing and

@@ -91,6 +91,9 @@ func (t *transaction) write(ctx context.Context, c *pgx.Conn) error {
 			batch.Queue(t.sql.update[kind], args...).Query(note)
 		}
 		if args := birthColumns(t.ts, order, kind); args != nil {
+			if keys := contested(t.ts); keys != nil {
+				batch.Queue(t.sql.lockKeys, keys)
+			}
 			batch.Queue(t.sql.birth[kind], args...).Query(note)
 		}
 	}
@@ -129,6 +132,12 @@ func (t *transaction) complete(ctx context.Context, c *pgx.Conn) error {
 	for _, i := range t.rejected {
 		t.outcomes[i] = found.judge(t.ts[i])
 	}
+	t.committed(entries, raised)
+	return nil
+}
+
+// committed answers what was accepted, with the inbox numbers it got.
+func (t *transaction) committed(entries []ledger.Entry, raised map[string]int64) {
 	for _, i := range t.accepted {
 		t.outcomes[i].Status = ledger.Committed
 	}
@@ -136,7 +145,6 @@ func (t *transaction) complete(ctx context.Context, c *pgx.Conn) error {
 		o := &t.outcomes[e.Transition]
 		o.Numbers = append(o.Numbers, ledger.Number{Event: e.Event, Recipient: e.Recipient, Seq: raised[e.Recipient] - int64(e.Back)})
 	}
-	return nil
 }
 
 // definite tells whether an error of the round trip that held COMMIT proves that nothing was
@@ -201,18 +209,23 @@ func (t *transaction) queueLookups(batch *pgx.Batch) lookups {
 		})
 	}
 	if len(keys) > 0 {
-		batch.Queue(t.sql.usedCommands, scopes, keys).Query(func(rows pgx.Rows) error {
-			var u ledger.Idem
-			var reply []byte
-			_, err := pgx.ForEachRow(rows, []any{&u.Scope, &u.Key, &u.Hash, &reply}, func() error {
-				u.Reply = slices.Clone(reply)
-				l.used[[2]string{u.Scope, u.Key}] = u
-				return nil
-			})
-			return err
-		})
+		batch.Queue(t.sql.usedCommands, scopes, keys).Query(noteUsed(l.used))
 	}
 	return l
+}
+
+// noteUsed reads the records of used commands.
+func noteUsed(into map[[2]string]ledger.Idem) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		var u ledger.Idem
+		var reply []byte
+		_, err := pgx.ForEachRow(rows, []any{&u.Scope, &u.Key, &u.Hash, &reply}, func() error {
+			u.Reply = slices.Clone(reply)
+			into[[2]string{u.Scope, u.Key}] = u
+			return nil
+		})
+		return err
+	}
 }
 
 func (l lookups) judge(t ledger.Transition) ledger.Outcome {

@@ -12,8 +12,10 @@ func TestLedger(t *testing.T) {
 	t.Parallel()
 	storetest.Ledger(t, func(t *testing.T) storetest.LedgerBackend {
 		db := freshDB(t)
+		w := postgres.NewWriter(db, postgres.Options{Timeout: time.Minute, MaxWait: time.Minute}) // a busy machine is no finding
 		return storetest.LedgerBackend{
-			Writer:     postgres.NewWriter(db, postgres.Options{Timeout: time.Minute, MaxWait: time.Minute}), // a busy machine is no finding
+			Writer:     w,
+			Joint:      w,
 			Claimer:    postgres.NewClaimer(db),
 			Timers:     postgres.NewTimers(db),
 			Outbox:     postgres.NewOutbox(db),

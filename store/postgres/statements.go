@@ -31,6 +31,7 @@ func onEach(sql string) perKind {
 type statements struct {
 	update, birth, where perKind
 
+	lockKeys     string
 	usedCommands string
 	cancelTimers string
 	armTimers    string
@@ -68,6 +69,9 @@ var standard = statements{
 		RETURNING id`),
 
 	where: onEach(`SELECT id, version, owner_epoch FROM TABLE WHERE id = ANY ($1::text[])`),
+
+	// To the end of the transaction, in the order given.
+	lockKeys: `SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS n (k)`,
 
 	usedCommands: `
 		SELECT i.scope, i.key, i.hash, i.reply

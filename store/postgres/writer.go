@@ -44,8 +44,12 @@ func newWriter(db *DB, o Options, sql statements, order orderFunc) Writer {
 			Alone:    int(db.Contended.Config().MaxConns),
 			Queue:    orDefault(o.Queue, 4096),
 		},
-		Plain:   plain.flush,
-		Alone:   alone.flush,
+		Plain: plain.flush,
+		Alone: alone.flush,
+
+		Together: alone.together,
+		Joint:    int(db.Contended.Config().MaxConns),
+
 		Timeout: orDefault(o.Timeout, 5*time.Second),
 		MaxWait: orDefault(o.MaxWait, 2*time.Second),
 		Observe: o.Observe,

@@ -52,14 +52,7 @@ var errUnguarded = errors.New("refused without a savepoint")
 // interrupted itself the driver starts a goroutine, which was a quarter of a flush.
 func (t *transaction) write(ctx context.Context) error {
 	statements := context.WithoutCancel(ctx)
-	order := make([]int, len(t.ts))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(t.ts[a].Ref.Kind, t.ts[b].Ref.Kind), cmp.Compare(t.ts[a].Ref.ID, t.ts[b].Ref.ID))
-	})
-	for _, i := range order {
+	for _, i := range lockOrder(t.ts) {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -68,6 +61,18 @@ func (t *transaction) write(ctx context.Context) error {
 		}
 	}
 	return t.number(statements)
+}
+
+// lockOrder gives the indexes of ts: orders by id, then trips by id.
+func lockOrder(ts []ledger.Transition) []int {
+	order := make([]int, len(ts))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(ts[a].Ref.Kind, ts[b].Ref.Kind), cmp.Compare(ts[a].Ref.ID, ts[b].Ref.ID))
+	})
+	return order
 }
 
 // guarded writes one transition or takes it back. An error is one that the transaction does not
@@ -84,10 +89,7 @@ func (t *transaction) guarded(ctx context.Context, i int) error {
 		if !refused(err) {
 			return err
 		}
-		o = ledger.Outcome{Status: ledger.Failed, Err: err}
-		if constraint, ok := taken(err); ok {
-			o = ledger.Outcome{Status: ledger.Taken, Constraint: constraint, Err: err}
-		}
+		o = refusal(err)
 	}
 	if o.Status == ledger.Committed {
 		t.accepted = append(t.accepted, i)
@@ -99,6 +101,14 @@ func (t *transaction) guarded(ctx context.Context, i int) error {
 		return fmt.Errorf("release savepoint: %w", err)
 	}
 	return nil
+}
+
+// refusal is the outcome of a transition that a statement refused.
+func refusal(err error) ledger.Outcome {
+	if constraint, ok := taken(err); ok {
+		return ledger.Outcome{Status: ledger.Taken, Constraint: constraint, Err: err}
+	}
+	return ledger.Outcome{Status: ledger.Failed, Err: err}
 }
 
 // unguarded writes one transition that nothing is expected to refuse. One that hits no row has

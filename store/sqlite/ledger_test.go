@@ -19,8 +19,10 @@ func openLedger(t *testing.T, path string) (*sqlite.DB, storetest.LedgerBackend)
 	if _, err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	w := sqlite.NewWriter(db, sqlite.Options{Timeout: time.Minute, MaxWait: time.Minute}) // a busy machine is no finding
 	return db, storetest.LedgerBackend{
-		Writer:     sqlite.NewWriter(db, sqlite.Options{Timeout: time.Minute, MaxWait: time.Minute}), // a busy machine is no finding
+		Writer:     w,
+		Joint:      w,
 		Claimer:    sqlite.NewClaimer(db),
 		Timers:     sqlite.NewTimers(db),
 		Outbox:     sqlite.NewOutbox(db),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -45,11 +46,12 @@ func newWriter(db *DB, o Options, texts statements) Writer {
 			Flushes:  1,
 			Queue:    orDefault(o.Queue, 4096),
 		},
-		Plain:   f.flush,
-		Timeout: orDefault(o.Timeout, 5*time.Second),
-		MaxWait: orDefault(o.MaxWait, 2*time.Second),
-		Observe: o.Observe,
-		Tracer:  o.Tracer,
+		Plain:    f.flush,
+		Together: f.together,
+		Timeout:  orDefault(o.Timeout, 5*time.Second),
+		MaxWait:  orDefault(o.MaxWait, 2*time.Second),
+		Observe:  o.Observe,
+		Tracer:   o.Tracer,
 	})}
 }
 
@@ -60,11 +62,14 @@ func orDefault[N int | time.Duration](n, otherwise N) N {
 	return n
 }
 
-// flusher writes transitions in one transaction each call. Only one call runs at a time.
+// flusher writes transitions in one transaction each call. One flush and one joint transaction may be
+// under way at a time; the connection takes them one after the other.
 type flusher struct {
-	db       *sql.DB
-	texts    statements
-	prepared map[string]*sql.Stmt
+	db    *sql.DB
+	texts statements
+
+	mu       sync.Mutex
+	prepared map[string]*sql.Stmt // written once
 }
 
 // flush writes ts in one transaction. Savepoints cost as much as some writes do, so a batch of plain steps
@@ -121,6 +126,8 @@ func all(ts []ledger.Transition, s ledger.Status, err error) []ledger.Outcome {
 
 // prepare compiles every statement at the first flush: the schema is there by then.
 func (f *flusher) prepare(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.prepared != nil {
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 // LedgerBackend is one fresh, empty ledger.
 type LedgerBackend struct {
 	Writer     ledger.Writer
+	Joint      ledger.JointWriter
 	Claimer    ledger.Claimer
 	Timers     ledger.Timers
 	Outbox     ledger.Outbox
@@ -66,6 +67,14 @@ func Ledger(t *testing.T, open func(t *testing.T) LedgerBackend) {
 		{"History", ledgerHistory},
 		{"Quarantine", ledgerQuarantine},
 		{"Retention", ledgerRetention},
+		{"Joint", jointConfirm},
+		{"JointAllOrNone", jointAllOrNone},
+		{"JointBelongings", jointBelongings},
+		{"JointMalformed", jointMalformed},
+		{"JointReplayed", jointReplayed},
+		{"JointSameCommandAtOnce", jointSameCommandAtOnce},
+		{"JointOneWinner", jointOneWinner},
+		{"JointLargest", jointLargest},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
