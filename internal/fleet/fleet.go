@@ -41,7 +41,23 @@ type User struct {
 
 	// Available is the intent set by the person (PUT …/availability), not presence.
 	Available bool
+
+	// KYC is how far the check of a transporter's papers is. It keeps nobody from work unless the
+	// operator asks for it (REQUIRE_KYC).
+	KYC KYC
 }
+
+// KYC is the state of the check of somebody's papers (contract §3).
+type KYC string
+
+// The closed set of KYC states. Everybody begins with KYCNotStarted, whatever the value he is enrolled with.
+const (
+	KYCNotStarted  KYC = "NOT_STARTED"
+	KYCUnderReview KYC = "UNDER_REVIEW"
+	KYCVerified    KYC = "VERIFIED"
+	KYCRejected    KYC = "REJECTED"
+	KYCExpired     KYC = "EXPIRED"
+)
 
 // Vehicle is a truck of one transporter. Number is upper case without spaces, e.g. KA01AB1234.
 type Vehicle struct {

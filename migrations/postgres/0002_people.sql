@@ -13,6 +13,7 @@ CREATE TABLE app_user (
     membership_version bigint      NOT NULL DEFAULT 0,
     license_number     text        NOT NULL DEFAULT '',
     available          boolean     NOT NULL DEFAULT false,
+    kyc_status         text        NOT NULL DEFAULT 'NOT_STARTED' CHECK (kyc_status IN ('NOT_STARTED', 'UNDER_REVIEW', 'VERIFIED', 'REJECTED', 'EXPIRED')),
     created_at         timestamptz NOT NULL,
     updated_at         timestamptz NOT NULL,
     CONSTRAINT one_user_per_phone_and_role UNIQUE (phone, role),

@@ -5,6 +5,7 @@ CREATE TABLE vehicle (
     number         text        NOT NULL,
     type           text        NOT NULL,
     subtype        text        NOT NULL,
+    vehicle_key    text        NOT NULL, -- type and subtype, the same for every spelling (fleet.Key)
     capacity       text        NOT NULL,
     model          text        NOT NULL,
     year           integer     NOT NULL,
@@ -15,6 +16,8 @@ CREATE TABLE vehicle (
     CONSTRAINT vehicle_status_known CHECK (status IN ('available', 'maintenance', 'inactive'))
 );
 CREATE INDEX vehicle_by_transporter ON vehicle (transporter_id, number);
+-- What a wave of an order asks: which of these transporters have which of these kinds.
+CREATE INDEX vehicle_by_kind ON vehicle (transporter_id, vehicle_key);
 
 -- One row per sample of a driver. Nullable speed and bearing: the phone did not know.
 CREATE TABLE fix (

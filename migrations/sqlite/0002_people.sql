@@ -13,6 +13,7 @@ CREATE TABLE app_user (
     membership_version INTEGER NOT NULL DEFAULT 0,
     license_number     TEXT    NOT NULL DEFAULT '',
     available          INTEGER NOT NULL DEFAULT 0,
+    kyc_status         TEXT    NOT NULL DEFAULT 'NOT_STARTED' CHECK (kyc_status IN ('NOT_STARTED', 'UNDER_REVIEW', 'VERIFIED', 'REJECTED', 'EXPIRED')),
     created_at         INTEGER NOT NULL,
     updated_at         INTEGER NOT NULL,
     CONSTRAINT one_user_per_phone_and_role UNIQUE (phone, role),

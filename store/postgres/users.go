@@ -20,12 +20,13 @@ var _ session.Users = (*Users)(nil)
 func NewUsers(db *DB) *Users { return &Users{db: db} }
 
 const personColumns = `id, phone, role, name, email, suspended, coalesce(transporter_id, ''), membership_version,
-	license_number, available, created_at, updated_at`
+	license_number, available, kyc_status, created_at, updated_at`
 
-func scanPerson(row pgx.Row) (fleet.User, error) {
+// scanPerson reads personColumns, and any columns after them.
+func scanPerson(row pgx.Row, after ...any) (fleet.User, error) {
 	var u fleet.User
-	err := row.Scan(&u.ID, &u.Phone, &u.Role, &u.Name, &u.Email, &u.Suspended, &u.TransporterID, &u.MembershipVersion,
-		&u.LicenseNumber, &u.Available, &u.CreatedAt, &u.UpdatedAt)
+	err := row.Scan(append([]any{&u.ID, &u.Phone, &u.Role, &u.Name, &u.Email, &u.Suspended, &u.TransporterID, &u.MembershipVersion,
+		&u.LicenseNumber, &u.Available, &u.KYC, &u.CreatedAt, &u.UpdatedAt}, after...)...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fleet.User{}, fleet.ErrNoUser
 	}

@@ -52,13 +52,14 @@ func (s *Vehicles) VehiclesOf(ctx context.Context, transporter fleet.UserID) ([]
 func (s *Vehicles) Upsert(ctx context.Context, v fleet.Vehicle) (fleet.Vehicle, bool, error) {
 	var isNew bool
 	stored, err := scanVehicle(s.db.General.QueryRow(ctx, `
-		INSERT INTO vehicle AS v (`+vehicleColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce(nullif($9, ''), 'available'), $10, $11)
+		INSERT INTO vehicle AS v (`+vehicleColumns+`, vehicle_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce(nullif($9, ''), 'available'), $10, $11, $12)
 		ON CONFLICT (number) DO UPDATE
-		SET type = excluded.type, subtype = excluded.subtype, capacity = excluded.capacity, model = excluded.model,
+		SET type = excluded.type, subtype = excluded.subtype, vehicle_key = excluded.vehicle_key, capacity = excluded.capacity, model = excluded.model,
 		    year = excluded.year, status = coalesce(nullif($9, ''), v.status), updated_at = excluded.updated_at
 		WHERE v.transporter_id = excluded.transporter_id
 		RETURNING `+vehicleColumns+`, (v.xmax = 0)`,
-		string(v.ID), string(v.TransporterID), v.Number, v.Type, v.Subtype, v.Capacity, v.Model, v.Year, v.Status, v.CreatedAt, v.UpdatedAt), &isNew)
+		string(v.ID), string(v.TransporterID), v.Number, v.Type, v.Subtype, v.Capacity, v.Model, v.Year, v.Status, v.CreatedAt, v.UpdatedAt,
+		fleet.Key(v.Type, v.Subtype)), &isNew)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return fleet.Vehicle{}, false, fleet.ErrNumberTaken
 	}

@@ -19,13 +19,14 @@ var _ session.Users = (*Users)(nil)
 func NewUsers(db *DB) *Users { return &Users{db: db} }
 
 const personColumns = `id, phone, role, name, email, suspended, coalesce(transporter_id, ''), membership_version,
-	license_number, available, created_at, updated_at`
+	license_number, available, kyc_status, created_at, updated_at`
 
-func scanPerson(row interface{ Scan(...any) error }) (fleet.User, error) {
+// scanPerson reads personColumns, and any columns after them.
+func scanPerson(row interface{ Scan(...any) error }, after ...any) (fleet.User, error) {
 	var u fleet.User
 	var created, updated int64
-	err := row.Scan(&u.ID, &u.Phone, &u.Role, &u.Name, &u.Email, &u.Suspended, &u.TransporterID, &u.MembershipVersion,
-		&u.LicenseNumber, &u.Available, &created, &updated)
+	err := row.Scan(append([]any{&u.ID, &u.Phone, &u.Role, &u.Name, &u.Email, &u.Suspended, &u.TransporterID, &u.MembershipVersion,
+		&u.LicenseNumber, &u.Available, &u.KYC, &created, &updated}, after...)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fleet.User{}, fleet.ErrNoUser
 	}

@@ -57,14 +57,14 @@ func (s *Vehicles) VehiclesOf(ctx context.Context, transporter fleet.UserID) ([]
 func (s *Vehicles) Upsert(ctx context.Context, v fleet.Vehicle) (fleet.Vehicle, bool, error) {
 	// A new row has the id and birth that were given; an old one keeps those it has.
 	stored, err := scanVehicle(s.db.Write.QueryRowContext(ctx, `
-		INSERT INTO vehicle (`+vehicleColumns+`) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, coalesce(nullif(?9, ''), 'available'), ?10, ?11)
+		INSERT INTO vehicle (`+vehicleColumns+`, vehicle_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, coalesce(nullif(?9, ''), 'available'), ?10, ?11, ?12)
 		ON CONFLICT (number) DO UPDATE
-		SET type = excluded.type, subtype = excluded.subtype, capacity = excluded.capacity, model = excluded.model,
+		SET type = excluded.type, subtype = excluded.subtype, vehicle_key = excluded.vehicle_key, capacity = excluded.capacity, model = excluded.model,
 		    year = excluded.year, status = coalesce(nullif(?9, ''), vehicle.status), updated_at = excluded.updated_at
 		WHERE vehicle.transporter_id = excluded.transporter_id
 		RETURNING `+vehicleColumns,
 		string(v.ID), string(v.TransporterID), v.Number, v.Type, v.Subtype, v.Capacity, v.Model, v.Year, v.Status,
-		micros(v.CreatedAt), micros(v.UpdatedAt)))
+		micros(v.CreatedAt), micros(v.UpdatedAt), fleet.Key(v.Type, v.Subtype)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return fleet.Vehicle{}, false, fleet.ErrNumberTaken
 	}
@@ -74,11 +74,12 @@ func (s *Vehicles) Upsert(ctx context.Context, v fleet.Vehicle) (fleet.Vehicle, 
 	return stored, stored.ID == v.ID && stored.CreatedAt.UnixMicro() == v.CreatedAt.UnixMicro(), nil
 }
 
-func scanVehicle(row scanner) (fleet.Vehicle, error) {
+// scanVehicle reads vehicleColumns, and any columns after them.
+func scanVehicle(row scanner, after ...any) (fleet.Vehicle, error) {
 	var v fleet.Vehicle
 	var created, updated int64
-	err := row.Scan(&v.ID, &v.TransporterID, &v.Number, &v.Type, &v.Subtype, &v.Capacity, &v.Model, &v.Year,
-		&v.Status, &created, &updated)
+	err := row.Scan(append([]any{&v.ID, &v.TransporterID, &v.Number, &v.Type, &v.Subtype, &v.Capacity, &v.Model, &v.Year,
+		&v.Status, &created, &updated}, after...)...)
 	v.CreatedAt, v.UpdatedAt = instant(created), instant(updated)
 	return v, err
 }

@@ -15,9 +15,9 @@ import (
 func People(t *testing.T, open func(t *testing.T) (fleet.People, func(u fleet.User))) {
 	t.Helper()
 	at := time.Date(2026, 11, 24, 10, 0, 0, 123_000, time.UTC)
-	owner := fleet.User{ID: "t1", Phone: "+919876543210", Role: fleet.Transporter, Name: "Asha Fleet", Email: "asha@example.in", CreatedAt: at, UpdatedAt: at}
+	owner := fleet.User{ID: "t1", Phone: "+919876543210", Role: fleet.Transporter, KYC: fleet.KYCNotStarted, Name: "Asha Fleet", Email: "asha@example.in", CreatedAt: at, UpdatedAt: at}
 	driver := func(id fleet.UserID, phone, name string) fleet.User {
-		return fleet.User{ID: id, Phone: phone, Role: fleet.Driver, Name: name, TransporterID: "t1", MembershipVersion: 2,
+		return fleet.User{ID: id, Phone: phone, Role: fleet.Driver, KYC: fleet.KYCNotStarted, Name: name, TransporterID: "t1", MembershipVersion: 2,
 			LicenseNumber: "KA0120210001234", CreatedAt: at, UpdatedAt: at}
 	}
 

@@ -20,7 +20,7 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 123_456_000, time.UTC)
 
 func person(n int, role fleet.Role) fleet.User {
 	return fleet.User{
-		ID: fleet.UserID(fmt.Sprintf("00000000-0000-4000-8000-%012d", n)), Phone: fmt.Sprintf("+91900000%04d", n), Role: role,
+		ID: fleet.UserID(fmt.Sprintf("00000000-0000-4000-8000-%012d", n)), Phone: fmt.Sprintf("+91900000%04d", n), Role: role, KYC: fleet.KYCNotStarted,
 		Name: fmt.Sprint("Person ", n), Email: "p@weelo.example", CreatedAt: noon, UpdatedAt: noon,
 	}
 }
