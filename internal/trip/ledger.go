@@ -67,20 +67,20 @@ func (d Decision) ledgerEvents() ([]ledger.Event, error) {
 	return lines, nil
 }
 
-// messages are the durable messages to the trip's order: it learns of every answer of the driver
-// and of every end.
+// messages are the durable messages to the trip's order: it learns of every answer of the driver, of
+// the departure with the goods and of every end.
 func (d Decision) messages() []ledger.Message {
 	if d.State.OrderID == "" {
 		return nil
 	}
 	var out []ledger.Message
 	for _, e := range d.Events {
-		name, tell := orderMessage(e)
+		name, tell := orderMessage(d.before, e)
 		if !tell {
 			continue
 		}
 		// A struct of strings and numbers cannot fail to marshal.
-		body, _ := json.Marshal(OrderNotice{TripID: d.State.ID, Slot: d.State.Slot, AtMS: e.AtMS, Reason: e.Reason})
+		body, _ := json.Marshal(OrderNotice{TripID: d.State.ID, Slot: d.State.Slot, AtMS: e.AtMS, Status: e.To, By: e.By, Reason: e.Reason})
 		out = append(out, ledger.Message{
 			ID: eventID(d.State.ID, d.State.Count, -1), Channel: "actor", To: "order/" + d.State.OrderID,
 			Type: name, Body: body,
@@ -94,10 +94,12 @@ type OrderNotice struct {
 	TripID string `json:"tripId"`
 	Slot   string `json:"slot"`
 	AtMS   int64  `json:"at"`
+	Status Status `json:"status,omitempty"` // what the trip became
+	By     string `json:"by,omitempty"`     // as Event.By
 	Reason string `json:"reason,omitempty"`
 }
 
-func orderMessage(e Event) (name string, tell bool) {
+func orderMessage(before State, e Event) (name string, tell bool) {
 	switch e.What {
 	case Accepted:
 		return "DriverAccepted", true
@@ -106,7 +108,10 @@ func orderMessage(e Event) (name string, tell bool) {
 	case WasCancelled:
 		return "TripCancelled", e.By != "order" // the order knows what it did itself
 	case StepReached:
-		return "TripEnded", e.To.Terminal()
+		if e.To.Terminal() {
+			return "TripEnded", true
+		}
+		return "TripStarted", e.To.Carrying() && !before.Status.Carrying()
 	default:
 		return "", false
 	}
