@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"weelo/actors/protocol"
@@ -35,6 +36,7 @@ var (
 // Ledger is what durable actors need of the durable core.
 type Ledger struct {
 	Writer  ledger.Writer
+	Joint   ledger.JointWriter // for steps that are committed with others'; nil: none are
 	Claimer ledger.Claimer
 	Outbox  ledger.Outbox // where messages that arrived at once are crossed off
 	// Replies is asked before a command with a key is refused or answered without a write. Nil: such
@@ -56,8 +58,11 @@ type Step[S any] struct {
 	// Transition is what to write; Ref, Version, Epoch, Idem and At are filled in by the shell.
 	// Nil: nothing to write, the answer is made from the present state.
 	Transition *ledger.Transition
-	State      S // after the step
-	Replayed   bool
+	// With is committed together with Transition, all or none: births and steps of other aggregates. Ref,
+	// Version and Epoch are the behaviour's, as it read them; At is filled in. Needs a Transition.
+	With     []ledger.Transition
+	State    S // after the step
+	Replayed bool
 }
 
 // Request is a message understood as a command.
@@ -94,6 +99,7 @@ type Behaviour[S any] interface {
 type Committed struct {
 	ledger.Transition
 	Numbers []ledger.Number
+	With    []Committed // what was committed together with it, in the order of Step.With
 }
 
 // Durable is the shell of a fenced aggregate. It keeps these promises for any Behaviour:
@@ -126,8 +132,9 @@ type ask struct {
 	ctx   context.Context
 	req   Request
 	reply Reply
-	tries int  // decided on a row that had moved
-	fresh bool // its key was never used, as the store says
+	tries int       // decided on a row that had moved
+	fresh bool      // its key was never used, as the store says
+	ready *prepared // what its preparation brought; nil: none yet, or none needed
 }
 
 // flight is the transition being committed. step is nil while something is read from the store.
@@ -136,10 +143,10 @@ type flight[S any] struct {
 	step *Step[S]
 }
 
-// outcome comes back from the writer.
+// outcome comes back from the writer: that of the step, then those of its With.
 type outcome[S any] struct {
-	of *flight[S]
-	ledger.Outcome
+	of  *flight[S]
+	all []ledger.Outcome
 }
 
 // CommandID lets a command whose outcome breaks the actor be quarantined like any other.
@@ -209,13 +216,15 @@ func (d *Durable[S]) Receive(ctx context.Context, msg any, reply Reply) {
 		d.onReloaded(m)
 	case *recalled[S]:
 		d.onRecalled(m)
+	case *readied[S]:
+		d.onReadied(m)
 	case protocol.Hint:
 		d.onHint(ctx, m)
 	case protocol.TimerDue:
 		d.onTimerDue(ctx, m)
 	default:
 		if req, ok := d.b.Request(msg); ok {
-			d.Submit(ctx, req, reply)
+			d.Submit(ctx, d.addressed(msg, req), reply)
 			return
 		}
 		d.b.Soft(ctx, d, msg, reply)
@@ -298,13 +307,20 @@ func (d *Durable[S]) decide(a ask) {
 	if due, ok := a.req.Do.(protocol.TimerDue); ok && !d.clock.isArmed(due) {
 		return // it waited, and the state has moved on
 	}
-	step, err := d.b.Decide(d.state, a.req.Do, now)
+	if d.prepare(a, now) {
+		return
+	}
+	step, err := d.decided(a, now)
 	if (err != nil || step.Transition == nil) && a.req.Key != "" && !a.fresh && d.led.Replies != nil {
 		d.recall(&flight[S]{ask: a}) // perhaps it was done, and this is the repeat
 		return
 	}
 	if err != nil {
 		a.reply.Refuse(err)
+		return
+	}
+	if len(step.With) > 0 && (step.Transition == nil || d.led.Joint == nil) {
+		a.reply.Refuse(fmt.Errorf("actors: %s: a step with others needs a transition of its own and a joint writer", d.ref.Kind))
 		return
 	}
 	if step.Transition == nil {
@@ -322,16 +338,16 @@ func (d *Durable[S]) decide(a ask) {
 		}
 		t.Idem = &ledger.Idem{Scope: a.req.Scope, Key: a.req.Key, Hash: a.req.Hash, Reply: answer}
 	}
-	step.Transition = &t
+	step.Transition, step.With = &t, d.joined(a, step.With, now)
 	d.commit(&flight[S]{ask: a, step: &step})
 }
 
 // commit hands the transition over. The client going away does not call it off.
 func (d *Durable[S]) commit(f *flight[S]) {
 	d.flight = f
-	writer, t := d.led.Writer, *f.step.Transition
+	led, step := d.led, *f.step
 	d.self.Go(f.ctx, commitLimit, func(ctx context.Context) any {
-		return &outcome[S]{of: f, Outcome: writer.Commit(ctx, []ledger.Transition{t})[0]}
+		return &outcome[S]{of: f, all: write(ctx, led, step)}
 	})
 }
 

@@ -11,23 +11,24 @@ import (
 )
 
 // onOutcome is the output gate: what the writer said decides what leaves.
-func (d *Durable[S]) onOutcome(o *outcome[S]) {
-	f := o.of
+func (d *Durable[S]) onOutcome(m *outcome[S]) {
+	f := m.of
 	if d.flight != f {
 		return // of a flight that was given up
 	}
 	d.flight = nil
+	o, index := judge(m.all)
 	switch o.Status {
 	case ledger.Committed:
-		d.committed(f, o.Outcome)
+		d.committed(f, m.all)
 	case ledger.Replayed:
-		d.replayed(f, o.Outcome)
+		d.replayed(f, o)
 	case ledger.Mismatched:
 		f.reply.Refuse(ErrKeyReused)
 	case ledger.Taken:
-		f.reply.Refuse(fault.New(fault.Conflict, "TAKEN", "Somebody else was faster.").With("constraint", o.Constraint))
+		f.reply.Refuse(d.taken(f, index, o.Constraint))
 	case ledger.Moved:
-		d.moved(f)
+		d.again(f, index < 0)
 		return
 	case ledger.Failed:
 		d.self.Log().WarnContext(f.ctx, "commit failed", "version", d.version, "error", o.Err)
@@ -54,19 +55,25 @@ func (d *Durable[S]) onOutcome(o *outcome[S]) {
 }
 
 // committed applies the step; only then does anything leave.
-func (d *Durable[S]) committed(f *flight[S], o ledger.Outcome) {
+func (d *Durable[S]) committed(f *flight[S], all []ledger.Outcome) {
 	before := d.state
 	d.state = f.step.State
 	d.version++
-	t := *f.step.Transition
-	d.clock.change(t.Timers)
+	done := Committed{Transition: *f.step.Transition, Numbers: all[0].Numbers}
+	for i, t := range f.step.With {
+		done.With = append(done.With, Committed{Transition: t, Numbers: all[i+1].Numbers})
+	}
+	d.clock.change(done.Timers)
 	answer := d.b.Answer(d.state, d.version, false)
-	if t.Idem != nil {
+	if done.Idem != nil {
 		d.kept.add(f.req, kept{answer: answer})
 	}
 	f.reply.Answer(answer)
-	d.post(f.ctx, t.Outbox)
-	d.b.Committed(f.ctx, d, before, Committed{Transition: t, Numbers: o.Numbers})
+	d.post(f.ctx, done.Outbox)
+	for _, w := range done.With {
+		d.post(f.ctx, w.Outbox)
+	}
+	d.b.Committed(f.ctx, d, before, done)
 }
 
 // replayed answers what the first use of the command id was answered.
@@ -78,17 +85,6 @@ func (d *Durable[S]) replayed(f *flight[S], o ledger.Outcome) {
 	}
 	d.kept.add(f.req, kept{answer: answer})
 	f.reply.Answer(answer)
-}
-
-// moved reads the row again and decides the command anew.
-func (d *Durable[S]) moved(f *flight[S]) {
-	if f.tries++; f.tries > maxRedecide {
-		f.reply.Refuse(ErrBusy)
-		d.next()
-		return
-	}
-	f.step = nil
-	d.reload(f)
 }
 
 // reload claims the row once more: it is the one statement that reads and fences.

@@ -133,7 +133,7 @@ func toys(l actors.Ledger, committed chan<- actors.Committed) actors.Kind {
 }
 
 func ports(l *actortest.Ledger) actors.Ledger {
-	return actors.Ledger{Writer: l, Claimer: l, Outbox: l, Replies: l}
+	return actors.Ledger{Writer: l, Joint: l, Claimer: l, Outbox: l, Replies: l}
 }
 
 // born puts a toy into the ledger.
@@ -193,8 +193,9 @@ func sqliteStore(t *testing.T) (*actortest.Ledger, *sqlite.DB) {
 	if _, err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	writer := sqlite.NewWriter(db, sqlite.Options{})
 	return actortest.Over(actortest.Backend{
-		Writer: sqlite.NewWriter(db, sqlite.Options{}), Claimer: sqlite.NewClaimer(db), Timers: sqlite.NewTimers(db),
+		Writer: writer, JointWriter: writer, Claimer: sqlite.NewClaimer(db), Timers: sqlite.NewTimers(db),
 		Outbox: sqlite.NewOutbox(db), Inbox: sqlite.NewInbox(db), Replies: sqlite.NewReplies(db),
 		Row: func(ref ledger.Ref) (c ledger.Claimed, ok bool) {
 			err := db.Read.QueryRowContext(context.Background(), `SELECT version, owner_epoch, state FROM trip WHERE id = ?`, ref.ID).

@@ -24,6 +24,7 @@ type Ledger struct {
 // Backend is the store under a Ledger.
 type Backend struct {
 	ledger.Writer
+	ledger.JointWriter
 	ledger.Claimer
 	ledger.Timers
 	ledger.Outbox
@@ -143,7 +144,7 @@ func Unfenced() *Ledger {
 }
 
 func overMemory(m *memory) *Ledger {
-	return Over(Backend{Writer: m, Claimer: m, Timers: m, Outbox: m, Inbox: m, Replies: m, Row: m.peek})
+	return Over(Backend{Writer: m, JointWriter: m, Claimer: m, Timers: m, Outbox: m, Inbox: m, Replies: m, Row: m.peek})
 }
 
 func newMemory(unique []Unique) *memory {
@@ -186,12 +187,19 @@ func (l *memory) writeLocked(t ledger.Transition) ledger.Outcome {
 			return ledger.Outcome{Status: ledger.Replayed, Reply: first.Reply}
 		}
 	}
+	if o := l.judgeLocked(t); o.Status != ledger.Committed {
+		return o
+	}
+	return l.storeLocked(t)
+}
+
+// judgeLocked says what would become of a transition, but for its command.
+func (l *memory) judgeLocked(t ledger.Transition) ledger.Outcome {
 	r, exists := l.rows[t.Ref]
 	switch {
 	case t.Version == 0 && exists:
 		return ledger.Outcome{Status: ledger.Taken, Constraint: "primary"}
 	case t.Version == 0:
-		r = &row{timers: map[string]ledger.Timer{}}
 	case !exists:
 		return ledger.Outcome{Status: ledger.Missing}
 	case r.epoch > t.Epoch && !l.unfenced:
@@ -201,6 +209,15 @@ func (l *memory) writeLocked(t ledger.Transition) ledger.Outcome {
 	}
 	if c := l.takenLocked(t); c != "" {
 		return ledger.Outcome{Status: ledger.Taken, Constraint: c}
+	}
+	return ledger.Outcome{Status: ledger.Committed}
+}
+
+// storeLocked writes a transition that was judged well.
+func (l *memory) storeLocked(t ledger.Transition) ledger.Outcome {
+	r, exists := l.rows[t.Ref]
+	if !exists {
+		r = &row{timers: map[string]ledger.Timer{}}
 	}
 	r.version++
 	r.state = slices.Clone(t.State)
