@@ -32,6 +32,7 @@ type tripRows interface {
 type stores struct {
 	// The durable core.
 	writer     ledger.Writer
+	joint      ledger.JointWriter
 	claimer    ledger.Claimer
 	timers     ledger.Timers
 	outbox     ledger.Outbox
@@ -62,6 +63,7 @@ type stores struct {
 // groupWriter is what both writers have beside Commit.
 type groupWriter interface {
 	ledger.Writer
+	ledger.JointWriter
 	Close(context.Context) error
 	Depth() int
 }
@@ -116,7 +118,7 @@ func shared(ctx context.Context, p *process) (*stores, error) {
 // withWriter adds the group commit and measures the clock. The writer is closed before its database,
 // after the actors have drained.
 func (st *stores) withWriter(ctx context.Context, p *process, w groupWriter) (*stores, error) {
-	st.writer = w
+	st.writer, st.joint = w, w
 	p.close("writer", w.Close)
 	if err := st.clock.measure(ctx); err != nil {
 		return nil, fmt.Errorf("the database's clock: %w", err)

@@ -158,7 +158,7 @@ func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
 // actors starts the cast.
 func (h *house) actors(context.Context, config.Secrets) (err error) {
 	p, st := h.p, h.st
-	h.ledger = actors.Ledger{Writer: st.writer, Claimer: st.claimer, Outbox: st.outbox, Replies: st.replies, Now: st.clock.Now}
+	h.ledger = actors.Ledger{Writer: st.writer, Joint: st.joint, Claimer: st.claimer, Outbox: st.outbox, Replies: st.replies, Now: st.clock.Now}
 	presences := actors.NewPresenceWriter(st.presence, st.positions, func(who presence.Person) {
 		actors.LostTo(h.system)(who) // the system is made below, before anybody can be lost
 	}, time.Now, p.log)
