@@ -98,8 +98,9 @@ type Behaviour[S any] interface {
 // Committed is a transition with what the writer said of it.
 type Committed struct {
 	ledger.Transition
-	Numbers []ledger.Number
-	With    []Committed // what was committed together with it, in the order of Step.With
+	Numbers  []ledger.Number
+	Versions []ledger.OfferVersion // of the offers it changed
+	With     []Committed           // what was committed together with it, in the order of Step.With
 }
 
 // Durable is the shell of a fenced aggregate. It keeps these promises for any Behaviour:

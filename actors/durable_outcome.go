@@ -59,9 +59,9 @@ func (d *Durable[S]) committed(f *flight[S], all []ledger.Outcome) {
 	before := d.state
 	d.state = f.step.State
 	d.version++
-	done := Committed{Transition: *f.step.Transition, Numbers: all[0].Numbers}
+	done := Committed{Transition: *f.step.Transition, Numbers: all[0].Numbers, Versions: all[0].Offers}
 	for i, t := range f.step.With {
-		done.With = append(done.With, Committed{Transition: t, Numbers: all[i+1].Numbers})
+		done.With = append(done.With, Committed{Transition: t, Numbers: all[i+1].Numbers, Versions: all[i+1].Offers})
 	}
 	d.clock.change(done.Timers)
 	answer := d.b.Answer(d.state, d.version, false)

@@ -55,6 +55,9 @@ type Transition struct {
 	Idem    *Idem
 	Timers  []TimerChange
 	Outbox  []Message
+	// Offers and CloseOffers change who is offered an order; of an order's transition only.
+	Offers      []OfferChange
+	CloseOffers *OfferClosing
 	// Contended says that the step may hit a unique index: it then runs in a transaction of its own,
 	// so that its refusal cannot abort its neighbours. A birth is always contended.
 	Contended bool
@@ -152,6 +155,7 @@ const (
 type Outcome struct {
 	Status     Status
 	Numbers    []Number        // of a Committed one: the inbox numbers its events got
+	Offers     []OfferVersion  // of a Committed one: every offer that it changed, by recipient
 	Reply      json.RawMessage // of a Replayed one
 	Constraint string          // of a Taken one
 	Err        error           // of an Unknown or Failed one, for logs
@@ -267,6 +271,7 @@ type Replies interface {
 type Retention struct {
 	Inbox time.Duration // default 24 h: a client away for longer resynchronises
 	Idem  time.Duration // default 72 h: a retry later than that is a new command
+	Offer time.Duration // since it was closed; default 30 d: as long as fixes, for explaining an order
 }
 
 // WithDefaults fills what is zero.
@@ -277,6 +282,9 @@ func (r Retention) WithDefaults() Retention {
 	if r.Idem == 0 {
 		r.Idem = 72 * time.Hour
 	}
+	if r.Offer == 0 {
+		r.Offer = 30 * 24 * time.Hour
+	}
 	return r
 }
 
@@ -284,6 +292,7 @@ func (r Retention) WithDefaults() Retention {
 type Pruned struct {
 	Inbox int64
 	Idem  int64
+	Offer int64
 }
 
 // Pruner removes what is older than the retention, in bounded batches, so that no commit waits

@@ -78,7 +78,30 @@ func (t Transition) Check() error {
 			return wrong("message %d (%s) lacks id, channel or JSON body", i, m.Type)
 		}
 	}
+	if wrongly := t.checkOffers(); wrongly != "" {
+		return wrong("%s", wrongly)
+	}
 	return nil
+}
+
+// checkOffers tells what is wrong with the offers, "" when nothing is.
+func (t Transition) checkOffers() string {
+	if t.Ref.Kind != Order && (len(t.Offers) > 0 || t.CloseOffers != nil) {
+		return "offers of what is no order"
+	}
+	seen := make(map[string]bool, 2*len(t.Offers))
+	for i, o := range t.Offers {
+		switch {
+		case o.ID == "" || o.Recipient == "" || o.Wave < 0:
+			return fmt.Sprintf("offer %d lacks id or recipient, or has wave %d", i, o.Wave)
+		case seen["i"+o.ID] || seen["r"+o.Recipient]:
+			return fmt.Sprintf("offer %d (%s to %s) stands twice", i, o.ID, o.Recipient)
+		case o.Open && (o.Expires.IsZero() || !json.Valid(o.Data)):
+			return fmt.Sprintf("open offer %d lacks an end or JSON data", i)
+		}
+		seen["i"+o.ID], seen["r"+o.Recipient] = true, true
+	}
+	return ""
 }
 
 func object(raw json.RawMessage) bool {
@@ -93,6 +116,9 @@ func (t Transition) Bytes() int {
 	}
 	for _, m := range t.Outbox {
 		n += 200 + len(m.Body)
+	}
+	for _, o := range t.Offers {
+		n += 200 + len(o.Data)
 	}
 	if t.Idem != nil {
 		n += 200 + len(t.Idem.Reply)
