@@ -38,6 +38,9 @@ func (StraightETA) ETA(_ context.Context, from []geo.Point, to geo.Point) ([]tim
 }
 
 // StraightTime is how long a great-circle distance in metres takes by road, in whole seconds, upwards.
-func StraightTime(metres float64) time.Duration {
-	return time.Duration(math.Ceil(metres*RoadFactor/(RoadSpeedKMH/3.6))) * time.Second
+func StraightTime(metres float64) time.Duration { return RoadTime(metres * RoadFactor) }
+
+// RoadTime is how long metres of road take, in whole seconds, upwards.
+func RoadTime(metres float64) time.Duration {
+	return time.Duration(math.Ceil(metres/(RoadSpeedKMH/3.6))) * time.Second
 }

@@ -19,10 +19,3 @@ func ParseNumber(s string) (string, error) {
 	}
 	return n, nil
 }
-
-// Key names a kind of truck for matching, the same for every spelling: open_17ft.
-func Key(kind, subtype string) string {
-	s := strings.ToLower(strings.Join(strings.Fields(subtype), ""))
-	s = strings.NewReplacer("feet", "ft", "foot", "ft", "-", "", "_", "").Replace(s)
-	return strings.ToLower(strings.TrimSpace(kind)) + "_" + s
-}

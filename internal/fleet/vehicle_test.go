@@ -37,12 +37,3 @@ func TestANumberPlateIsCanonical(t *testing.T) {
 		}
 	})
 }
-
-func TestAKeyIsTheSameForEverySpelling(t *testing.T) {
-	t.Parallel()
-	for _, s := range []string{"17 Feet", "17 feet", "17ft", "17 Ft", " 17  FOOT"} {
-		if got := fleet.Key("Open", s); got != "open_17ft" {
-			t.Errorf("%q: %q", s, got)
-		}
-	}
-}
