@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"weelo/internal/client"
@@ -23,6 +24,9 @@ type ride struct {
 	speed  float64
 
 	session *client.Session
+
+	stands atomic.Bool  // at the place it was loaded at, whatever the time is
+	leftAt atomic.Int64 // Unix ns at which it left, once it stood
 
 	mu       sync.Mutex
 	sentAt   map[int64]time.Time // by ts: the first sending of the last fixes
@@ -77,8 +81,20 @@ func (r *ride) record(begin, now time.Time) []trace.Sending {
 	return r.phone.Record(r.at(begin, now), now)
 }
 
+// leave ends standing: the drive begins now.
+func (r *ride) leave() {
+	r.leftAt.Store(time.Now().UnixNano())
+	r.stands.Store(false)
+}
+
 // at is where the truck is at now when the drive began at begin, played at the ride's speed.
 func (r *ride) at(begin, now time.Time) track.Fix {
+	switch left := r.leftAt.Load(); {
+	case r.stands.Load():
+		begin = now
+	case left != 0:
+		begin = time.Unix(0, left)
+	}
 	f := r.route.At(time.Duration(float64(now.Sub(begin)) * r.speed))
 	f.Speed = min(f.Speed*r.speed, track.MaxSpeedMPS)
 	return f
