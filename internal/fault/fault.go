@@ -22,6 +22,7 @@ const (
 	PermissionDenied   Code = "permission_denied"   // 403
 	NotFound           Code = "not_found"           // 404; foreign and unknown ids alike
 	Conflict           Code = "conflict"            // 409
+	Gone               Code = "gone"                // 410: a call that is no longer served
 	TooLarge           Code = "too_large"           // 413
 	UnsupportedMedia   Code = "unsupported_media"   // 415
 	ResourceExhausted  Code = "resource_exhausted"  // 429, always with RetryAfter

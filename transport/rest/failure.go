@@ -71,6 +71,8 @@ func statusOf(c fault.Code) int {
 		return http.StatusNotFound
 	case fault.Conflict:
 		return http.StatusConflict
+	case fault.Gone:
+		return http.StatusGone
 	case fault.TooLarge:
 		return http.StatusRequestEntityTooLarge
 	case fault.UnsupportedMedia:
