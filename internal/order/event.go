@@ -1,0 +1,88 @@
+package order
+
+import "weelo/internal/fleet"
+
+// Happening names what an Event says.
+type Happening string
+
+// What can happen to an order.
+const (
+	WasCreated    Happening = "created"
+	SearchOpened  Happening = "search_opened"   // of a scheduled order, or again
+	WaveSent      Happening = "wave"            // a look around and whom it was offered to
+	LateOffered   Happening = "late_offer"      // somebody came online
+	Exhausted     Happening = "waves_exhausted" // no wider wave is left
+	WasHeld       Happening = "held"
+	HoldProlonged Happening = "hold_extended"
+	HoldEnded     Happening = "hold_ended" // released, expired
+	WasConfirmed  Happening = "confirmed"  // trips are born
+	OfferDeclined Happening = "offer_declined"
+	SlotFilled    Happening = "slot_filled"   // the driver accepted
+	SlotReopened  Happening = "slot_reopened" // its trip came to nothing and the window is open
+	SlotStarted   Happening = "slot_started"
+	SlotEnded     Happening = "slot_ended" // completed, partial, cancelled, expired
+	Reoffered     Happening = "reoffered"  // trucks became free again: who was offered it sees it anew
+	SearchClosed  Happening = "search_closed"
+	StatusChanged Happening = "status"
+	WasCancelled  Happening = "cancelled"
+	DisputeRaised Happening = "dispute_raised"
+	DisputeHanded Happening = "dispute_handed_over"
+	NoticeIgnored Happening = "notice_ignored"
+)
+
+// Event is one thing that happened to an order. Which fields count follows from What.
+type Event struct {
+	What   Happening `json:"what"`
+	AtMS   int64     `json:"at"`
+	Birth  *State    `json:"birth,omitempty"`  // WasCreated
+	To     Status    `json:"to,omitempty"`     // StatusChanged
+	By     string    `json:"by,omitempty"`     // customer, transporter, driver, ops, timer, trips
+	Reason string    `json:"reason,omitempty"` // for people, or a reason code
+
+	User   fleet.UserID `json:"user,omitempty"`   // the transporter it is about
+	Hold   *Hold        `json:"hold,omitempty"`   // WasHeld, HoldProlonged, HoldEnded: the hold afterwards
+	Won    []Win        `json:"won,omitempty"`    // WasConfirmed
+	Slot   string       `json:"slot,omitempty"`   // Slot…: its id
+	Trip   string       `json:"trip,omitempty"`   // Slot…, NoticeIgnored
+	SlotTo SlotStatus   `json:"slotTo,omitempty"` // SlotEnded
+
+	Wave      int               `json:"wave,omitempty"` // WaveSent
+	RadiusKM  float64           `json:"radiusKm,omitempty"`
+	Table     []fleet.Candidate `json:"table,omitempty"`   // WaveSent, LateOffered
+	Offered   []Offered         `json:"offered,omitempty"` // new ones, and those whose offer changed
+	NextMS    int64             `json:"next,omitempty"`    // WaveSent: when the next wave is due; 0: none is left
+	ExpiresMS int64             `json:"expires,omitempty"` // SearchOpened, SlotFilled: the search's new end; 0: as it was
+
+	Cancellation *Cancellation `json:"cancellation,omitempty"` // WasCancelled
+	Dispute      *Dispute      `json:"dispute,omitempty"`
+	Timers       []TimerSet    `json:"timers,omitempty"` // of the last event of a decision: what it arms and cancels
+}
+
+// Win is one slot of a confirmation: the trip that was born for it.
+type Win struct {
+	SlotID        string          `json:"slotId"`
+	TripID        string          `json:"tripId"`
+	Transporter   string          `json:"transporterName,omitempty"`
+	VehicleID     fleet.VehicleID `json:"vehicleId"`
+	VehicleNumber string          `json:"vehicleNumber"`
+	DriverID      fleet.UserID    `json:"driverId"`
+	DriverName    string          `json:"driverName"`
+	DriverPhone   string          `json:"driverPhone"`
+}
+
+// TimerSet arms a timer under a new number, or cancels it with DueMS 0.
+type TimerSet struct {
+	Name   string `json:"name"`
+	Number int64  `json:"number"`
+	DueMS  int64  `json:"due"`
+}
+
+// The timers of an order.
+const (
+	OpenTimer    = "open"    // a scheduled order begins to search
+	WaveTimer    = "wave"    // the next wave
+	SearchTimer  = "search"  // the end of the search
+	DisputeTimer = "dispute" // an unanswered dispute goes to people
+	// HoldTimerPrefix and the hold's id name the timer of a hold.
+	HoldTimerPrefix = "hold:"
+)

@@ -1,0 +1,35 @@
+package order
+
+import (
+	"context"
+	"time"
+
+	"weelo/internal/fleet"
+)
+
+// Reads gives orders as last committed, to whoever does not command them.
+type Reads interface {
+	// Order gives one order and its row's version; ledger.ErrMissing when there is none.
+	Order(ctx context.Context, id string) (State, int64, error)
+	// Active gives the customer's order with Searching set; ok is false when he has none.
+	Active(ctx context.Context, customer fleet.UserID) (s State, ok bool, err error)
+	// OfCustomer gives a page of the customer's orders, the newest first, and how many match.
+	OfCustomer(ctx context.Context, customer fleet.UserID, q Page) ([]State, int, error)
+	// OfferedTo gives the live orders with an open offer to the transporter, the newest first.
+	OfferedTo(ctx context.Context, transporter fleet.UserID, limit int) ([]State, error)
+	// OrderOfHold finds the order with a hold of the transporter among those he was offered;
+	// ledger.ErrMissing when there is none.
+	OrderOfHold(ctx context.Context, transporter fleet.UserID, holdID string) (orderID string, err error)
+	// CancelledSince gives when the customer's own cancellations were, Unix ms, the latest first, at most
+	// MaxRecentCancels (RebookWait).
+	CancelledSince(ctx context.Context, customer fleet.UserID, since time.Time) ([]int64, error)
+}
+
+// Page is a part of a list. No statuses: all.
+type Page struct {
+	Statuses      []Status
+	Offset, Limit int
+}
+
+// MaxRecentCancels bounds what a cool-down is computed from.
+const MaxRecentCancels = 20
