@@ -140,6 +140,7 @@ func (t *transaction) complete(ctx context.Context, c *pgx.Conn) error {
 func (t *transaction) committed(entries []ledger.Entry, raised map[string]int64) {
 	for _, i := range t.accepted {
 		t.outcomes[i].Status = ledger.Committed
+		t.outcomes[i].Offers = sortOffers(t.outcomes[i].Offers)
 	}
 	for _, e := range entries {
 		o := &t.outcomes[e.Transition]
@@ -160,6 +161,7 @@ func (t *transaction) queueInserts(batch *pgx.Batch, entries []ledger.Entry, hea
 			batch.Queue(sql, args...)
 		}
 	}
+	t.queueOffers(batch)
 	queue(t.sql.cancelTimers, cancelledTimerColumns(t.ts, t.accepted))
 	queue(t.sql.armTimers, armedTimerColumns(t.ts, t.accepted))
 	queue(t.sql.outbox, outboxColumns(t.ts, t.accepted))

@@ -24,6 +24,7 @@ func TestLedger(t *testing.T) {
 			Quarantine: postgres.NewQuarantine(db),
 			Replies:    postgres.NewReplies(db),
 			Pruner:     postgres.NewPruner(db),
+			Offers:     postgres.NewOffers(db),
 		}
 	})
 }

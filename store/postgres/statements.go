@@ -39,6 +39,11 @@ type statements struct {
 	idem         string
 	event        string
 	inbox        string
+
+	lockOffers  string
+	closeAll    string
+	closeOffers string
+	openOffers  string
 }
 
 // unused is true for a transition without a command id and for one whose id is new. It is a scalar
@@ -123,4 +128,48 @@ var standard = statements{
 			JOIN head ON head.recipient = n.recipient
 		)
 		SELECT recipient, seq FROM head`,
+
+	// Receipts lock offers too, sorted by id. So a transaction of more than one of the statements below
+	// locks all that it will change first.
+	lockOffers: `
+		WITH locked AS MATERIALIZED (
+			SELECT id FROM offer WHERE id = ANY ($1::text[]) OR (order_id = ANY ($2::text[]) AND open) ORDER BY id FOR UPDATE
+		)
+		SELECT count(*) FROM locked`,
+
+	closeAll: `
+		WITH n AS (
+			SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS n (order_id, reason, at)
+		), stays AS (
+			SELECT * FROM unnest($4::text[], $5::text[]) AS stays (order_id, recipient)
+		), locked AS MATERIALIZED (
+			SELECT o.id FROM offer o WHERE o.order_id = ANY ($1::text[]) AND o.open ORDER BY o.id FOR UPDATE
+		)
+		UPDATE offer o SET version = o.version + 1, open = false, reason = n.reason, closed_at = n.at
+		FROM locked, n
+		WHERE o.id = locked.id AND o.order_id = n.order_id AND o.open
+			AND NOT EXISTS (SELECT FROM stays WHERE stays.order_id = o.order_id AND stays.recipient = o.recipient)
+		RETURNING o.order_id, o.id, o.recipient, o.version, o.open`,
+
+	closeOffers: `
+		WITH n AS (
+			SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]) AS n (id, order_id, recipient, reason, at)
+		), locked AS MATERIALIZED (
+			SELECT o.id FROM offer o WHERE o.id = ANY ($1::text[]) ORDER BY o.id FOR UPDATE
+		)
+		UPDATE offer o SET version = o.version + 1, open = false, reason = n.reason, closed_at = n.at
+		FROM locked JOIN n ON n.id = locked.id
+		WHERE o.id = locked.id AND o.order_id = n.order_id AND o.recipient = n.recipient AND o.open
+		RETURNING o.order_id, o.id, o.recipient, o.version, o.open`,
+
+	openOffers: `
+		INSERT INTO offer AS o (id, order_id, recipient, wave, version, open, expires, data, reason, offered_at)
+		SELECT n.id, n.order_id, n.recipient, n.wave, 1, true, n.expires, n.data::json, n.reason, n.at
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[], $5::timestamptz[], $6::text[], $7::text[], $8::timestamptz[])
+			AS n (id, order_id, recipient, wave, expires, data, reason, at)
+		ORDER BY n.id COLLATE "C"
+		ON CONFLICT (id) DO UPDATE SET version = o.version + 1, open = true, wave = excluded.wave, expires = excluded.expires,
+			data = excluded.data, reason = excluded.reason, closed_at = NULL
+		WHERE o.order_id = excluded.order_id AND o.recipient = excluded.recipient
+		RETURNING order_id, id, recipient, version, open`,
 }

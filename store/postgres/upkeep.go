@@ -76,6 +76,11 @@ func (p Pruner) Prune(ctx context.Context, now time.Time, r ledger.Retention) (l
 	if err != nil {
 		return done, fmt.Errorf("postgres: prune idempotency records: %w", err)
 	}
+	done.Offer, err = p.prune(ctx, `DELETE FROM offer WHERE ctid = ANY (ARRAY (
+		SELECT ctid FROM offer WHERE NOT open AND closed_at < $1 ORDER BY closed_at LIMIT $2 FOR UPDATE SKIP LOCKED))`, now.Add(-r.Offer))
+	if err != nil {
+		return done, fmt.Errorf("postgres: prune offers: %w", err)
+	}
 	return done, nil
 }
 

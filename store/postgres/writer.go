@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -122,11 +123,11 @@ func passing(err error) bool {
 	}
 }
 
-// refusedByContent tells whether a value of one transition is to blame: data exceptions and broken
-// constraints.
+// refusedByContent tells whether a value of one transition is to blame: data exceptions, broken
+// constraints, and one row named twice (21).
 func refusedByContent(err error) bool {
 	var pg *pgconn.PgError
-	return !errors.As(err, new(unknownError)) && errors.As(err, &pg) && len(pg.Code) == 5 && (pg.Code[:2] == "22" || pg.Code[:2] == "23")
+	return !errors.As(err, new(unknownError)) && errors.As(err, &pg) && len(pg.Code) == 5 && slices.Contains([]string{"21", "22", "23"}, pg.Code[:2])
 }
 
 // refusal is the outcome of a transition whose transaction failed for good.

@@ -142,7 +142,7 @@ func (t *transaction) one(ctx context.Context, tr *ledger.Transition) (ledger.Ou
 	if !hit {
 		return t.verdict(ctx, tr)
 	}
-	return ledger.Outcome{Status: ledger.Committed}, t.belongings(ctx, tr)
+	return t.belongings(ctx, tr)
 }
 
 func (t *transaction) usedCommand(ctx context.Context, command ledger.Idem) (*ledger.Idem, error) {
@@ -175,8 +175,17 @@ func (t *transaction) verdict(ctx context.Context, tr *ledger.Transition) (ledge
 	return ledger.Judge(*tr, &p, nil), err
 }
 
-// belongings writes timers, messages, the idempotency record and events.
-func (t *transaction) belongings(ctx context.Context, tr *ledger.Transition) error {
+// belongings writes offers, timers, messages, the idempotency record and events. Committed means: if
+// COMMIT succeeds.
+func (t *transaction) belongings(ctx context.Context, tr *ledger.Transition) (ledger.Outcome, error) {
+	offers, err := t.offers(ctx, tr)
+	if err == nil {
+		err = t.inserts(ctx, tr)
+	}
+	return ledger.Outcome{Status: ledger.Committed, Offers: offers}, err
+}
+
+func (t *transaction) inserts(ctx context.Context, tr *ledger.Transition) error {
 	kind, id, version := string(tr.Ref.Kind), tr.Ref.ID, tr.Version+1
 	for _, c := range tr.Timers {
 		var err error

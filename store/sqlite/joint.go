@@ -63,11 +63,10 @@ func (j *joint) run(ctx context.Context) (refusals []ledger.Outcome, err error) 
 		return refusals, err
 	}
 	for _, i := range lockOrder(j.ts) {
-		if err := j.belongings(ctx, &j.ts[i]); err != nil {
+		if j.outcomes[i], err = j.belongings(ctx, &j.ts[i]); err != nil {
 			return nil, err
 		}
 		j.accepted = append(j.accepted, i)
-		j.outcomes[i].Status = ledger.Committed
 	}
 	return nil, j.number(ctx)
 }

@@ -31,6 +31,7 @@ func openLedger(t *testing.T, path string) (*sqlite.DB, storetest.LedgerBackend)
 		Quarantine: sqlite.NewQuarantine(db),
 		Replies:    sqlite.NewReplies(db),
 		Pruner:     sqlite.NewPruner(db),
+		Offers:     sqlite.NewOffers(db),
 	}
 }
 

@@ -25,6 +25,8 @@ type statements struct {
 	update, birth, where perKind
 
 	used, cancelTimer, armTimer, message, idem, event, head, entry string
+
+	closeAll, closeOffer, openOffer string
 }
 
 var standard = statements{
@@ -43,6 +45,18 @@ var standard = statements{
 	head: `INSERT INTO inbox_head (recipient, seq) VALUES (?, ?)
 		ON CONFLICT (recipient) DO UPDATE SET seq = seq + excluded.seq RETURNING seq`,
 	entry: `INSERT INTO inbox (recipient, seq, kind, aggregate_id, version, ordinal, at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+
+	closeAll: `UPDATE offer SET version = version + 1, open = 0, reason = ?2, closed_at = ?3
+		WHERE order_id = ?1 AND open AND recipient NOT IN (SELECT value FROM json_each(?4))
+		RETURNING id, recipient, version`,
+	closeOffer: `UPDATE offer SET version = version + 1, open = 0, reason = ?4, closed_at = ?5
+		WHERE id = ?1 AND order_id = ?2 AND recipient = ?3 AND open RETURNING version`,
+	openOffer: `INSERT INTO offer (id, order_id, recipient, wave, version, open, expires, data, reason, offered_at)
+		VALUES (?1, ?2, ?3, ?4, 1, 1, ?5, ?6, ?7, ?8)
+		ON CONFLICT (id) DO UPDATE SET version = version + 1, open = 1, wave = excluded.wave, expires = excluded.expires,
+			data = excluded.data, reason = excluded.reason, closed_at = NULL
+		WHERE order_id = excluded.order_id AND recipient = excluded.recipient
+		RETURNING version`,
 }
 
 // A savepoint stands before each transition of a batch of which one may be refused.
@@ -53,7 +67,8 @@ const (
 )
 
 func (s statements) all() []string {
-	texts := []string{savepoint, rollbackTo, release, s.used, s.cancelTimer, s.armTimer, s.message, s.idem, s.event, s.head, s.entry}
+	texts := []string{savepoint, rollbackTo, release, s.used, s.cancelTimer, s.armTimer, s.message, s.idem, s.event, s.head, s.entry,
+		s.closeAll, s.closeOffer, s.openOffer}
 	for _, each := range []perKind{s.update, s.birth, s.where} {
 		texts = append(texts, each[ledger.Order], each[ledger.Trip])
 	}

@@ -79,6 +79,10 @@ func (p Pruner) Prune(ctx context.Context, now time.Time, r ledger.Retention) (l
 	if err != nil {
 		return done, fmt.Errorf("sqlite: prune idempotency records: %w", err)
 	}
+	done.Offer, err = p.prune(ctx, `DELETE FROM offer WHERE id IN (SELECT id FROM offer WHERE NOT open AND closed_at < ? ORDER BY closed_at LIMIT ?)`, now.Add(-r.Offer))
+	if err != nil {
+		return done, fmt.Errorf("sqlite: prune offers: %w", err)
+	}
 	return done, nil
 }
 

@@ -27,6 +27,7 @@ type LedgerBackend struct {
 	Quarantine ledger.Quarantine
 	Replies    ledger.Replies
 	Pruner     ledger.Pruner
+	Offers     ledger.Offers
 }
 
 // Ledger proves the invariants of internal/ledger on a backend. open is called for each test.
@@ -75,6 +76,16 @@ func Ledger(t *testing.T, open func(t *testing.T) LedgerBackend) {
 		{"JointSameCommandAtOnce", jointSameCommandAtOnce},
 		{"JointOneWinner", jointOneWinner},
 		{"JointLargest", jointLargest},
+		{"Offers", offersChange},
+		{"OffersCloseAll", offersCloseAll},
+		{"OffersRefused", offersRefused},
+		{"OffersMalformed", offersMalformed},
+		{"OffersInOneBatch", offersInOneBatch},
+		{"OffersTogether", offersTogether},
+		{"OffersRead", offersRead},
+		{"OfferReceipts", offerReceipts},
+		{"OfferReceiptsAtOnce", offerReceiptsAtOnce},
+		{"OfferRetention", offerRetention},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
