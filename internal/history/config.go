@@ -14,7 +14,8 @@ import (
 // Config sizes a Recorder. The zero value of a field means its default.
 type Config struct {
 	// Linger is how long the first batch of a group waits for company; ≤ 250 ms. While a group
-	// commits the next one collects anyway. Default 100 ms: a phone can wait, a disk has other writers.
+	// commits the next one collects anyway. Default 200 ms: a phone can wait, a commit costs the same
+	// for ten batches as for one.
 	Linger time.Duration
 	// MaxRows closes a group early. Default 1024.
 	MaxRows int
@@ -27,7 +28,7 @@ type Config struct {
 	// MaxNotes bounds the fixes waiting for that flush; the oldest is dropped. Default 65,536
 	// (about 7 MB, 13 s of 5,000 drivers at one fix a second).
 	MaxNotes int
-	// Drivers is how many drivers' live filters are remembered. Default 20,000.
+	// Drivers is how many drivers' live filters and windows are remembered. Default 20,000.
 	Drivers int
 	// Rules are the thresholds of the live filter. Default track.DefaultRules.
 	Rules track.Rules
@@ -44,7 +45,7 @@ const MaxLinger = 250 * time.Millisecond
 // Validate fills defaults and names everything wrong.
 func (c *Config) Validate() error {
 	defaults := Config{
-		Linger: 100 * time.Millisecond, MaxRows: 1024, Queue: 1024, CommitTimeout: 5 * time.Second,
+		Linger: 200 * time.Millisecond, MaxRows: 1024, Queue: 1024, CommitTimeout: 5 * time.Second,
 		NoteEvery: time.Second, MaxNotes: 65536, Drivers: 20000,
 	}
 	fill(&c.Linger, defaults.Linger)

@@ -1,11 +1,6 @@
 package history
 
-import (
-	"sync"
-
-	"weelo/internal/fleet"
-	"weelo/internal/track"
-)
+import "sync"
 
 // notes is the bounded buffer of native fixes between two flushes. Full means the oldest goes: the
 // newest position says more about a truck than one from a minute ago.
@@ -55,37 +50,4 @@ func (n *notes) giveBack(rows []Row) (dropped int) {
 		}
 	}
 	return dropped
-}
-
-// generations remembers the live filter of drivers seen lately: two maps, the older one thrown away
-// whenever the newer is full. It holds between max and 2 × max drivers. A forgotten driver only loses
-// the comparison of his next fix with his last.
-type generations struct {
-	max          int
-	newer, older map[fleet.UserID]track.Live
-}
-
-func newGenerations(max int) *generations {
-	return &generations{max: max, newer: map[fleet.UserID]track.Live{}}
-}
-
-func (g *generations) get(driver fleet.UserID) track.Live {
-	if l, ok := g.newer[driver]; ok {
-		return l
-	}
-	return g.older[driver]
-}
-
-func (g *generations) put(driver fleet.UserID, l track.Live) {
-	if _, known := g.newer[driver]; !known && len(g.newer) >= g.max {
-		g.newer, g.older = make(map[fleet.UserID]track.Live, g.max), g.newer
-	}
-	g.newer[driver] = l
-}
-
-// merge remembers the filters as a committed group left them.
-func (g *generations) merge(judged []*batch) {
-	for _, b := range judged {
-		g.put(b.job.driver, b.live)
-	}
 }

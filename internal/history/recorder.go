@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -35,26 +34,27 @@ type Result struct {
 // Recorder commits batches in groups. Make it with NewRecorder, run it with Run, stop it by ending
 // Run's context: what was queued before is committed and answered, what comes later is refused.
 type Recorder struct {
-	store   Store
-	windows Windows
-	now     func() time.Time
-	log     *slog.Logger
-	cfg     Config
+	store Store
+	now   func() time.Time
+	log   *slog.Logger
+	cfg   Config
 
-	queue chan *job
+	queue *queue
 	notes *notes
-	live  *generations // only touched by Run
+	stats counters
 
-	mu      sync.RWMutex // guards stopped against senders in flight
-	stopped bool
-	stats   counters
+	// Only touched by Run. A driver whose filter is forgotten loses the comparison of his next fix with
+	// his last.
+	windows *memory
+	live    *generations[fleet.UserID, track.Live]
 }
 
 type job struct {
 	driver fleet.UserID
 	tripID string
 	fixes  []track.Fix
-	at     time.Time
+	at     time.Time         // of receipt
+	queued time.Time         // of the monotonic clock, for the linger
 	span   trace.SpanContext // of whoever asked
 	reply  chan answer       // nil for native fixes, which nobody waits for
 }
@@ -73,10 +73,11 @@ func NewRecorder(store Store, windows Windows, now func() time.Time, log *slog.L
 		return nil, err
 	}
 	return &Recorder{
-		store: store, windows: windows, now: now, log: log.With("component", "history"), cfg: cfg,
-		queue: make(chan *job, cfg.Queue),
-		notes: newNotes(cfg.MaxNotes),
-		live:  newGenerations(cfg.Drivers),
+		store: store, now: now, log: log.With("component", "history"), cfg: cfg,
+		queue:   newQueue(cfg.Queue, cfg.MaxRows),
+		notes:   newNotes(cfg.MaxNotes),
+		windows: newMemory(windows, cfg.Drivers),
+		live:    newGenerations[fleet.UserID, track.Live](cfg.Drivers),
 	}, nil
 }
 
@@ -91,8 +92,8 @@ func (r *Recorder) Record(ctx context.Context, driver fleet.UserID, tripID strin
 	if len(fixes) == 0 {
 		return Result{}, nil
 	}
-	j := &job{driver: driver, tripID: tripID, fixes: fixes, at: r.now(), span: trace.SpanContextFromContext(ctx), reply: make(chan answer, 1)}
-	if !r.enqueue(j) {
+	j := &job{driver: driver, tripID: tripID, fixes: fixes, at: r.now(), queued: time.Now(), span: trace.SpanContextFromContext(ctx), reply: make(chan answer, 1)}
+	if !r.queue.add(j) {
 		r.stats.refused.Add(1)
 		return Result{}, errBusy
 	}
@@ -101,20 +102,6 @@ func (r *Recorder) Record(ctx context.Context, driver fleet.UserID, tripID strin
 		return a.result, a.err
 	case <-ctx.Done():
 		return Result{}, errBusy.Because(ctx.Err())
-	}
-}
-
-func (r *Recorder) enqueue(j *job) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if r.stopped {
-		return false
-	}
-	select {
-	case r.queue <- j:
-		return true
-	default:
-		return false
 	}
 }
 
@@ -132,8 +119,11 @@ func (r *Recorder) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		select {
-		case j := <-r.queue:
-			_ = r.commit(ctx, r.collect(ctx, j)) // a failure was answered to each batch
+		case <-r.queue.wake:
+			r.collect(ctx)
+			if group := r.queue.take(); len(group) > 0 {
+				_ = r.commit(ctx, group) // a failure was answered to each batch
+			}
 		case <-tick.C:
 			r.flushNotes(ctx)
 		case <-ctx.Done():
@@ -143,38 +133,32 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 }
 
-// collect gathers the group that starts with first: until the linger is over, the group is full, or
+// collect waits for the company of the oldest batch: until its linger is over, the group is full, or
 // the recorder stops.
-func (r *Recorder) collect(ctx context.Context, first *job) []*job {
-	group, rows := []*job{first}, len(first.fixes)
-	linger := time.NewTimer(r.cfg.Linger)
-	defer linger.Stop()
-	for rows < r.cfg.MaxRows {
-		select {
-		case j := <-r.queue:
-			group, rows = append(group, j), rows+len(j.fixes)
-		case <-linger.C:
-			return group
-		case <-ctx.Done():
-			return group
-		}
-	}
-	return group
-}
-
-func (r *Recorder) drain(ctx context.Context) {
-	r.mu.Lock()
-	r.stopped = true
-	r.mu.Unlock()
+func (r *Recorder) collect(ctx context.Context) {
 	for {
+		oldest, waiting, full := r.queue.state(time.Now())
+		if !waiting || full || oldest >= r.cfg.Linger {
+			return
+		}
+		linger := time.NewTimer(r.cfg.Linger - oldest)
 		select {
-		case j := <-r.queue:
-			_ = r.commit(ctx, []*job{j})
-		default:
-			r.flushNotes(ctx)
+		case <-linger.C:
+		case <-r.queue.wake:
+			linger.Stop()
+		case <-ctx.Done():
+			linger.Stop()
 			return
 		}
 	}
+}
+
+func (r *Recorder) drain(ctx context.Context) {
+	r.queue.stop()
+	for group := r.queue.take(); len(group) > 0; group = r.queue.take() {
+		_ = r.commit(ctx, group)
+	}
+	r.flushNotes(ctx)
 }
 
 // flushNotes moves the buffered native fixes into history, in groups. What could not be committed
@@ -242,7 +226,9 @@ func (r *Recorder) commit(ctx context.Context, group []*job) error {
 		r.stats.count(result, b.job.reply == nil)
 		b.job.answer(answer{result: result})
 	}
-	r.live.merge(judged)
+	for _, b := range judged {
+		r.live.put(b.job.driver, b.live)
+	}
 	return nil
 }
 
@@ -259,9 +245,9 @@ func (r *Recorder) judge(ctx context.Context, group []*job) ([]*batch, []Row, er
 	for i, j := range group {
 		asks[i] = Ask{Driver: j.driver, TripID: j.tripID}
 	}
-	windows, err := r.windows.Windows(ctx, asks)
+	windows, err := r.windows.windows(ctx, asks, r.now())
 	if err != nil {
-		return nil, nil, fmt.Errorf("trip windows: %w", err)
+		return nil, nil, err
 	}
 	filters := make(map[fleet.UserID]track.Live, len(group))
 	judged := make([]*batch, len(group))
@@ -269,7 +255,7 @@ func (r *Recorder) judge(ctx context.Context, group []*job) ([]*batch, []Row, er
 	for i, j := range group {
 		filter, ok := filters[j.driver]
 		if !ok {
-			filter = r.live.get(j.driver)
+			filter, _ = r.live.get(j.driver)
 		}
 		judged[i] = classify(j, windows[i], filter, r.cfg.Rules)
 		filters[j.driver] = judged[i].live

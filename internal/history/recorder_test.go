@@ -392,14 +392,15 @@ func record(t *rapid.T, now time.Time, fixes []track.Fix, size int) map[fleet.Us
 
 func TestForgottenDriversAreBounded(t *testing.T) {
 	t.Parallel()
-	g := newGenerations(10)
+	g := newGenerations[fleet.UserID, track.Live](10)
 	for i := range 1000 {
 		g.put(fleet.UserID(fmt.Sprint(i)), track.Resume(track.Fix{TS: int64(i + 1)}))
 	}
 	if n := len(g.newer) + len(g.older); n > 20 {
 		t.Errorf("%d drivers remembered, the bound is 20", n)
 	}
-	if last, ok := g.get("999").Position(); !ok || last.TS != 1000 {
+	l, _ := g.get("999")
+	if last, ok := l.Position(); !ok || last.TS != 1000 {
 		t.Errorf("the last driver is forgotten: %v %v", last, ok)
 	}
 }

@@ -34,6 +34,6 @@ func (r *Recorder) Stats() Stats {
 		Groups: r.stats.groups.Load(), Rows: r.stats.rows.Load(), Failures: r.stats.failures.Load(), Refused: r.stats.refused.Load(),
 		Accepted: r.stats.accepted.Load(), Stale: r.stats.stale.Load(), Duplicate: r.stats.duplicate.Load(), Invalid: r.stats.invalid.Load(),
 		NotesStored: r.stats.notesStored.Load(), NotesDropped: r.stats.notesDropped.Load(), NotesOutside: r.stats.notesOutside.Load(),
-		QueueLength: len(r.queue),
+		QueueLength: r.queue.len(),
 	}
 }
