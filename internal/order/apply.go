@@ -56,7 +56,7 @@ func (s *State) applyOpened(e Event) {
 	s.Searches++
 	s.Closed, s.Wave, s.NextWaveMS, s.ReasonCode = false, 0, e.AtMS, ""
 	s.ExpiresMS = e.ExpiresMS
-	s.Searching = !s.WasFull && s.ScheduledMS == 0
+	s.Searching = !s.WasFull && s.OpensMS <= s.CreatedMS // not scheduled ahead
 	s.Dispatch = Dispatching
 	for i := range s.Slots {
 		if slot := &s.Slots[i]; slot.Status == SlotExpired {

@@ -197,7 +197,7 @@ func Birth(n NewOrder, slotIDs []string, found Found, now time.Time, p Policy) (
 		}
 	}
 	immediate := !opens.After(now)
-	if immediate { // a scheduled one that opens at once is an order like any other
+	if immediate { // also a scheduled one, when its pickup is near
 		birth.Searches, birth.Searching, birth.NextWaveMS, birth.Dispatch = 1, true, now.UnixMilli(), Dispatching
 	}
 	b := begin(State{}, now, p)

@@ -47,7 +47,11 @@ func (b *builder) placeHold(c PlaceHold) (Decision, error) {
 	for _, slot := range free[:c.Quantity] {
 		h.SlotIDs = append(h.SlotIDs, slot.ID)
 	}
+	expired := len(b.d.Events) > 0
 	b.add(Event{What: WasHeld, User: c.By.User, By: string(fleet.Transporter), Hold: &h})
+	if expired {
+		b.reoffer()
+	}
 	b.d.HoldID = h.ID
 	return b.done(string(fleet.Transporter))
 }
@@ -66,6 +70,26 @@ func (b *builder) expireHolds() {
 			b.endHold(h, HoldExpired)
 		}
 	}
+}
+
+// giveBack ends a hold. When no truck of its kind was left, everybody hears that there are some again.
+func (b *builder) giveBack(h Hold, status HoldStatus) {
+	soldOut := b.s.left(h.Key) == 0
+	b.endHold(h, status)
+	if soldOut {
+		b.reoffer()
+	}
+}
+
+// left counts the slots of a kind that nobody holds.
+func (s State) left(key string) int {
+	n := 0
+	for _, slot := range s.Slots {
+		if slot.Status == SlotSearching && slot.Key == key {
+			n++
+		}
+	}
+	return n
 }
 
 func (b *builder) endHold(h Hold, status HoldStatus) {
@@ -137,8 +161,7 @@ func (b *builder) releaseHold(c ReleaseHold) (Decision, error) {
 	case HoldReleased, HoldExpired, HoldCancelled:
 		return b.replay()
 	}
-	b.endHold(h, HoldReleased)
-	b.reoffer()
+	b.giveBack(h, HoldReleased)
 	return b.done(string(fleet.Transporter))
 }
 

@@ -70,6 +70,9 @@ func (b *builder) fill(slot Slot) bool {
 		e.ExpiresMS = b.s.ExpiresMS + b.p.extension(filled).Milliseconds()
 	}
 	b.add(e)
+	if e.ExpiresMS != 0 && b.s.due() != FullyFilled {
+		b.refresh()
+	}
 	return true
 }
 

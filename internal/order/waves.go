@@ -68,8 +68,7 @@ func (b *builder) timerFired(c TimerFired) (Decision, error) {
 		b.handOver(*b.s.Dispute)
 	default:
 		if id, is := heldBy(c.Name); is {
-			b.endHold(*b.s.Hold(id), HoldExpired)
-			b.reoffer()
+			b.giveBack(*b.s.Hold(id), HoldExpired)
 		}
 	}
 	return b.done(string(fromTimer))
@@ -134,17 +133,24 @@ func (b *builder) offer(c Offer) (Decision, error) {
 // reoffer shows the order anew to everybody who was offered it and did not decline: trucks are free
 // again. Each gets a new version of the same offer.
 func (b *builder) reoffer() {
-	if !b.open() || b.s.Tally().Searching == 0 {
-		return
+	if b.open() && b.s.Tally().Searching > 0 {
+		b.renew(func(o Offered) bool { return o.Answer != AnswerDeclined })
 	}
+}
+
+// refresh tells those who see the order that it changed.
+func (b *builder) refresh() {
+	b.renew(func(o Offered) bool { return !o.Closed })
+}
+
+func (b *builder) renew(whose func(Offered) bool) {
 	var again []Offered
 	for _, o := range b.s.Offered {
-		if o.Answer == AnswerDeclined {
-			continue
+		if whose(o) {
+			o.Version++
+			o.Closed, o.Why = false, ""
+			again = append(again, o)
 		}
-		o.Version++
-		o.Closed, o.Why = false, ""
-		again = append(again, o)
 	}
 	if len(again) > 0 {
 		b.add(Event{What: Reoffered, Offered: again})
