@@ -27,7 +27,7 @@ CREATE TABLE offer (
 ) WITH (fillfactor = 80);
 
 CREATE INDEX open_offers_of_recipient ON offer (recipient, offered_at) WHERE open;
-CREATE INDEX open_offers_of_order ON offer (order_id) WHERE open;
+CREATE INDEX offers_of_recipient ON offer (recipient, offered_at);
 CREATE INDEX closed_offers_by_age ON offer (closed_at) WHERE NOT open;
 
 -- +goose Down

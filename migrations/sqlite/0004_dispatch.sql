@@ -25,7 +25,7 @@ CREATE TABLE offer (
 ) STRICT; -- with a rowid, as trips: what is shown is far larger than a key
 
 CREATE INDEX open_offers_of_recipient ON offer (recipient, offered_at) WHERE open;
-CREATE INDEX open_offers_of_order ON offer (order_id) WHERE open;
+CREATE INDEX offers_of_recipient ON offer (recipient, offered_at);
 CREATE INDEX closed_offers_by_age ON offer (closed_at) WHERE NOT open;
 
 -- +goose Down
