@@ -3,11 +3,13 @@ package actors
 import (
 	"context"
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
 
 	"weelo/actors/protocol"
+	"weelo/internal/ledger"
 	"weelo/internal/order"
 )
 
@@ -17,8 +19,6 @@ const (
 	holdBytes  = 5
 	// maxHoldsKnown bounds the holds whose order one task remembers; any other is looked up.
 	maxHoldsKnown = 20_000
-	// maxOffered bounds the orders that a hold is looked for in.
-	maxOffered = 500
 )
 
 // newHoldID names a hold.
@@ -69,7 +69,7 @@ func (o *Orders) Confirm(ctx context.Context, r protocol.ConfirmRequest) (*proto
 
 // aboutHold finds the order of a hold and sends it the command.
 func (o *Orders) aboutHold(ctx context.Context, holdID string, m *protocol.OrderCommand) (*protocol.OrderReply, error) {
-	orderID, err := o.orderOf(ctx, holdID, m)
+	orderID, err := o.orderOf(ctx, holdID, m.By)
 	if err != nil {
 		return nil, err
 	}
@@ -84,33 +84,20 @@ func (o *Orders) aboutHold(ctx context.Context, holdID string, m *protocol.Order
 }
 
 // orderOf finds the order of a hold: this task made it, or it is in one of the orders that the
-// transporter is offered, or the command is the repeat of one that was done.
-func (o *Orders) orderOf(ctx context.Context, holdID string, m *protocol.OrderCommand) (string, error) {
+// transporter was shown of late.
+func (o *Orders) orderOf(ctx context.Context, holdID string, by order.By) (string, error) {
 	if id, ok := o.holds.find(holdID); ok {
 		return id, nil
 	}
-	offered, err := o.cfg.Reads.OfferedTo(ctx, m.By.User, maxOffered)
+	id, err := o.cfg.Reads.OrderOfHold(ctx, by.User, holdID)
+	if errors.Is(err, ledger.ErrMissing) {
+		return "", order.ErrHoldNotFound
+	}
 	if err != nil {
 		return "", ErrInterrupted.Because(fmt.Errorf("find the order of a hold: %w", err))
 	}
-	for _, s := range offered {
-		if s.Hold(holdID) != nil {
-			o.holds.add(holdID, s.ID)
-			return s.ID, nil
-		}
-	}
-	if m.Key != "" && o.cfg.Ledger.Replies != nil {
-		ctx, cancel := context.WithTimeout(ctx, recallLimit)
-		defer cancel()
-		used, ok, err := o.cfg.Ledger.Replies.Used(ctx, string(m.By.User), m.Key)
-		if err != nil {
-			return "", ErrInterrupted.Because(err)
-		}
-		if r, err := keptOrder(used.Reply); ok && err == nil && r.State.Hold(holdID) != nil {
-			return r.State.ID, nil // whether it is the same request, its order says
-		}
-	}
-	return "", order.ErrHoldNotFound
+	o.holds.add(holdID, id)
+	return id, nil
 }
 
 // holdBook remembers which order a hold belongs to, for the holds of this task. The oldest half is
