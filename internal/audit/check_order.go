@@ -1,0 +1,387 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"weelo/internal/ledger"
+	"weelo/internal/order"
+	"weelo/internal/trip"
+)
+
+// finder collects the breaches of one aggregate.
+type finder struct {
+	ref   ledger.Ref
+	found []Breach
+}
+
+func (f *finder) say(number int, format string, args ...any) {
+	f.found = append(f.found, Breach{number, f.ref, fmt.Sprintf(format, args...)})
+}
+
+func cutAddress(to string) (ledger.Kind, string, bool) {
+	kind, id, ok := strings.Cut(to, "/")
+	return ledger.Kind(kind), id, ok
+}
+
+// CheckHistory judges what is true of every aggregate: a dense history, epochs that never go back, a
+// legal path of statuses with one end, and a snapshot that follows from it.
+func CheckHistory(a Aggregate) []Breach {
+	f := &finder{ref: a.Ref}
+	var version, epoch int64
+	ordinal := -1
+	var path []string
+	for _, l := range a.History {
+		switch {
+		case l.Version == version && l.Ordinal == ordinal+1:
+			ordinal++
+		case l.Version == version+1 && l.Ordinal == 0:
+			version, ordinal = l.Version, 0
+		default:
+			f.say(4, "event %d.%d follows %d.%d", l.Version, l.Ordinal, version, ordinal)
+			version, ordinal = l.Version, l.Ordinal
+		}
+		if l.Epoch < epoch {
+			f.say(6, "event %d has epoch %d after %d", l.Version, l.Epoch, epoch)
+		}
+		epoch = max(epoch, l.Epoch)
+		if l.Status != "" && (len(path) == 0 || path[len(path)-1] != l.Status) {
+			path = append(path, l.Status)
+		}
+	}
+	if version != a.Version {
+		f.say(4, "the row is at version %d, its history at %d", a.Version, version)
+	}
+	if epoch > a.Epoch {
+		f.say(6, "the row is at epoch %d, its history at %d", a.Epoch, epoch)
+	}
+	f.path(path)
+	return f.found
+}
+
+// path judges the statuses that people were told, in their order.
+func (f *finder) path(told []string) {
+	ends := 0
+	for i, s := range told {
+		if f.terminal(s) {
+			ends++
+		}
+		if i > 0 && !f.edge(told[i-1], s) {
+			f.say(7, "%s follows %s", s, told[i-1])
+		}
+	}
+	if ends > 1 {
+		f.say(16, "%d ends: %s", ends, strings.Join(told, ", "))
+	}
+}
+
+func (f *finder) terminal(status string) bool {
+	if f.ref.Kind == ledger.Order {
+		return order.Status(status).Terminal()
+	}
+	return tripStatus(status).Terminal()
+}
+
+// edge tells whether one status may come after another, directly or over ones that nobody was told.
+func (f *finder) edge(from, to string) bool {
+	if f.ref.Kind == ledger.Order {
+		return leads(order.Status(from), order.Status(to), order.Status.Next)
+	}
+	return leads(tripStatus(from), tripStatus(to), trip.Status.Next)
+}
+
+func leads[S comparable](from, to S, next func(S) []S) bool {
+	seen := []S{from}
+	for i := 0; i < len(seen); i++ {
+		for _, n := range next(seen[i]) {
+			if n == to {
+				return true
+			}
+			if !slices.Contains(seen, n) {
+				seen = append(seen, n)
+			}
+		}
+	}
+	return false
+}
+
+// tripStatus reads a status by its stored name or the apps'.
+func tripStatus(name string) trip.Status {
+	switch name {
+	case "heading_to_pickup":
+		return trip.EnRoutePickup
+	case "expired": // what the apps call a timed-out acceptance
+		return trip.DriverDeclined
+	}
+	return trip.Status(name)
+}
+
+// checkTimers compares the armed timers of a snapshot with their rows, and, at rest, with the clock.
+func (f *finder) checkTimers(armed map[string]int64, due map[string]int64, rows []ledger.Timer, o Options) {
+	for _, t := range rows {
+		number, ok := armed[t.Name]
+		if !ok || number != t.Number || due[t.Name] != t.Due.UnixMilli() {
+			f.say(19, "timer row %s (number %d) is not the snapshot's", t.Name, t.Number)
+		}
+		if late := o.Now.Sub(t.Due); o.Quiet && late > atRest {
+			f.say(20, "timer %s is %v overdue", t.Name, late.Round(time.Second))
+		}
+	}
+	if len(armed) != len(rows) {
+		f.say(19, "%d timers in the snapshot, %d rows", len(armed), len(rows))
+	}
+}
+
+// CheckOrder judges one order with what belongs to it.
+func CheckOrder(o Order, s order.State, opt Options) []Breach {
+	f := &finder{ref: o.Ref}
+	told := ""
+	for _, l := range o.History {
+		told = or(l.Status, told)
+	}
+	if told != "" && told != string(s.Status) {
+		f.say(5, "it is %s, its history ends with %s", s.Status, told)
+	}
+	if s.Live == s.Status.Terminal() {
+		f.say(5, "live is %v in %s", s.Live, s.Status)
+	}
+	armed, due := map[string]int64{}, map[string]int64{}
+	for name, t := range s.Timers {
+		armed[name], due[name] = t.Number, t.DueMS
+	}
+	f.checkTimers(armed, due, o.Timers, opt)
+	f.fold(o, s)
+	f.slots(s)
+	f.holds(s)
+	f.offers(o, s, opt)
+	f.tripsOf(o, s)
+	f.waiting(o, s)
+	return f.found
+}
+
+// fold replays the history: the snapshot must come out, member by member.
+func (f *finder) fold(o Order, s order.State) {
+	var folded order.State
+	for _, l := range o.History {
+		var e order.Event
+		if json.Unmarshal(l.Data, &e) != nil || e.What == "" || l.Type != "order_"+string(e.What) {
+			continue // what people were told of an event that stands beside it
+		}
+		if e.What == order.WasCreated && e.Birth == nil || e.What != order.WasCreated && folded.ID == "" {
+			f.say(5, "its history does not begin with its birth")
+			return
+		}
+		folded = order.Apply(folded, e)
+	}
+	want, errWant := s.Snapshot()
+	got, errGot := folded.Snapshot()
+	if err := errors.Join(errWant, errGot); err != nil || !bytes.Equal(want, got) {
+		f.say(5, "its history does not fold to its snapshot: %s", firstDifference(want, got))
+	}
+}
+
+// firstDifference shows where two snapshots begin to differ.
+func firstDifference(a, b []byte) string {
+	at := 0
+	for at < len(a) && at < len(b) && a[at] == b[at] {
+		at++
+	}
+	cut := func(x []byte) []byte { return x[max(0, min(at-30, len(x))):min(len(x), at+50)] }
+	return fmt.Sprintf("%s, folded %s", cut(a), cut(b))
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// slots: as many as were asked for, whatever happens to them; none waits in an order that has ended.
+func (f *finder) slots(s order.State) {
+	want := 0
+	for _, n := range s.Needs {
+		want += n.Quantity
+	}
+	ids := map[string]bool{}
+	for i, slot := range s.Slots {
+		if slot.Number != i+1 || slot.ID == "" || ids[slot.ID] {
+			f.say(15, "slot %d is number %d with id %q", i+1, slot.Number, slot.ID)
+		}
+		ids[slot.ID] = true
+		if !s.Live && !slot.Status.Settled() {
+			f.say(14, "slot %s is %s in an order that is %s", slot.ID, slot.Status, s.Status)
+		}
+		if s.Status == order.Cancelled && s.EndedBy == "customer" && slot.Status.OnTrip() {
+			f.say(14, "slot %s is %s in a cancelled order", slot.ID, slot.Status)
+		}
+	}
+	if t := s.Tally(); want != len(s.Slots) || t.Filled > t.Total {
+		f.say(15, "%d slots of %d trucks, %d filled", len(s.Slots), want, t.Filled)
+	}
+	if s.Searching && (!s.Live || s.Closed || s.WasFull) {
+		f.say(18, "it counts as searching and is %s", s.Status)
+	}
+}
+
+// holds: an active one keeps slots of a live order, has a timer, and was placed by somebody who was
+// shown the order; no slot is held by a hold that is over.
+func (f *finder) holds(s order.State) {
+	for _, h := range s.Holds {
+		if s.OfferedTo(h.TransporterID) == nil {
+			f.say(12, "hold %s is %s's, who was never offered the order", h.ID, h.TransporterID)
+		}
+		if h.Status != order.HoldActive {
+			continue
+		}
+		if !s.Live {
+			f.say(13, "hold %s is active in an order that is %s", h.ID, s.Status)
+		}
+		if _, ok := s.Timers[order.HoldTimerPrefix+h.ID]; !ok {
+			f.say(13, "hold %s has no timer", h.ID)
+		}
+		for _, id := range h.SlotIDs {
+			if slot := s.Slot(id); slot == nil || slot.Status != order.SlotHeld || slot.HoldID != h.ID {
+				f.say(13, "hold %s does not hold slot %s", h.ID, id)
+			}
+		}
+	}
+	for _, slot := range s.Slots {
+		if slot.Status != order.SlotHeld {
+			continue
+		}
+		if h := s.Hold(slot.HoldID); h == nil || h.Status != order.HoldActive || !slices.Contains(h.SlotIDs, slot.ID) {
+			f.say(13, "slot %s is held by no active hold", slot.ID)
+		}
+	}
+}
+
+// inboxKept is how long the inbox surely has what was told.
+const inboxKept = 23 * time.Hour
+
+// offers: none is open when the order has ended, and whoever was shown it was told.
+func (f *finder) offers(o Order, s order.State, opt Options) {
+	rows := map[string]ledger.Offer{}
+	for _, row := range o.Offers {
+		rows[row.Recipient] = row
+		if row.Open && !s.Live {
+			f.say(17, "the offer to %s is open and the order %s", row.Recipient, s.Status)
+		}
+		fresh := !row.Closed.IsZero() && opt.Now.Sub(row.Closed) < inboxKept
+		if _, told := slices.BinarySearch(o.Told, row.Recipient); !row.Open && fresh && !told {
+			f.say(17, "%s was not told that his offer is closed (%s)", row.Recipient, row.Reason)
+		}
+	}
+	for _, m := range s.Offered {
+		row, ok := rows[string(m.TransporterID)]
+		kept := s.Live || opt.Now.UnixMilli()-s.EndedMS < inboxKept.Milliseconds()
+		if !ok && kept {
+			f.say(17, "the order remembers an offer to %s, and there is none", m.TransporterID)
+		}
+		if ok && row.Open == m.Closed {
+			f.say(17, "the offer to %s is open: %v, the order remembers %v", m.TransporterID, row.Open, !m.Closed)
+		}
+	}
+}
+
+// clocks is how far the times of two decisions may be out of their order: each was made before its
+// commit.
+const clocks = 5000 // ms
+
+// tripsOf: one winner per slot, nobody who was not offered it, none after the end, and slot and trip
+// agree when no letter is on its way.
+func (f *finder) tripsOf(o Order, s order.State) {
+	winners, rows := map[string]string{}, map[string]trip.State{}
+	for _, row := range o.Trips {
+		t, err := trip.Load(row.State)
+		if err != nil {
+			f.say(5, "trip %s: %v", row.Ref.ID, err)
+			continue
+		}
+		rows[t.ID] = t
+		if s.OfferedTo(t.TransporterID) == nil {
+			f.say(12, "trip %s is %s's, who was never offered the order", t.ID, t.TransporterID)
+		}
+		if t.AssignedMS > s.ExpiresMS+clocks || s.EndedMS != 0 && max(t.AssignedMS, t.AcceptedMS) > s.EndedMS+clocks {
+			f.say(11, "trip %s was won after the search or the order had ended", t.ID)
+		}
+		slot := s.Slot(t.Slot)
+		if slot == nil {
+			f.say(10, "trip %s is for slot %q, which the order does not have", t.ID, t.Slot)
+			continue
+		}
+		if !t.Live && t.Status != trip.Completed && t.Status != trip.PartialDelivery {
+			continue
+		}
+		if other := winners[t.Slot]; other != "" {
+			f.say(10, "slot %s has two winners: trips %s and %s", t.Slot, other, t.ID)
+		}
+		winners[t.Slot] = t.ID
+		if t.Live && (!s.Live && o.Letters == 0 || s.Status == order.Cancelled) {
+			f.say(14, "trip %s is %s and the order %s", t.ID, t.Status, s.Status)
+		}
+		if o.Letters == 0 && slot.TripID != t.ID {
+			f.say(22, "trip %s is %s and its slot is %s with trip %q", t.ID, t.Status, slot.Status, slot.TripID)
+		}
+	}
+	if o.Letters > 0 {
+		return
+	}
+	for _, slot := range s.Slots {
+		t, ok := rows[slot.TripID]
+		if agree, known := wants[slot.Status]; known && (!ok || !agree(t)) {
+			f.say(22, "slot %s is %s and its trip %q is %q", slot.ID, slot.Status, slot.TripID, t.Status)
+		}
+	}
+}
+
+// wants is what a slot's status says of its trip.
+var wants = map[order.SlotStatus]func(trip.State) bool{
+	order.SlotAssigned:   func(t trip.State) bool { return t.Status == trip.Pending },
+	order.SlotAccepted:   func(t trip.State) bool { return t.Status.Moving() },
+	order.SlotInProgress: func(t trip.State) bool { return t.Status.Moving() },
+	order.SlotCompleted:  func(t trip.State) bool { return t.Status == trip.Completed },
+	order.SlotPartial:    func(t trip.State) bool { return t.Status == trip.PartialDelivery },
+}
+
+// waiting: what waits has a timer that ends it, or a trip that has one.
+func (f *finder) waiting(o Order, s order.State) {
+	if !s.Live || len(s.Timers) > 0 || o.Letters > 0 {
+		return
+	}
+	for _, slot := range s.Slots {
+		if slot.Status.OnTrip() {
+			return
+		}
+	}
+	f.say(19, "it is %s and nothing ends its wait", s.Status)
+}
+
+// CheckTrip judges one trip by itself.
+func CheckTrip(a Aggregate, s trip.State, o Options) []Breach {
+	f := &finder{ref: a.Ref}
+	told := ""
+	for _, l := range a.History {
+		told = or(l.Status, told)
+	}
+	if told != "" && tripStatus(told) != s.Status {
+		f.say(5, "it is %s, its history ends with %s", s.Status, told)
+	}
+	if s.Live == s.Status.Terminal() {
+		f.say(5, "live is %v in %s", s.Live, s.Status)
+	}
+	armed, due := map[string]int64{}, map[string]int64{}
+	for name, t := range s.Timers {
+		armed[name], due[name] = t.Number, t.DueMS
+	}
+	f.checkTimers(armed, due, a.Timers, o)
+	if s.Live && len(s.Timers) == 0 && s.FlaggedMS == 0 {
+		f.say(19, "it is %s and nothing ends its wait", s.Status)
+	}
+	return f.found
+}
