@@ -18,6 +18,7 @@ import (
 	"weelo/actors/protocol"
 	"weelo/internal/access"
 	"weelo/internal/fleet"
+	"weelo/internal/presence"
 	"weelo/internal/track"
 	"weelo/internal/trip"
 	"weelo/store/memory"
@@ -35,6 +36,8 @@ type yard struct {
 	sys      *actors.System
 	drivers  *actors.Drivers
 	owners   *actors.Transporters
+	grid     *fleet.Grid
+	arrivals arrivals
 	judged   judged
 }
 
@@ -90,7 +93,8 @@ func (j *judged) Fix(v track.Verdict) {
 func newYard(t *testing.T) *yard {
 	t.Helper()
 	y := &yard{
-		t: t, people: actortest.SmallWorld(), hub: &actortest.Hub{}, rows: &rows{of: map[fleet.UserID]access.Row{}},
+		grid: fleet.NewGrid(presence.TransporterLife),
+		t:    t, people: actortest.SmallWorld(), hub: &actortest.Hub{}, rows: &rows{of: map[fleet.UserID]access.Row{}},
 		presence: memory.NewPresence(), spots: memory.NewPositions(), trips: actortest.NewProbe(protocol.KindTrip),
 	}
 	y.start(y.hub)
@@ -107,7 +111,9 @@ func (y *yard) start(publisher protocol.Publisher) {
 			Publisher: publisher, Users: y.people, Trips: y.rows, Presence: y.presence, Positions: y.spots,
 			Writer: writer, Rules: track.DefaultRules(), Fixes: &y.judged,
 		}),
-		actors.TransporterActors(actors.TransporterConfig{Users: y.people, Presence: y.presence, Writer: writer}))
+		actors.TransporterActors(actors.TransporterConfig{
+			Users: y.people, Presence: y.presence, Writer: writer, Vehicles: y.people, Grid: y.grid, Came: y.arrivals.came,
+		}))
 	holder.Router = y.sys
 	run(y.t, writer.Run)
 	y.drivers, y.owners = actors.NewDrivers(y.sys), actors.NewTransporters(y.sys)

@@ -7,8 +7,13 @@ import (
 
 	"weelo/actors/protocol"
 	"weelo/internal/fleet"
+	"weelo/internal/geo"
 	"weelo/internal/presence"
+	"weelo/internal/track"
 )
+
+// fleetFresh is how long what was read about a fleet is believed: other tasks change it without a word.
+const fleetFresh = 60 * time.Second
 
 // maxFleetHeard bounds the drivers one transporter's actor remembers.
 const maxFleetHeard = fleet.MaxFleet
@@ -16,7 +21,7 @@ const maxFleetHeard = fleet.MaxFleet
 // Transporters is how transports reach transporters.
 type Transporters struct{ router Router }
 
-var _ protocol.Transporters = (*Transporters)(nil)
+var _ protocol.Owners = (*Transporters)(nil)
 
 // NewTransporters makes the façade over a router that knows the kind of transporters.
 func NewTransporters(r Router) *Transporters { return &Transporters{router: r} }
@@ -35,6 +40,20 @@ func (t *Transporters) Beat(transporter fleet.UserID) {
 	_ = t.router.Tell(context.Background(), protocol.TransporterAddress(transporter), protocol.TransporterBeat{})
 }
 
+// Report implements protocol.Owners.
+func (t *Transporters) Report(ctx context.Context, transporter fleet.UserID, fix track.Fix) (*protocol.Transporter, error) {
+	v, err := t.router.Ask(ctx, protocol.TransporterAddress(transporter), protocol.TransporterReport{Fix: fix})
+	if err != nil {
+		return nil, err
+	}
+	return v.(*protocol.Transporter), nil
+}
+
+// FleetChanged implements protocol.Owners.
+func (t *Transporters) FleetChanged(transporter fleet.UserID) {
+	_ = t.router.Tell(context.Background(), protocol.TransporterAddress(transporter), protocol.FleetChanged{})
+}
+
 // SetAvailable implements protocol.Transporters.
 func (t *Transporters) SetAvailable(ctx context.Context, transporter fleet.UserID, available bool) error {
 	_, err := t.router.Ask(ctx, protocol.TransporterAddress(transporter), protocol.TransporterAvailable{Available: available})
@@ -50,11 +69,31 @@ func (t *Transporters) Get(ctx context.Context, transporter fleet.UserID) (*prot
 	return v.(*protocol.Transporter), nil
 }
 
+// FleetReader reads the vehicles of a transporter.
+type FleetReader interface {
+	// VehiclesOf gives a transporter's vehicles by number.
+	VehiclesOf(ctx context.Context, transporter fleet.UserID) ([]fleet.Vehicle, error)
+}
+
+// Grid is where orders look for transporters: *fleet.Grid.
+type Grid interface {
+	// Put places a transporter; false when a newer position is known, he left since, or has no kinds.
+	Put(id fleet.UserID, at geo.Point, keys []string, atMS int64) bool
+	// Remove takes him off; positions up to then do not bring him back.
+	Remove(id fleet.UserID, atMS int64)
+}
+
 // TransporterConfig is what the actors of transporters need. Presence and Writer may be nil.
 type TransporterConfig struct {
 	Users    Users
 	Presence PresenceReader
 	Writer   *PresenceWriter
+	// Vehicles and Grid make transporters findable for orders; nil: nobody is.
+	Vehicles FleetReader
+	Grid     Grid
+	// Came hears of a transporter who can be offered orders that were open before: he came online, or a
+	// vehicle of his did. It is called on his actor's turn and must not block. nil: nobody hears.
+	Came func(transporter fleet.UserID, at geo.Point, keys []string)
 	// MaxLive bounds the transporters in memory; 0 is 50,000.
 	MaxLive int
 }
@@ -91,6 +130,13 @@ type transporter struct {
 	intentAt time.Time // when a message set the intent last
 	asked    time.Time // when the stores were asked last
 
+	place   track.Fix // where he was last, by a heartbeat; the zero one: not known
+	fleet   *protocol.TransporterFleet
+	fleetAt time.Time // when the question was asked that fleet answers
+	asking  bool      // and one is on its way
+	again   bool      // the fleet changed since it was asked
+	came    bool      // Came was told of him as he is
+
 	drivers map[fleet.UserID]heardOf
 }
 
@@ -105,7 +151,8 @@ type ownerFacts struct {
 	asked   time.Time
 	user    *fleet.User
 	present *presence.Entry
-	read    bool // present was read
+	read    bool                       // present was read
+	fleet   *protocol.TransporterFleet // nil: not read
 }
 
 func readOwner(ctx context.Context, c *TransporterConfig, id fleet.UserID) *ownerFacts {
@@ -123,12 +170,35 @@ func readOwner(ctx context.Context, c *TransporterConfig, id fleet.UserID) *owne
 			}
 		}
 	}
+	f.fleet = readFleet(ctx, c, id)
+	return f
+}
+
+// readFleet sums up the vehicles of a transporter; nil when they cannot be read.
+func readFleet(ctx context.Context, c *TransporterConfig, id fleet.UserID) *protocol.TransporterFleet {
+	if c.Vehicles == nil {
+		return nil
+	}
+	vehicles, err := c.Vehicles.VehiclesOf(ctx, id)
+	if err != nil {
+		return nil
+	}
+	f := &protocol.TransporterFleet{Vehicles: len(vehicles)}
+	var first *fleet.Vehicle
+	if f.Keys, first = fleet.Drivable(vehicles); first != nil {
+		f.First, f.FirstKey = first.ID, fleet.Key(first.Type, first.Subtype)
+	}
 	return f
 }
 
 // know takes what the stores said.
 func (t *transporter) know(f *ownerFacts, first bool) {
 	now := time.Now()
+	t.asking = false
+	if f.fleet != nil {
+		t.fleet, t.fleetAt = f.fleet, f.asked
+	}
+	defer t.settle(now)
 	if f.user != nil && !t.intentAt.After(f.asked) {
 		t.available = f.user.Available
 	}
@@ -152,6 +222,10 @@ func (t *transporter) Receive(_ context.Context, msg any, reply Reply) {
 	switch m := msg.(type) {
 	case protocol.TransporterBeat:
 		t.onBeat(time.Now())
+	case protocol.TransporterReport:
+		t.onReport(m, reply)
+	case protocol.FleetChanged:
+		t.onFleetChanged(time.Now())
 	case protocol.TransporterAttached:
 		t.onAttached(time.Now())
 	case protocol.TransporterDetached:
@@ -199,9 +273,57 @@ func (t *transporter) onBeat(now time.Time) {
 	}
 }
 
+// onReport is a beat that says where he is.
+func (t *transporter) onReport(m protocol.TransporterReport, reply Reply) {
+	now := time.Now()
+	if m.Fix.TS >= t.place.TS {
+		t.place = m.Fix
+		if t.cfg.Writer != nil {
+			t.cfg.Writer.Position(t.id, m.Fix)
+		}
+	}
+	t.onBeat(now)
+	t.settle(now)
+	if !t.asking && now.Sub(t.fleetAt) >= fleetFresh {
+		t.ask(now)
+	}
+	reply.Answer(t.describe())
+}
+
+// onFleetChanged reads the vehicles again. Whoever is told of him then looks at all his vehicles, so
+// one that came free is offered what is open.
+func (t *transporter) onFleetChanged(now time.Time) {
+	t.came = false
+	if t.asking {
+		t.again = true
+		return
+	}
+	t.ask(now)
+}
+
+// settle places him where orders look, if he is online and it is known where and with what.
+func (t *transporter) settle(now time.Time) {
+	if t.again && !t.asking {
+		t.again = false
+		t.ask(now)
+		return
+	}
+	if !t.online || t.fleet == nil || t.cfg.Grid == nil || now.UnixMilli()-t.place.ReceivedMS >= presence.TransporterLife.Milliseconds() {
+		return
+	}
+	at := geo.Point{Lat: t.place.Lat, Lng: t.place.Lng}
+	if !t.cfg.Grid.Put(t.id, at, t.fleet.Keys, t.place.ReceivedMS) {
+		return
+	}
+	if !t.came && t.cfg.Came != nil {
+		t.came = true
+		t.cfg.Came(t.id, at, t.fleet.Keys)
+	}
+}
+
 // ask reads the facts again, off the actor's turn.
 func (t *transporter) ask(now time.Time) {
-	t.asked = now
+	t.asked, t.asking = now, true
 	c, id := t.cfg, t.id
 	t.self.Go(context.Background(), factsLimit+time.Second, func(ctx context.Context) any { return readOwner(ctx, c, id) })
 }
@@ -253,17 +375,21 @@ func (t *transporter) onCheck(now time.Time) {
 }
 
 func (t *transporter) enter(now time.Time) {
-	t.online, t.since = true, now
+	t.online, t.since, t.came = true, now, false
 	if t.cfg.Writer != nil {
 		t.cfg.Writer.Enter(t.person())
 	}
 	t.arm(now)
+	t.settle(now)
 }
 
 func (t *transporter) leave() {
 	t.online, t.since = false, time.Time{}
 	if t.cfg.Writer != nil {
 		t.cfg.Writer.Leave(t.person())
+	}
+	if t.cfg.Grid != nil {
+		t.cfg.Grid.Remove(t.id, time.Now().UnixMilli())
 	}
 }
 
@@ -285,6 +411,9 @@ func (t *transporter) describe() *protocol.Transporter {
 	}
 	if t.online {
 		d.SinceMS = t.since.UnixMilli()
+	}
+	if t.fleet != nil {
+		d.Fleet, d.FleetKnown = *t.fleet, true
 	}
 	for _, known := range t.drivers {
 		if known.online {

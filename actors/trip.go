@@ -225,6 +225,7 @@ func (a *tripActor) Committed(ctx context.Context, d *trips, before trip.State, 
 	a.cfg.Publisher.TripChanged(protocol.ViewTrip(s, d.Version(), a.live))
 	if before.Live && !s.Live {
 		a.cfg.Publisher.TripEnded(protocol.TripEnded{TripID: s.ID, Reason: "ended"})
+		_ = d.Self().Router().Tell(ctx, protocol.TransporterAddress(s.TransporterID), protocol.FleetChanged{}) // a truck came free
 	}
 	tellDriver(ctx, d.Self().Router(), s, d.Version())
 }

@@ -30,6 +30,7 @@ type road struct {
 	fixes   *actortest.Fixes
 	tracks  actors.Tracks
 	drivers *actortest.Probe
+	owners  *actortest.Probe
 	sys     *actors.System
 	births  *actors.Assignments
 	ids     int
@@ -37,7 +38,7 @@ type road struct {
 
 func newRoad(t *testing.T, l *actortest.Ledger) *road {
 	t.Helper()
-	r := &road{t: t, ledger: l, hub: &actortest.Hub{}, fixes: &actortest.Fixes{}, drivers: actortest.NewProbe(protocol.KindDriver)}
+	r := &road{t: t, ledger: l, hub: &actortest.Hub{}, fixes: &actortest.Fixes{}, drivers: actortest.NewProbe(protocol.KindDriver), owners: actortest.NewProbe(protocol.KindTransporter)}
 	r.tracks = r.fixes
 	r.restart()
 	return r
@@ -53,7 +54,7 @@ func (r *road) restart() {
 	}
 	r.sys = actortest.Start(r.t, actors.Config{}, actors.Trips(actors.TripConfig{
 		Ledger: ports(r.ledger), Publisher: r.hub, Tracks: r.tracks, Policy: trip.DefaultPolicy(), Rules: track.DefaultRules(),
-	}), r.drivers.Kind())
+	}), r.drivers.Kind(), r.owners.Kind())
 	people := actortest.SmallWorld()
 	r.births = &actors.Assignments{
 		Ledger: ports(r.ledger), Router: r.sys, Publisher: r.hub, Users: people, Trucks: people, Customers: people,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"sync"
 
 	"weelo/internal/fleet"
@@ -59,6 +60,18 @@ func (p People) Vehicle(_ context.Context, id fleet.VehicleID) (fleet.Vehicle, e
 		return v, nil
 	}
 	return fleet.Vehicle{}, fleet.ErrNoVehicle
+}
+
+// VehiclesOf gives a transporter's vehicles by number.
+func (p People) VehiclesOf(_ context.Context, transporter fleet.UserID) ([]fleet.Vehicle, error) {
+	var list []fleet.Vehicle
+	for _, v := range p.Trucks {
+		if v.TransporterID == transporter {
+			list = append(list, v)
+		}
+	}
+	slices.SortFunc(list, func(a, b fleet.Vehicle) int { return strings.Compare(a.Number, b.Number) })
+	return list, nil
 }
 
 // SmallWorld has one customer, two transporters, three drivers and three vehicles: T1 has D1, D2, V1

@@ -90,10 +90,10 @@ func NewGrid(life time.Duration) *Grid {
 }
 
 // Put says where a transporter was at atMS (Unix ms) and which kinds of vehicles he has. It is false,
-// and nothing changed, when a newer position is known, when he was removed since, when he has no
-// kinds, or when the point is none.
+// and nothing changed, when a newer position is known, when he was removed since, or when the point
+// is none. Without kinds he is nowhere, and it is false too.
 func (g *Grid) Put(id UserID, at geo.Point, keys []string, atMS int64) bool {
-	if !at.Valid() || len(keys) == 0 {
+	if !at.Valid() {
 		return false
 	}
 	g.mu.Lock()
@@ -106,6 +106,13 @@ func (g *Grid) Put(id UserID, at geo.Point, keys []string, atMS int64) bool {
 	}
 	m := g.marks[id]
 	if m != nil && atMS < m.atMS {
+		return false
+	}
+	if len(keys) == 0 {
+		if m != nil {
+			g.lift(m)
+			delete(g.marks, id)
+		}
 		return false
 	}
 	to := cellOf(at)

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"weelo/internal/fault"
@@ -18,4 +19,20 @@ func ParseNumber(s string) (string, error) {
 		return "", fault.Invalid("vehicleNumber", "Enter a vehicle number like KA01AB1234.")
 	}
 	return n, nil
+}
+
+// Drivable gives the kinds of the vehicles that could drive, on a trip or not, sorted and distinct;
+// and the first of those vehicles, nil: none could.
+func Drivable(vehicles []Vehicle) (keys []string, first *Vehicle) {
+	for i, v := range vehicles {
+		if v.Status != VehicleAvailable {
+			continue
+		}
+		if first == nil {
+			first = &vehicles[i]
+		}
+		keys = append(keys, Key(v.Type, v.Subtype))
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys), first
 }

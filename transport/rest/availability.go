@@ -6,10 +6,10 @@ import (
 	"net/http"
 	"time"
 
+	"weelo/actors/protocol"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/otp"
-	"weelo/internal/presence"
 	"weelo/internal/token"
 	"weelo/internal/track"
 )
@@ -25,6 +25,7 @@ const (
 
 var (
 	errToggle     = fault.New(fault.ResourceExhausted, "TOGGLE_RATE_LIMITED", "Please wait a few seconds before you change this again.")
+	errHeartbeat  = fault.New(fault.Unavailable, "HEARTBEAT_SYNC_FAILED", "Your vehicles could not be read just now. Trying again.").After(heartbeatEvery)
 	errNoVehicles = fault.New(fault.FailedPrecondition, "NO_VEHICLES", "Add a vehicle before you go online.")
 )
 
@@ -212,35 +213,40 @@ type HeartbeatData struct {
 
 func (d Fleet) heartbeat(ctx context.Context, in *heartbeatInput) (HeartbeatData, error) {
 	id := Caller(ctx).UserID
-	vehicles, err := d.Vehicles.VehiclesOf(ctx, id)
-	if err != nil {
-		return HeartbeatData{}, err
-	}
-	if len(vehicles) == 0 {
-		return HeartbeatData{}, errNoVehicles
-	}
-	chosen := vehicles[0]
+	data := HeartbeatData{IsOnTrip: in.Body.IsOnTrip, NextMS: heartbeatEvery.Milliseconds(), IndexedKeys: []string{}}
 	if want := in.Body.VehicleID; want != nil && *want != "" {
-		at := indexOfVehicle(vehicles, fleet.VehicleID(*want))
-		if at < 0 {
+		v, err := d.Vehicles.Vehicle(ctx, fleet.VehicleID(*want))
+		if errors.Is(err, fleet.ErrNoVehicle) || (err == nil && v.TransporterID != id) {
 			return HeartbeatData{}, fault.Invalid("vehicleId", "This vehicle is not in your fleet.")
 		}
-		chosen = vehicles[at]
+		if err != nil {
+			return HeartbeatData{}, err
+		}
+		data.VehicleID, data.VehicleKey = string(v.ID), fleet.Key(v.Type, v.Subtype)
+	}
+	state, err := d.beat(ctx, id, whereInput{in.Body.Latitude, in.Body.Longitude})
+	switch {
+	case err != nil:
+		return HeartbeatData{}, err
+	case !state.FleetKnown:
+		return HeartbeatData{}, errHeartbeat
+	case state.Fleet.Vehicles == 0:
+		return HeartbeatData{}, errNoVehicles
+	}
+	if data.VehicleID == "" {
+		data.VehicleID, data.VehicleKey = string(state.Fleet.First), state.Fleet.FirstKey
+	}
+	data.Registered, data.IndexedKeys = state.Online, append(data.IndexedKeys, state.Fleet.Keys...)
+	return data, nil
+}
+
+// beat hands a sign of life over. Without a position (0,0) it is one all the same.
+func (d Fleet) beat(ctx context.Context, id fleet.UserID, where whereInput) (*protocol.Transporter, error) {
+	if fix, ok := d.fix(where); ok {
+		return d.Transporters.Report(ctx, id, fix)
 	}
 	d.Transporters.Beat(id)
-	state, err := d.Transporters.Get(ctx, id)
-	if err != nil {
-		return HeartbeatData{}, err
-	}
-	if fix, ok := d.fix(whereInput{in.Body.Latitude, in.Body.Longitude}); ok {
-		if err := d.Positions.Put(ctx, []presence.Spot{{User: id, Fix: fix}}); err != nil {
-			d.Log.WarnContext(ctx, "position of a heartbeat not kept", "error", err) // the next one comes in 5 s
-		}
-	}
-	return HeartbeatData{
-		Registered: state.Online, VehicleKey: fleet.Key(chosen.Type, chosen.Subtype), VehicleID: string(chosen.ID),
-		IndexedKeys: keysOf(vehicles), IsOnTrip: in.Body.IsOnTrip, NextMS: heartbeatEvery.Milliseconds(),
-	}, nil
+	return d.Transporters.Get(ctx, id)
 }
 
 type offlineData struct {

@@ -40,7 +40,7 @@ type Fleet struct {
 	Presence     PresenceReader
 	Positions    Positions
 	Drivers      protocol.Drivers
-	Transporters protocol.Transporters
+	Transporters protocol.Owners
 	Limits       Limiter // nil: switches are not limited
 	Log          *slog.Logger
 	Now          func() time.Time

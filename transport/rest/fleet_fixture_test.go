@@ -136,6 +136,7 @@ type onlinePeople struct {
 	beats     int
 	available map[fleet.UserID]bool
 	silent    map[fleet.UserID]bool // their presence ran out, whatever they want
+	changed   []fleet.UserID        // whose vehicles are not what they were
 }
 
 func (p *onlinePeople) Report(_ fleet.UserID, fix track.Fix) {
@@ -175,16 +176,40 @@ func (d onlineDrivers) Get(_ context.Context, user fleet.UserID) (*protocol.Driv
 	return &protocol.Driver{ID: user, Available: d.available[user]}, nil
 }
 
-type onlineTransporters struct{ *onlinePeople }
+type onlineTransporters struct {
+	*onlinePeople
+	vehicles fleet.Vehicles
+}
 
 func (onlineTransporters) Attach(context.Context, fleet.UserID) (func(), error) {
 	return nil, fmt.Errorf("REST holds no sockets")
 }
 
-func (o onlineTransporters) Get(_ context.Context, user fleet.UserID) (*protocol.Transporter, error) {
+func (o onlineTransporters) Report(ctx context.Context, user fleet.UserID, fix track.Fix) (*protocol.Transporter, error) {
+	o.onlinePeople.Report(user, fix)
+	return o.Get(ctx, user)
+}
+
+func (o onlineTransporters) FleetChanged(user fleet.UserID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return &protocol.Transporter{ID: user, Available: o.available[user], Online: o.available[user] && !o.silent[user]}, nil
+	o.changed = append(o.changed, user)
+}
+
+func (o onlineTransporters) Get(ctx context.Context, user fleet.UserID) (*protocol.Transporter, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	data := &protocol.Transporter{ID: user, Available: o.available[user], Online: o.available[user] && !o.silent[user]}
+	vehicles, err := o.vehicles.VehiclesOf(ctx, user)
+	if err != nil {
+		return data, nil // as the actor does
+	}
+	data.FleetKnown, data.Fleet.Vehicles = true, len(vehicles)
+	var first *fleet.Vehicle
+	if data.Fleet.Keys, first = fleet.Drivable(vehicles); first != nil {
+		data.Fleet.First, data.Fleet.FirstKey = first.ID, fleet.Key(first.Type, first.Subtype)
+	}
+	return data, nil
 }
 
 // newYard is a yard on the stores of dev.
@@ -266,7 +291,7 @@ func (y *yard) serve() {
 	rest.RegisterTracking(y.api, rest.Tracking{Actors: system, Trips: trips, Recorder: recorder, Drivers: onlineDrivers{y.people}, Now: time.Now})
 	rest.RegisterFleet(y.api, rest.Fleet{
 		People: y.shelves.people, Vehicles: y.vehicles, Trips: trips, Presence: y.presence, Positions: y.positions,
-		Drivers: onlineDrivers{y.people}, Transporters: onlineTransporters{y.people}, Limits: y.limits,
+		Drivers: onlineDrivers{y.people}, Transporters: onlineTransporters{y.people, y.vehicles}, Limits: y.limits,
 		Log: log, Now: time.Now, NewID: uuid.NewString,
 	})
 	y.Client = resttest.New(y.t, y.api)

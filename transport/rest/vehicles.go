@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
 	"weelo/internal/access"
@@ -179,19 +178,4 @@ func (d Fleet) upsertVehicle(ctx context.Context, in *upsertVehicleInput) (upser
 	}
 	live, err := d.liveByVehicle(ctx)
 	return upsertVehicleData{Vehicle: vehicleData(stored, live), IsNew: isNew}, err
-}
-
-func indexOfVehicle(vehicles []fleet.Vehicle, id fleet.VehicleID) int {
-	return slices.IndexFunc(vehicles, func(v fleet.Vehicle) bool { return v.ID == id })
-}
-
-// keysOf gives the distinct kinds of the vehicles that could drive.
-func keysOf(vehicles []fleet.Vehicle) []string {
-	keys := []string{}
-	for _, v := range vehicles {
-		if key := fleet.Key(v.Type, v.Subtype); v.Status == fleet.VehicleAvailable && !slices.Contains(keys, key) {
-			keys = append(keys, key)
-		}
-	}
-	return keys
 }
