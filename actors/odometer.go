@@ -17,6 +17,9 @@ import (
 const (
 	// foldEvery is how often a trip's track is read from history at most.
 	foldEvery = 30 * time.Second
+	// foldNear is how far behind the newest fix a fold that only shows begins: by then nearly everything
+	// is in history, and what is later is told (late) or found by the next fold that is written.
+	foldNear = 30 * time.Second
 	// foldWrite is how often a live trip's track is written to its row; at the end always.
 	foldWrite = 10 * time.Minute
 	// foldSettle is how long after the end the last native fixes are in history (flushed each second).
@@ -29,10 +32,13 @@ const (
 	foldMost = 150_000
 )
 
-// odometer keeps a trip's track current. It never adds up what it hears: it reads history above the
-// watermark and folds it, so that order, duplication and batching of arrival cannot show.
+// odometer keeps a trip's track current. It never adds up what it hears: it reads history above a
+// watermark and folds it, so that order, duplication and batching of arrival cannot show. There are
+// three ways to do that: from the near watermark, for people to see; from the row's, when the row is
+// written or something came late; and from the beginning, at the end or when it came very late.
 type odometer struct {
 	soft    track.Track // newer than the committed one; zero: nothing yet
+	near    track.Track // the soft one with a watermark only foldNear behind; never written
 	written time.Time   // when the row's was written last, as far as this activation knows
 	last    time.Time   // when history was read last
 	settled time.Time   // when the fold after the end was tried last
@@ -48,6 +54,7 @@ type foldDue struct{}
 
 type folded struct {
 	track track.Track
+	near  track.Track
 	err   error
 }
 
@@ -154,15 +161,36 @@ func (o *odometer) fold(ctx context.Context, d *trips, c TripConfig) {
 	if to == 0 {
 		to = math.MaxInt64
 	}
-	base := o.newest(s.Track)
-	if o.whole || (o.oldest != 0 && o.oldest <= base.WatermarkMS()) {
-		base = track.Track{}
-	}
+	base, near := o.bases(s, d.Now())
 	o.reading, o.again, o.whole, o.oldest, o.last = true, false, false, 0, d.Now()
 	d.Self().Go(ctx, foldLimit, func(ctx context.Context) any {
-		fixes, err := readFixes(ctx, c.Tracks, s.DriverID, max(from-1, base.WatermarkMS()), to)
-		return &folded{track: base.Extend(fixes, c.Rules), err: err}
+		after := max(from-1, near.WatermarkMS())
+		fixes, err := readFixes(ctx, c.Tracks, s.DriverID, after, to)
+		if err != nil {
+			return &folded{err: err}
+		}
+		// When near begins further on than base, base stays and only the whole is new.
+		m := &folded{track: base, near: near.ExtendTo(fixes, c.Rules, foldNear)}
+		if near.WatermarkMS() == base.WatermarkMS() {
+			m.track = base.Extend(fixes, c.Rules)
+		}
+		m.track.Whole = m.near.Whole
+		return m
 	})
+}
+
+// bases gives the row's part of the track and the part to go on from; the fixes above the second one
+// are to be read.
+func (o *odometer) bases(s trip.State, now time.Time) (base, near track.Track) {
+	late := func(t track.Track) bool { return o.oldest != 0 && o.oldest <= t.WatermarkMS() }
+	base = o.newest(s.Track)
+	switch {
+	case o.whole || late(base):
+		return track.Track{}, track.Track{}
+	case o.near.WatermarkMS() <= base.WatermarkMS() || late(o.near) || !s.Live || now.Sub(o.written) >= foldWrite:
+		return base, base
+	}
+	return base, o.near
 }
 
 // readFixes reads page by page.
@@ -192,7 +220,7 @@ func (o *odometer) onFolded(ctx context.Context, d *trips, m *folded) {
 		o.in(d, foldEvery)
 		return
 	}
-	o.soft = m.track
+	o.soft, o.near = m.track, m.near
 	if now := d.Now(); !s.Live || now.Sub(o.written) >= foldWrite {
 		o.written = now
 		d.Submit(ctx, Request{Do: o.write(d, s.Live, m.track)}, Reply{})

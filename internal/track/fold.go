@@ -132,12 +132,15 @@ func (t Track) WatermarkMS() int64 { return t.Base.UpToMS }
 // Extend folds the fixes above the watermark (all of them, in any order, repeated or not) onto Base
 // and moves the watermark to 15 min before the newest. Extending the zero Track with everything is
 // the full fold; both ways give the same.
-func (t Track) Extend(fixes []Fix, r Rules) Track {
+func (t Track) Extend(fixes []Fix, r Rules) Track { return t.ExtendTo(fixes, r, Settle) }
+
+// ExtendTo is Extend with a watermark that stays another time behind the newest.
+func (t Track) ExtendTo(fixes []Fix, r Rules, settle time.Duration) Track {
 	fixes = Sort(fixes)
 	if len(fixes) == 0 {
 		return Track{Base: t.Base, Whole: t.Base}
 	}
-	settled := fixes[len(fixes)-1].TS - Settle.Milliseconds()
+	settled := fixes[len(fixes)-1].TS - settle.Milliseconds()
 	whole := t.Base
 	for _, f := range fixes {
 		if f.TS <= t.Base.UpToMS {
