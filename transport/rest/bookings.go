@@ -1,0 +1,245 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"weelo/internal/access"
+	"weelo/internal/fleet"
+	"weelo/internal/order"
+	"weelo/internal/trip"
+)
+
+// BookingData is an order as the apps' older screens read it: one kind of truck, its first.
+type BookingData struct {
+	ID             string    `json:"id"`
+	CustomerID     string    `json:"customerId"`
+	CustomerName   string    `json:"customerName"`
+	CustomerPhone  string    `json:"customerPhone"`
+	Pickup         OrderSpot `json:"pickup"`
+	Drop           OrderSpot `json:"drop"`
+	VehicleType    string    `json:"vehicleType"`
+	VehicleSubtype string    `json:"vehicleSubtype"`
+	TrucksNeeded   int       `json:"trucksNeeded"`
+	TrucksFilled   int       `json:"trucksFilled"`
+	PricePerTruck  int       `json:"pricePerTruck"`
+	TotalAmount    int       `json:"totalAmount"`
+	DistanceKm     int       `json:"distanceKm"`
+	GoodsType      string    `json:"goodsType"`
+	Status         string    `json:"status"`
+	ScheduledAt    Timestamp `json:"scheduledAt"`
+	CreatedAt      Timestamp `json:"createdAt"`
+	UpdatedAt      Timestamp `json:"updatedAt"`
+	ExpiresAt      Timestamp `json:"expiresAt"`
+	CompletedAt    Timestamp `json:"completedAt"`
+	IsRated        bool      `json:"isRated"`
+	HasUnrated     bool      `json:"hasUnratedTrips"`
+}
+
+type bookingData struct {
+	Booking BookingData `json:"booking"`
+}
+
+type bookingsPage struct {
+	Bookings []BookingData `json:"bookings" nullable:"false"`
+	Total    int           `json:"total"`
+	HasMore  bool          `json:"hasMore"`
+}
+
+func (d Orders) registerBookings(a *API) {
+	const base, tag = "/api/v1/bookings", "bookings"
+	customer := []fleet.Role{fleet.Customer}
+	Handle(a, Route{Method: http.MethodPost, Path: base, Name: "create-booking", Tag: tag, Roles: customer, Status: http.StatusCreated,
+		Summary: "Ask for trucks of one kind; the booking is an order", MaxBody: 16 << 10, Message: "Booking created"}, d.book)
+	Handle(a, Route{Method: http.MethodGet, Path: base, Name: "bookings", Tag: tag, Roles: customer,
+		Summary: "The caller's orders as bookings, newest first"}, d.bookings)
+	Handle(a, Route{Method: http.MethodGet, Path: base + "/{bookingId}", Name: "booking", Tag: tag,
+		Summary: "One order as a booking"}, d.booking)
+	// The mux cannot tell /bookings/{id}/trucks from /bookings/orders/{id} by rank, so that it is given
+	// a pattern that is the weaker one everywhere.
+	Handle(a, Route{Method: http.MethodGet, Path: base + "/{bookingId}/{part}", Name: "booking-trucks", Tag: tag,
+		Summary: "The trucks of an order: part is trucks"}, d.trucks)
+	Handle(a, Route{Method: http.MethodPatch, Path: base + "/{bookingId}/cancel", Name: "cancel-booking", Tag: tag, Roles: customer,
+		Summary: "End the order and its trips", MaxBody: 4 << 10, Message: "Booking cancelled"}, d.cancelBooking)
+}
+
+type bookInput struct {
+	Body struct {
+		Pickup         OrderPlaceInput `json:"pickup"`
+		Drop           OrderPlaceInput `json:"drop"`
+		VehicleType    string          `json:"vehicleType" minLength:"1" maxLength:"50"`
+		VehicleSubtype string          `json:"vehicleSubtype" minLength:"2" maxLength:"50"`
+		TrucksNeeded   int             `json:"trucksNeeded" minimum:"1" maximum:"20"`
+		DistanceKm     float64         `json:"distanceKm" minimum:"0.1" maximum:"5000"`
+		PricePerTruck  float64         `json:"pricePerTruck" minimum:"1" maximum:"1000000"`
+		GoodsType      *string         `json:"goodsType,omitempty" nullable:"true" maxLength:"200"`
+		CargoWeightKg  *float64        `json:"cargoWeightKg,omitempty" nullable:"true" minimum:"0" maximum:"1000000"`
+		ScheduledAt    *string         `json:"scheduledAt,omitempty" nullable:"true" maxLength:"40"`
+	}
+}
+
+func (d Orders) book(ctx context.Context, in *bookInput) (bookingData, error) {
+	b := in.Body
+	asked, err := orderBody{
+		Pickup: &b.Pickup, Drop: &b.Drop, DistanceKm: b.DistanceKm, GoodsType: b.GoodsType, CargoWeightKg: b.CargoWeightKg, ScheduledAt: b.ScheduledAt,
+		Trucks: []needInput{{b.VehicleType, b.VehicleSubtype, b.TrucksNeeded, b.PricePerTruck}},
+	}.order()
+	if err != nil {
+		return bookingData{}, err
+	}
+	s, err := d.create(ctx, asked)
+	if err != nil {
+		return bookingData{}, err
+	}
+	return bookingData{bookingOf(s, asker(Caller(ctx)), d.Now())}, nil
+}
+
+func bookingOf(s order.State, by order.By, now time.Time) BookingData {
+	v := s.Info(by, now)
+	data := BookingData{
+		ID: v.ID, CustomerID: string(v.CustomerID), CustomerName: v.CustomerName, CustomerPhone: national(v.CustomerPhone),
+		Pickup: orderSpot(v.Pickup), Drop: orderSpot(v.Drop), VehicleType: v.VehicleType, VehicleSubtype: v.VehicleSubtype,
+		TrucksNeeded: v.TotalTrucks, TrucksFilled: v.TrucksFilled, PricePerTruck: v.PricePerTruck, TotalAmount: v.TotalRupees,
+		DistanceKm: v.DistanceKm, GoodsType: v.Goods, Status: string(v.Status), ScheduledAt: AtMS(v.ScheduledMS),
+		CreatedAt: AtMS(v.CreatedMS), UpdatedAt: AtMS(v.UpdatedMS), ExpiresAt: AtMS(v.ExpiresMS),
+	}
+	if v.Status == order.Completed {
+		data.CompletedAt = AtMS(v.EndedMS)
+	}
+	return data
+}
+
+func (d Orders) bookings(ctx context.Context, in *pageInput) (bookingsPage, error) {
+	q, err := in.page()
+	if err != nil {
+		return bookingsPage{}, err
+	}
+	found, total, err := d.Reads.OfCustomer(ctx, Caller(ctx).UserID, q)
+	if err != nil {
+		return bookingsPage{}, err
+	}
+	page := bookingsPage{Bookings: make([]BookingData, len(found)), Total: total, HasMore: q.Offset+len(found) < total}
+	for i, s := range found {
+		page.Bookings[i] = bookingOf(s, asker(Caller(ctx)), d.Now())
+	}
+	return page, nil
+}
+
+type bookingIDInput struct {
+	ID string `path:"bookingId" maxLength:"64"`
+}
+
+func (d Orders) booking(ctx context.Context, in *bookingIDInput) (bookingData, error) {
+	s, err := d.get(ctx, in.ID)
+	if err != nil {
+		return bookingData{}, err
+	}
+	return bookingData{bookingOf(s, asker(Caller(ctx)), d.Now())}, nil
+}
+
+type cancelBookingInput struct {
+	ID   string `path:"bookingId" maxLength:"64"`
+	Body *struct {
+		Reason *string `json:"reason,omitempty" nullable:"true" maxLength:"500"`
+	}
+}
+
+func (d Orders) cancelBooking(ctx context.Context, in *cancelBookingInput) (bookingData, error) {
+	reason := ""
+	if in.Body != nil {
+		reason = text(in.Body.Reason)
+	}
+	s, err := d.cancelled(ctx, in.ID, reason)
+	if err != nil {
+		return bookingData{}, err
+	}
+	return bookingData{bookingOf(s, asker(Caller(ctx)), d.Now())}, nil
+}
+
+// TrucksData are the trucks that drive for an order.
+type TrucksData struct {
+	Trucks []AssignedTruckData `json:"trucks" nullable:"false"`
+}
+
+// AssignedTruckData is one of them. assignmentId is the trip's id, as in every event about it.
+type AssignedTruckData struct {
+	AssignmentID    string              `json:"assignmentId"`
+	TripID          string              `json:"tripId"`
+	VehicleNumber   string              `json:"vehicleNumber"`
+	VehicleType     string              `json:"vehicleType"`
+	VehicleSubtype  string              `json:"vehicleSubtype"`
+	DriverName      string              `json:"driverName"`
+	DriverPhone     string              `json:"driverPhone" doc:"Masked for everybody but the driver's fleet"`
+	DriverPhoto     *string             `json:"driverProfilePhotoUrl" nullable:"true"`
+	DriverRating    *float64            `json:"driverRating" nullable:"true"`
+	DriverRatings   int                 `json:"driverTotalRatings"`
+	CustomerRating  *int                `json:"customerRating" nullable:"true"`
+	Status          string              `json:"status"`
+	AssignedAt      Timestamp           `json:"assignedAt"`
+	CurrentLocation Nullable[WhereData] `json:"currentLocation"`
+}
+
+type bookingPartInput struct {
+	ID   string `path:"bookingId" maxLength:"64"`
+	Part string `path:"part" maxLength:"64" doc:"trucks"`
+}
+
+func (d Orders) trucks(ctx context.Context, in *bookingPartInput) (TrucksData, error) {
+	if in.Part != "trucks" {
+		return TrucksData{}, errNoRoute
+	}
+	s, err := d.get(ctx, in.ID)
+	if err != nil {
+		return TrucksData{}, err
+	}
+	seen, err := d.tripsOf(ctx, s)
+	if err != nil {
+		return TrucksData{}, err
+	}
+	role := Caller(ctx).Role
+	data := TrucksData{Trucks: make([]AssignedTruckData, len(seen))}
+	for i, t := range seen {
+		v := t.Trip.Summary(role)
+		data.Trucks[i] = AssignedTruckData{
+			AssignmentID: v.ID, TripID: v.TripID, VehicleNumber: v.VehicleNumber, VehicleType: v.VehicleType, VehicleSubtype: v.VehicleSubtype,
+			DriverName: v.DriverName, DriverPhone: national(v.DriverPhone), Status: v.Status, AssignedAt: AtMS(v.AssignedMS),
+		}
+		if t.HasLast {
+			data.Trucks[i].CurrentLocation.Value = &WhereData{t.Last.Lat, t.Last.Lng}
+		}
+	}
+	return data, nil
+}
+
+// tripsOf gives the trips of an order that the caller may see and whose driver has accepted: those under
+// way and those that delivered, in the order of the slots.
+func (d Orders) tripsOf(ctx context.Context, s order.State) ([]access.Seen, error) {
+	live, err := d.Trips.OfOrder(ctx, Caller(ctx), s.ID)
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]access.Row, len(live))
+	for _, row := range live {
+		byID[row.Trip.ID] = row
+	}
+	rows := []access.Row{}
+	for _, slot := range s.Slots {
+		if slot.TripID == "" {
+			continue
+		}
+		row, ok := byID[slot.TripID]
+		if !ok && slot.Status.Filled() { // ended, or accepted a moment ago
+			row, err = d.Trips.Trip(ctx, Caller(ctx), slot.TripID, errNoTracking)
+			if err != nil && !errors.Is(err, errNoTracking) {
+				return nil, err
+			}
+			ok = err == nil
+		}
+		if ok && row.Trip.AcceptedMS != 0 && row.Trip.Status != trip.Cancelled {
+			rows = append(rows, row)
+		}
+	}
+	return d.Trips.WithPosition(ctx, rows)
+}
