@@ -1,7 +1,11 @@
 package order
 
 import (
+	"encoding/json"
+	"fmt"
+
 	"weelo/internal/fleet"
+	"weelo/internal/ledger"
 	"weelo/internal/trip"
 )
 
@@ -87,4 +91,13 @@ func (b *builder) lose(slot Slot, n trip.OrderNotice) {
 	}
 	b.add(e)
 	b.reoffer()
+}
+
+// ReadLetter reads a durable message of a trip as the command it is.
+func ReadLetter(m ledger.Message) (TripNotice, error) {
+	n := TripNotice{LetterID: m.ID, Type: m.Type}
+	if err := json.Unmarshal(m.Body, &n.Notice); err != nil {
+		return TripNotice{}, fmt.Errorf("read letter %s of type %s: %w", m.ID, m.Type, err)
+	}
+	return n, nil
 }

@@ -1,0 +1,482 @@
+package order_test
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"weelo/internal/order"
+	"weelo/internal/trip"
+)
+
+// The moves of life, each with what the model expects.
+
+// overdue ends the model's holds whose time is up.
+func (l *life) overdue() {
+	for _, h := range l.holds {
+		if h.is == "active" && !h.until.After(l.now) {
+			l.giveBack(h, "expired")
+		}
+	}
+}
+
+func (l *life) giveBack(h *modelHold, is string) {
+	h.is = is
+	for _, id := range h.slots {
+		*l.slots[id] = modelSlot{is: "searching"}
+	}
+}
+
+func (l *life) free() []string {
+	var ids []string
+	for _, slot := range l.s.Slots {
+		if l.slots[slot.ID].is == "searching" {
+			ids = append(ids, slot.ID)
+		}
+	}
+	return ids
+}
+
+func (l *life) hold(rt *rapid.T) {
+	by, quantity := l.anyone("by"), rapid.IntRange(1, 3).Draw(rt, "quantity")
+	d, err := l.try(order.PlaceHold{By: byFleet(by), HoldID: l.name("HOLD_"), Type: "open", Subtype: "17 Feet", Quantity: quantity})
+	if l.s.OfferedTo(by) == nil {
+		l.mustBe(err, order.ErrNotFound, "12 only offered can accept")
+		return
+	}
+	if !l.open() {
+		l.mustBe(err, order.ErrInactive, "11 no accept after close")
+		return
+	}
+	if err == nil || errors.Is(err, order.ErrAlreadyHolds) {
+		for id, h := range l.holds {
+			if h.is == "active" && h.by == by && h.until.After(l.now) {
+				if same := len(h.slots) == quantity; same != (err == nil) || (same && d.HoldID != id) {
+					rt.Fatalf("%s holds %d already and asks for %d: %v %v", by, len(h.slots), quantity, d.HoldID, err)
+				}
+				if err == nil {
+					l.overdue()
+				}
+				return
+			}
+		}
+	}
+	left := 0
+	for _, slot := range l.slots {
+		if slot.is == "searching" {
+			left++
+		}
+	}
+	for _, h := range l.holds {
+		if h.is == "active" && !h.until.After(l.now) {
+			left += len(h.slots)
+		}
+	}
+	if left < quantity {
+		l.mustBe(err, order.ErrNotEnough, "10 one winner")
+		return
+	}
+	l.mustBe(err, nil, "hold")
+	l.overdue()
+	h := &modelHold{by: by, slots: l.free()[:quantity], until: l.now.Add(l.p.HoldFor), is: "active"}
+	if h.until.After(l.end) {
+		h.until = l.end
+	}
+	l.holds[d.HoldID] = h
+	for _, id := range h.slots {
+		*l.slots[id] = modelSlot{is: "held", hold: d.HoldID}
+	}
+}
+
+// pick draws one of the holds; nil when there is none.
+func (l *life) pick() (string, *modelHold) {
+	ids := make([]string, 0, len(l.holds))
+	for id := range l.holds {
+		ids = append(ids, id)
+	}
+	if len(ids) == 0 {
+		return "", nil
+	}
+	slices.Sort(ids)
+	id := rapid.SampledFrom(ids).Draw(l.rt, "hold")
+	return id, l.holds[id]
+}
+
+func (l *life) extend(*rapid.T) {
+	id, h := l.pick()
+	if h == nil {
+		return
+	}
+	_, err := l.try(order.ExtendHold{By: byFleet(h.by), HoldID: id})
+	if err == nil {
+		if h.is != "active" || !h.until.After(l.now) || !l.open() {
+			l.rt.Fatalf("a hold that is over (%s) was extended", h.is)
+		}
+		h.until = time.UnixMilli(l.s.Hold(id).ExpiresMS).UTC()
+	}
+}
+
+func (l *life) release(*rapid.T) {
+	id, h := l.pick()
+	if h == nil {
+		return
+	}
+	d, err := l.try(order.ReleaseHold{By: byFleet(h.by), HoldID: id})
+	switch h.is {
+	case "active":
+		l.mustBe(err, nil, "release")
+		l.giveBack(h, "released")
+	case "confirmed":
+		l.mustBe(err, order.ErrTrucksChanged, "release")
+	default:
+		if l.mustBe(err, nil, "release again"); !d.Replayed {
+			l.rt.Fatal("a second release did something")
+		}
+	}
+}
+
+func (l *life) confirm(*rapid.T) {
+	id, h := l.pick()
+	if h == nil {
+		return
+	}
+	c := l.crew(id)
+	if l.s.Hold(id).TripIDs != nil {
+		c.TripIDs = nil
+	}
+	d, err := l.try(c)
+	switch {
+	case h.is == "confirmed":
+		if l.mustBe(err, nil, "confirm again"); !d.Replayed || len(d.Births) != 0 {
+			l.rt.Fatal("a second confirmation did something")
+		}
+	case h.is == "released" || h.is == "cancelled":
+		l.mustBe(err, order.ErrTrucksChanged, "confirm")
+	case h.is == "expired" || !h.until.After(l.now):
+		l.mustBe(err, order.ErrHoldExpired, "11 no accept after close")
+	case !l.open():
+		l.mustBe(err, order.ErrInactive, "11 no accept after close")
+	default:
+		l.mustBe(err, nil, "confirm")
+		h.is = "confirmed"
+		for i, slot := range h.slots {
+			*l.slots[slot] = modelSlot{is: "assigned", trip: d.Births[i].State.ID}
+		}
+	}
+}
+
+func (l *life) declineOffer(*rapid.T) {
+	by := l.anyone("by")
+	_, err := l.try(order.DeclineOffer{By: byFleet(by), Reason: "far"})
+	if l.s.OfferedTo(by) == nil {
+		l.mustBe(err, order.ErrNotFound, "decline")
+	}
+}
+
+func (l *life) late(*rapid.T) {
+	by := l.anyone("by")
+	if by == outsider {
+		return
+	}
+	if _, err := l.try(order.Offer{Found: table(near(by, 3000, 2))}); err != nil {
+		l.rt.Fatal(err)
+	}
+	if l.s.OfferedTo(by) == nil && l.open() && len(l.free()) > 0 {
+		l.rt.Fatalf("%s came online and was not offered an order that searches", by)
+	}
+}
+
+// timer fires one of the armed timers: at its time when that is still to come.
+func (l *life) timer(rt *rapid.T) {
+	if len(l.s.Timers) == 0 {
+		return
+	}
+	names := make([]string, 0, len(l.s.Timers))
+	for name := range l.s.Timers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	l.fireTimer(rapid.SampledFrom(names).Draw(rt, "timer"))
+}
+
+func (l *life) fireTimer(name string) {
+	armed := l.s.Timers[name]
+	if due := time.UnixMilli(armed.DueMS).UTC(); due.After(l.now) {
+		l.now = due
+	}
+	if _, err := l.try(order.TimerFired{Name: name, Number: armed.Number - 1}); !errors.Is(err, order.ErrStaleTimer) {
+		l.rt.Fatalf("a wrong number was not refused: %v", err)
+	}
+	if _, err := l.try(order.TimerFired{Name: name, Number: armed.Number}); err != nil {
+		l.rt.Fatalf("timer %s: %v", name, err)
+	}
+	switch {
+	case name == order.SearchTimer:
+		l.modelCloses("expired")
+	case len(name) > 5 && name[:5] == order.HoldTimerPrefix:
+		l.giveBack(l.holds[name[5:]], "expired")
+	}
+}
+
+func (l *life) modelCloses(is string) {
+	for _, h := range l.holds {
+		if h.is == "active" {
+			l.giveBack(h, "expired")
+		}
+	}
+	for _, slot := range l.slots {
+		if slot.is == "searching" {
+			slot.is = is
+		}
+	}
+}
+
+// trip lets a driver, or his accept timer, do something; his letter is on its way.
+func (l *life) trip(rt *rapid.T) {
+	var live []string
+	for id, row := range l.trips {
+		if row.State.Live {
+			live = append(live, id)
+		}
+	}
+	if len(live) == 0 {
+		return
+	}
+	slices.Sort(live)
+	id := rapid.SampledFrom(live).Draw(rt, "trip")
+	row := l.trips[id]
+	commands := []trip.Command{
+		trip.Accept{By: l.driver(id)}, trip.Accept{By: l.driver(id)},
+		trip.Decline{By: l.driver(id)},
+		trip.ChangeStatus{By: l.driver(id), To: trip.AtPickup}, trip.ChangeStatus{By: l.driver(id), To: trip.InTransit},
+		trip.ChangeStatus{By: l.driver(id), To: trip.Completed},
+		trip.Cancel{By: byFleet(row.State.TransporterID), Reason: "breakdown"},
+	}
+	if armed, ok := row.State.Timers[trip.AcceptTimer]; ok {
+		commands = append(commands, trip.TimerFired{Name: trip.AcceptTimer, Number: armed.Number})
+	}
+	d, err := trip.Decide(row.State, rapid.SampledFrom(commands).Draw(rt, "command"), l.now, l.p.Trip)
+	if err != nil || len(d.Events) == 0 {
+		return
+	}
+	row.State = d.State
+	row.Version++
+	l.letters = append(l.letters, letters(rt, d)...)
+}
+
+// deliver lets the order read one letter, which may come again.
+func (l *life) deliver(rt *rapid.T) {
+	if len(l.letters) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(l.letters)-1).Draw(rt, "letter")
+	n := l.letters[i]
+	if rapid.Bool().Draw(rt, "last copy") {
+		l.letters = slices.Delete(l.letters, i, i+1)
+	}
+	l.read(n)
+}
+
+func (l *life) read(n order.TripNotice) {
+	open, live := l.open(), l.s.Live
+	if _, err := l.try(n); err != nil {
+		l.rt.Fatalf("a letter was refused: %v", err)
+	}
+	if !live {
+		return
+	}
+	for _, slot := range l.slots {
+		if slot.trip == n.Notice.TripID {
+			l.modelReads(slot, n, open)
+		}
+	}
+}
+
+func (l *life) modelReads(slot *modelSlot, n order.TripNotice, open bool) {
+	onTrip := slot.is == "assigned" || slot.is == "accepted" || slot.is == "in_progress"
+	if !onTrip {
+		return
+	}
+	lost := n.Type == order.LetterCancelled || (n.Type == order.LetterDeclined && slot.is == "assigned")
+	switch {
+	case lost && open:
+		*slot = modelSlot{is: "searching"}
+		return
+	case lost:
+		*slot = modelSlot{is: "expired"}
+		return
+	case n.Type == order.LetterDeclined:
+		return
+	}
+	if slot.is == "assigned" {
+		slot.is = "accepted"
+		filled := 0
+		for _, other := range l.slots {
+			switch other.is {
+			case "accepted", "in_progress", "completed", "partial":
+				filled++
+			}
+		}
+		if open && filled > l.most {
+			extra := l.p.NextExtension
+			if filled == 1 {
+				extra = l.p.FirstExtension
+			}
+			l.end = l.end.Add(extra)
+		}
+		l.most = max(l.most, filled)
+	}
+	switch n.Type {
+	case order.LetterStarted:
+		slot.is = "in_progress"
+	case order.LetterEnded:
+		slot.is = "completed"
+	}
+}
+
+func (l *life) cancel(rt *rapid.T) {
+	if rapid.IntRange(0, 3).Draw(rt, "rarely") != 0 {
+		return
+	}
+	live, rows := l.s.Live, l.rows()
+	quote := order.QuoteCancel(l.s, rows, l.now, l.p)
+	preview, previewErr := order.Preview(l.s, byCustomer(), rows, l.now, l.p)
+	d, err := l.try(order.Cancel{By: byCustomer(), Reason: "late", Trips: rows})
+	switch {
+	case l.s.Cancellation != nil && !live:
+		l.mustBe(err, nil, "cancel again")
+		if !d.Replayed {
+			rt.Fatal("a second cancellation did something")
+		}
+	case !live:
+		l.mustBe(err, order.ErrCancelFailed, "cancel")
+	case quote.Verdict == order.BlockedDisputeOnly:
+		l.mustBe(err, order.ErrCancelBlocked, "cancel")
+	default:
+		l.mustBe(err, nil, "cancel")
+		if previewErr != nil || l.s.Cancellation.Quote != preview {
+			rt.Fatalf("preview said %+v (%v), cancelling cost %+v", preview, previewErr, l.s.Cancellation.Quote)
+		}
+		for _, h := range l.holds {
+			if h.is == "active" {
+				h.is = "cancelled"
+			}
+		}
+		for _, slot := range l.s.Slots { // of trips that had ended the order learns now
+			m := l.slots[slot.ID]
+			row, known := l.trips[m.trip]
+			switch {
+			case m.is == "completed" || m.is == "expired" || m.is == "cancelled":
+			case known && row.State.Status == trip.Completed:
+				m.is = "completed"
+			default:
+				m.is = "cancelled"
+			}
+		}
+	}
+}
+
+func (l *life) dispute(*rapid.T) {
+	live, had := l.s.Live, l.s.Dispute != nil
+	stage := order.QuoteCancel(l.s, l.rows(), l.now, l.p).Stage
+	_, err := l.try(order.RaiseDispute{By: byCustomer(), DisputeID: l.name("dispute"), Trips: l.rows()})
+	if err == nil && !had && (!live || (stage != order.StageTransit && stage != order.StageUnloading)) {
+		l.rt.Fatalf("a dispute was taken in stage %s", stage)
+	}
+}
+
+func (l *life) again(rt *rapid.T) {
+	if rapid.IntRange(0, 3).Draw(rt, "rarely") != 0 {
+		return
+	}
+	if _, err := l.try(order.SearchAgain{By: byCustomer()}); err != nil {
+		return
+	}
+	l.end = l.now.Add(l.p.SearchFor)
+	for _, slot := range l.slots {
+		if slot.is == "expired" {
+			*slot = modelSlot{is: "searching"}
+		}
+	}
+}
+
+func (l *life) partial(rt *rapid.T) {
+	if rapid.IntRange(0, 3).Draw(rt, "rarely") != 0 {
+		return
+	}
+	if d, err := l.try(order.ContinuePartial{By: byCustomer()}); err == nil && !d.Replayed {
+		l.modelCloses("expired")
+	}
+}
+
+func (l *life) mustBe(err, want error, what string) {
+	if (want == nil) != (err == nil) || (want != nil && !errors.Is(err, want)) {
+		l.rt.Fatalf("%s: %v, want %v", what, err, want)
+	}
+}
+
+// runOut lets timers, drivers and letters run until nothing waits: the order must then have ended.
+func (l *life) runOut() {
+	for range 400 {
+		if len(l.letters) > 0 {
+			n := l.letters[0]
+			l.letters = l.letters[1:]
+			l.read(n)
+		} else if id := l.liveTrip(); id != "" {
+			l.finish(id)
+		} else if name := l.nextTimer(); name != "" {
+			l.fireTimer(name)
+		} else {
+			break
+		}
+		l.invariants(l.rt)
+	}
+	if l.s.Live || len(l.s.Timers) > 0 {
+		l.rt.Fatalf("4 no stuck state: everything ran out and the order is %s, %+v", l.s.Status, l.s.Tally())
+	}
+	for _, h := range l.s.Holds {
+		if h.Status == order.HoldActive {
+			l.rt.Fatalf("13 no orphan hold: %+v", h)
+		}
+	}
+}
+
+func (l *life) liveTrip() string {
+	var ids []string
+	for id, row := range l.trips {
+		if row.State.Live {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	return slices.Min(ids)
+}
+
+// finish lets a trip end as it would by itself: its driver completes it, or never answers.
+func (l *life) finish(id string) {
+	row := l.trips[id]
+	var c trip.Command = trip.ChangeStatus{By: l.driver(id), To: trip.Completed}
+	if armed, ok := row.State.Timers[trip.AcceptTimer]; ok {
+		c = trip.TimerFired{Name: trip.AcceptTimer, Number: armed.Number}
+	}
+	d, err := trip.Decide(row.State, c, l.now, l.p.Trip)
+	if err != nil {
+		l.rt.Fatalf("trip %s: %v", id, err)
+	}
+	row.State = d.State
+	l.letters = append(l.letters, letters(l.rt, d)...)
+}
+
+func (l *life) nextTimer() string {
+	next := ""
+	for name, armed := range l.s.Timers {
+		if next == "" || armed.DueMS < l.s.Timers[next].DueMS || (armed.DueMS == l.s.Timers[next].DueMS && name < next) {
+			next = name
+		}
+	}
+	return next
+}
