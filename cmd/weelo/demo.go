@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"weelo/internal/fleet"
 	"weelo/internal/session"
@@ -76,18 +77,29 @@ func (d *demo) site() error {
 // that the seed opened.
 const sampledLogins = 2
 
-// simulate moves everybody who is not free, over real sockets, from when the port answers.
+// simulate moves everybody who is not free, over real sockets, from when the port answers: half of every
+// fleet is on long trips of its own, the other half takes the orders that customers book.
 func (d *demo) simulate(ctx context.Context) error {
-	return simulate.Fleet(ctx, simulate.FleetOptions{
-		World: d.seeded.Busy(), SMSFile: d.folder.path(smsFile), Logins: sampledLogins, Speed: d.p.cfg.Tests.TimeScale, Log: d.p.log,
-		Token: func(ctx context.Context, user fleet.UserID) (string, error) {
-			u, err := d.st.users.User(ctx, user)
-			if err != nil {
-				return "", err
-			}
-			return demoSessions{d.keeper}.Token(ctx, u)
-		},
+	roaming, market := d.seeded.Busy().Halves()
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		return simulate.Fleet(ctx, simulate.FleetOptions{
+			World: roaming, SMSFile: d.folder.path(smsFile), Logins: sampledLogins, Speed: d.p.cfg.Tests.TimeScale, Log: d.p.log, Token: d.token,
+		})
 	})
+	both.Go(func() error {
+		return simulate.Market(ctx, simulate.MarketOptions{World: market, Speed: d.p.cfg.Tests.TimeScale, Log: d.p.log, Token: d.token})
+	})
+	return both.Wait()
+}
+
+// token is a fresh access token of somebody in the demo world.
+func (d *demo) token(ctx context.Context, user fleet.UserID) (string, error) {
+	u, err := d.st.users.User(ctx, user)
+	if err != nil {
+		return "", err
+	}
+	return demoSessions{d.keeper}.Token(ctx, u)
 }
 
 func (d *demo) greet(base string) {

@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"weelo/internal/audit"
 	"weelo/internal/config"
 	"weelo/internal/telemetry"
 )
@@ -30,12 +31,18 @@ be used while the server runs. Phones are masked.
   weelo inspect timers             armed timers; what is overdue is marked
   weelo inspect outbox             messages between actors that were not delivered yet
   weelo inspect quarantine         commands that broke their actor
+  weelo inspect check              hold every order and trip against docs/invariants.md; --quiet when
+                                   nothing is under way: late timers and letters are breaches then too
   weelo inspect --dir .weelo --json trips`,
 		flags: func(fs *flag.FlagSet) func(context.Context, []string, surroundings) error {
 			dir := fs.String("dir", "", "read the SQLite file of this dev `folder` instead of DATABASE_URL")
 			asJSON := fs.Bool("json", false, "one JSON object a line")
 			limit := fs.Int("limit", 100, "at most `N` lines")
+			quiet := fs.Bool("quiet", false, "with check: nothing is under way")
 			return func(ctx context.Context, args []string, s surroundings) error {
+				if len(args) == 1 && args[0] == "check" {
+					return checkStore(ctx, *dir, audit.Options{Now: time.Now(), Quiet: *quiet, Keep: *limit}, *asJSON, s)
+				}
 				q, params, err := question(args)
 				if err != nil {
 					return err
@@ -80,7 +87,7 @@ func openForReading(dir string, s surroundings) (*sql.DB, error) {
 // question is the SQL of one subject; it is the same in both dialects.
 func question(args []string) (queries []string, params []any, err error) {
 	if len(args) == 0 {
-		return nil, nil, usagef("say what: trips, trip ID, inbox USER, timers, outbox, quarantine")
+		return nil, nil, usagef("say what: trips, trip ID, inbox USER, timers, outbox, quarantine, check")
 	}
 	const tripColumns = `id, status, version, owner_epoch AS epoch, owner_node AS node, driver_id, vehicle_id, customer_id, updated_at`
 	subjects := map[string]struct {
@@ -103,7 +110,7 @@ func question(args []string) (queries []string, params []any, err error) {
 	sub, ok := subjects[args[0]]
 	switch {
 	case !ok:
-		return nil, nil, usagef("%q is none of trips, trip, inbox, timers, outbox, quarantine", args[0])
+		return nil, nil, usagef("%q is none of trips, trip, inbox, timers, outbox, quarantine, check", args[0])
 	case sub.needsID && len(args) != 2:
 		return nil, nil, usagef("%s needs one id", args[0])
 	case !sub.needsID && len(args) != 1:

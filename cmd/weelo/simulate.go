@@ -108,6 +108,11 @@ func simulateOrders(ctx context.Context, f *simulateFlags, w world.File, s surro
 	if err != nil {
 		return err
 	}
+	if f.check || f.dir != "" {
+		if err := auditAtRest(ctx, f.dir, time.Minute, s); err != nil {
+			return err
+		}
+	}
 	if !summary.OK() {
 		return fmt.Errorf("%d things went wrong", summary.Errors)
 	}

@@ -100,8 +100,8 @@ func (c *carrierAgent) take(ctx context.Context) func(client.Frame) {
 		if f.Received == nil {
 			return
 		}
-		switch {
-		case f.T == "offer":
+		switch f.T {
+		case "offer":
 			var data offerData
 			if err := json.Unmarshal(f.Data, &data); err != nil || or(f.Order, data.OrderID) == "" {
 				m.meter.fail("offer", fmt.Errorf("offer %s cannot be read: %w", f.ID, errors.Join(err)))
@@ -112,7 +112,7 @@ func (c *carrierAgent) take(ctx context.Context) func(client.Frame) {
 			if m.book.offered(c.fleet.ID, data.OrderID, f.Version, f.Open) {
 				m.open.Go(func() { c.answer(ctx, data) })
 			}
-		case f.T == "event":
+		case "event":
 			m.tally.events.Add(1)
 			c.takeEvent(f)
 		}

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"weelo/internal/client"
+	"weelo/internal/track"
 	"weelo/internal/world"
 )
 
@@ -37,7 +39,7 @@ func (m *market) gather(ctx context.Context) ([]*customerAgent, error) {
 	}
 	carriers := make([]*carrierAgent, len(m.World.Transporters))
 	for i, t := range m.World.Transporters {
-		carriers[i] = &carrierAgent{market: m, number: i, fleet: t, yard: yardOf(m.towns, i, m.dice(t.ID, 0)), onRoad: map[string]bool{}}
+		carriers[i] = &carrierAgent{market: m, number: i, fleet: t, yard: yardOf(m.towns, i, m.outskirts, m.dice(t.ID, 0)), onRoad: map[string]bool{}}
 	}
 	work, working = errgroup.WithContext(ctx)
 	work.SetLimit(16)
@@ -75,20 +77,33 @@ func (d *driverAgent) begin(ctx, life context.Context) error {
 	if err := m.api.call(ctx, http.MethodPut, "driver/availability", token, map[string]bool{"isOnline": true}, nil); err != nil {
 		return err
 	}
-	if err := m.leftovers(ctx, d, token); err != nil {
+	if err := m.connect(ctx, life, d.person, "driver", &m.tally.drivers, &d.session, d.take(life)); err != nil {
 		return err
 	}
-	return m.connect(ctx, life, d.person, "driver", &m.tally.drivers, &d.session, d.take(life))
+	return d.leftovers(ctx, token)
 }
 
-// leftovers ends a trip that an earlier run left behind.
-func (m *market) leftovers(ctx context.Context, d *driverAgent, token string) error {
+// leftovers ends a trip that an earlier run left behind, from where it was to end.
+func (d *driverAgent) leftovers(ctx context.Context, token string) error {
+	m := d.market
 	person := d.person
 	person.Token = token
-	if err := m.api.release(ctx, crew{driver: person}); err != nil {
-		return fmt.Errorf("end the trip that an earlier run left: %w", err)
+	c := crew{driver: person}
+	t, err := m.api.active(ctx, c)
+	if err != nil || t == nil {
+		return err
 	}
-	return nil
+	for range 5 {
+		for range acquiring {
+			now := time.Now()
+			d.session.Fix(ctx, track.Fix{TS: now.UnixMilli(), Lat: t.Drop.Latitude, Lng: t.Drop.Longitude, Accuracy: 8}, t.TripID)
+			pause(ctx, 200*time.Millisecond)
+		}
+		if err = m.api.release(ctx, c); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("end the trip that an earlier run left: %w", err)
 }
 
 // begin puts the transporter at work.

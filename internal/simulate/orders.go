@@ -92,6 +92,8 @@ type market struct {
 	purse   *purse
 	begin   time.Time
 	run     string // makes the run's devices its own
+	// outskirts leaves the nearest yards out, so that every search widens.
+	outskirts int
 
 	open    sync.WaitGroup // sessions and what they set off
 	drivers map[string]*driverAgent

@@ -69,10 +69,10 @@ func (t *town) add(v world.FileVehicle) {
 // yards are how far transporters stand from the middle of their town, in metres, so that searches widen.
 var yards = []float64{1500, 3000, 7000, 9000, 13_000, 25_000, 45_000, 75_000}
 
-// yardOf is where the i-th transporter stands.
-func yardOf(towns []*town, i int, rng *rand.Rand) geo.Point {
+// yardOf is where the i-th transporter stands; the nearest yards are left out.
+func yardOf(towns []*town, i, leftOut int, rng *rand.Rand) geo.Point {
 	t := towns[i%len(towns)]
-	return geo.Move(t.city.At, rng.Float64()*360, yards[i/len(towns)%len(yards)]*(0.9+rng.Float64()*0.1))
+	return geo.Move(t.city.At, rng.Float64()*360, yards[(i/len(towns)+leftOut)%len(yards)]*(0.9+rng.Float64()*0.1))
 }
 
 // errand is what a customer wants moved: from where to where, and with what.

@@ -113,3 +113,19 @@ func ReadFile(r io.Reader) (File, error) {
 	}
 	return f, nil
 }
+
+// Halves deals the crews of every transporter out to two worlds of the same people, so that two
+// simulations can share it: the first half of his drivers and vehicles, and the rest.
+func (f File) Halves() (first, rest File) {
+	first = File{BaseURL: f.BaseURL, Customers: f.Customers}
+	rest = File{BaseURL: f.BaseURL, Customers: f.Customers}
+	for _, t := range f.Transporters {
+		a, b := t, t
+		crews := min(len(t.Drivers), len(t.Vehicles))
+		half := crews / 2
+		a.Drivers, a.Vehicles = t.Drivers[:half], t.Vehicles[:half]
+		b.Drivers, b.Vehicles = t.Drivers[half:crews], t.Vehicles[half:crews]
+		first.Transporters, rest.Transporters = append(first.Transporters, a), append(rest.Transporters, b)
+	}
+	return first, rest
+}
