@@ -71,7 +71,7 @@ func OrderActors(c OrderConfig) Kind {
 		c.MaxLive = 50_000
 	}
 	if c.Observer == nil {
-		c.Observer = unobservedOrders{}
+		c.Observer = SilentOrders{}
 	}
 	return Kind{
 		Name: protocol.KindOrder, Queue: 256, Idle: time.Minute, MaxLive: c.MaxLive,
@@ -255,12 +255,25 @@ func searchOf(s order.State, p order.Policy) (search, bool) {
 	return what, len(what.keys) > 0
 }
 
-// unobservedOrders observes nothing.
-type unobservedOrders struct{}
+// SilentOrders observes nothing.
+type SilentOrders struct{}
 
-func (unobservedOrders) Order(string)               {}
-func (unobservedOrders) Wave(int, int)              {}
-func (unobservedOrders) Offers(string, int)         {}
-func (unobservedOrders) Hold(string)                {}
-func (unobservedOrders) Confirm(string)             {}
-func (unobservedOrders) Filled(bool, time.Duration) {}
+var _ OrderObserver = SilentOrders{}
+
+// Order does nothing.
+func (SilentOrders) Order(string) {}
+
+// Wave does nothing.
+func (SilentOrders) Wave(int, int) {}
+
+// Offers does nothing.
+func (SilentOrders) Offers(string, int) {}
+
+// Hold does nothing.
+func (SilentOrders) Hold(string) {}
+
+// Confirm does nothing.
+func (SilentOrders) Confirm(string) {}
+
+// Filled does nothing.
+func (SilentOrders) Filled(bool, time.Duration) {}

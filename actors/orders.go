@@ -39,7 +39,7 @@ var _ protocol.Orders = (*Orders)(nil)
 // NewOrders makes the façade over a router that knows the kind of orders.
 func NewOrders(c OrdersConfig) *Orders {
 	if c.Observer == nil {
-		c.Observer = unobservedOrders{}
+		c.Observer = SilentOrders{}
 	}
 	return &Orders{cfg: c}
 }

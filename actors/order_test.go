@@ -1,0 +1,588 @@
+package actors_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"weelo/actors"
+	"weelo/actors/actortest"
+	"weelo/actors/protocol"
+	"weelo/internal/fault"
+	"weelo/internal/fleet"
+	"weelo/internal/geo"
+	"weelo/internal/ledger"
+	"weelo/internal/order"
+	"weelo/internal/presence"
+	"weelo/internal/track"
+	"weelo/internal/trip"
+	"weelo/store/memory"
+	"weelo/store/sqlite"
+)
+
+// market is a task with orders and trips on the store of weelo dev, in memory, with the people of
+// SmallWorld in it: T1 stands 3 km from the pickup, T2 12 km.
+type market struct {
+	t         *testing.T
+	ledger    *actortest.Ledger
+	db        *sqlite.DB
+	hub       *actortest.Hub
+	grid      *fleet.Grid
+	presence  *memory.Presence
+	searching *actors.Searching
+	drivers   *actortest.Probe
+	owners    *actortest.Probe
+	counts    *orderCounts
+	sys       *actors.System
+	orders    *actors.Orders
+	ids       int
+	policy    order.Policy
+	crew      actors.CrewReader // nil: the store's
+}
+
+// staleCrew is what was read before something changed.
+type staleCrew struct{ facts fleet.Crew }
+
+// Crew implements actors.CrewReader.
+func (c staleCrew) Crew(context.Context, []fleet.VehicleID, []fleet.UserID) (fleet.Crew, error) {
+	return c.facts, nil
+}
+
+var (
+	asha   = order.By{User: "C1", Role: fleet.Customer}
+	first  = order.By{User: "T1", Role: fleet.Transporter}
+	second = order.By{User: "T2", Role: fleet.Transporter}
+	imran  = trip.By{User: "D3", Role: fleet.Driver}
+	suresh = trip.By{User: "D2", Role: fleet.Driver}
+)
+
+// open17 is what the vehicles of SmallWorld are.
+const open17 = "open_17ft"
+
+func newMarket(t *testing.T) *market {
+	t.Helper()
+	l, db := sqliteStore(t)
+	m := &market{
+		t: t, ledger: l, db: db, hub: &actortest.Hub{}, presence: memory.NewPresence(), policy: order.DefaultPolicy(),
+		grid: fleet.NewGrid(time.Hour), drivers: actortest.NewProbe(protocol.KindDriver), owners: actortest.NewProbe(protocol.KindTransporter),
+	}
+	people := actortest.SmallWorld()
+	users, vehicles := sqlite.NewUsers(db), sqlite.NewVehicles(db)
+	for _, id := range []fleet.UserID{"C1", "T1", "T2", "D1", "D2", "D3"} { // a fleet before its drivers
+		u := people.Users[id]
+		u.Available = true
+		if _, _, err := users.Enrol(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, v := range people.Trucks {
+		if _, _, err := vehicles.Upsert(t.Context(), v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, id := range []fleet.UserID{"D1", "D2", "D3"} {
+		m.online(id)
+	}
+	m.stands("T1", 3)
+	m.stands("T2", 12)
+	m.restart()
+	return m
+}
+
+// online makes a driver present, for as long as a test lasts.
+func (m *market) online(id fleet.UserID) {
+	m.t.Helper()
+	if _, err := m.presence.Enter(m.t.Context(), presence.Person{User: id, Role: fleet.Driver}, time.Now().Add(time.Hour)); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// stands puts a transporter so many kilometres north of the pickup.
+func (m *market) stands(id fleet.UserID, km float64) {
+	m.t.Helper()
+	at := geo.Point{Lat: bengaluru.Latitude + km/111.2, Lng: bengaluru.Longitude}
+	if !m.grid.Put(id, at, []string{open17}, time.Now().UnixMilli()) {
+		m.t.Fatal("not put on the grid")
+	}
+}
+
+// restart starts another task over the same store; the one before is drained.
+func (m *market) restart() {
+	m.t.Helper()
+	if m.sys != nil {
+		if err := m.sys.Drain(m.t.Context()); err != nil {
+			m.t.Fatal(err)
+		}
+	}
+	m.searching, m.counts = actors.NewSearching(), &orderCounts{}
+	led := ports(m.ledger)
+	users, supply, trips := sqlite.NewUsers(m.db), sqlite.NewSupply(m.db), sqlite.NewTripReads(m.db)
+	crew := m.crew
+	if crew == nil {
+		crew = supply
+	}
+	matcher := &fleet.Matcher{Locator: m.grid, Supply: supply, Users: sqlite.NewPeople(m.db), Rules: fleet.DefaultMatchRules()}
+	m.sys = actortest.Start(m.t, actors.Config{},
+		actors.OrderActors(actors.OrderConfig{
+			Ledger: led, Publisher: m.hub, Policy: m.policy, Matcher: matcher, Crew: crew, Trips: trips, Users: users,
+			Presence: m.presence, Searching: m.searching, Observer: m.counts,
+		}),
+		actors.Trips(actors.TripConfig{Ledger: led, Publisher: m.hub, Tracks: &actortest.Fixes{}, Policy: m.policy.Trip, Rules: track.DefaultRules()}),
+		m.drivers.Kind(), m.owners.Kind())
+	m.orders = actors.NewOrders(actors.OrdersConfig{
+		Ledger: led, Router: m.sys, Publisher: m.hub, Policy: m.policy, Price: func(string, string, int) error { return nil },
+		Matcher: matcher, Reads: sqlite.NewOrderReads(m.db), Trips: trips, Users: users, Observer: m.counts,
+		NewID: func() string { m.ids++; return fmt.Sprintf("id-%03d", m.ids) }, Random: rand.NewChaCha8([32]byte{byte(m.ids)}),
+	})
+	run(m.t, (&actors.Sweeper{Timers: m.ledger, Router: m.sys, Log: slog.New(slog.DiscardHandler)}).Run)
+	run(m.t, (&actors.Relay{Outbox: m.ledger, Router: m.sys, Log: slog.New(slog.DiscardHandler)}).Run)
+}
+
+// asks is an order for so many trucks, with a key.
+func asks(trucks int, key string) protocol.NewOrder {
+	return protocol.NewOrder{By: asha, Repeat: protocol.Repeat{Key: key, Hash: fmt.Sprint(trucks)}, Order: order.NewOrder{
+		Pickup: bengaluru, Drop: chennai, Goods: "General", Needs: []order.Need{{Type: "open", Subtype: "17 Feet", Quantity: trucks, PriceRupees: 9000}},
+	}}
+}
+
+func (m *market) create(trucks int) string {
+	m.t.Helper()
+	r, err := m.orders.Create(m.t.Context(), asks(trucks, ""))
+	if err != nil {
+		m.t.Fatalf("create: %v", err)
+	}
+	synctest.Wait()
+	return r.State.ID
+}
+
+func (m *market) hold(id string, by order.By, quantity int) string {
+	m.t.Helper()
+	r, err := m.orders.Hold(m.t.Context(), protocol.HoldRequest{OrderID: id, By: by, Type: "open", Subtype: "17 feet", Quantity: quantity})
+	if err != nil {
+		m.t.Fatalf("hold: %v", err)
+	}
+	return r.Hold.ID
+}
+
+func pick(pairs ...string) []order.Pick {
+	var picks []order.Pick
+	for i := 0; i < len(pairs); i += 2 {
+		picks = append(picks, order.Pick{VehicleID: fleet.VehicleID(pairs[i]), DriverID: fleet.UserID(pairs[i+1])})
+	}
+	return picks
+}
+
+// confirm makes trips of a hold and gives their ids.
+func (m *market) confirm(hold string, by order.By, pairs ...string) []string {
+	m.t.Helper()
+	r, err := m.orders.Confirm(m.t.Context(), protocol.ConfirmRequest{HoldID: hold, By: by, Picks: pick(pairs...)})
+	if err != nil {
+		m.t.Fatalf("confirm: %v %v", err, order.FailedPicks(err))
+	}
+	return r.Hold.TripIDs
+}
+
+// drive sends a trip a command of its driver.
+func (m *market) drive(id string, c trip.Command) error {
+	m.t.Helper()
+	_, err := ask(m.t, m.sys, protocol.TripAddress(id), &protocol.TripCommand{Do: c})
+	synctest.Wait()
+	return err
+}
+
+// must fails the test on an error.
+func (m *market) must(err error) {
+	m.t.Helper()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// stored is the order as its row says.
+func (m *market) stored(id string) order.State {
+	m.t.Helper()
+	s, _, err := sqlite.NewOrderReads(m.db).Order(m.t.Context(), id)
+	m.must(err)
+	return s
+}
+
+// trip is a trip as its row says.
+func (m *market) trip(id string) trip.State {
+	m.t.Helper()
+	row, ok := m.ledger.Row(ledger.Ref{Kind: ledger.Trip, ID: id})
+	if !ok {
+		m.t.Fatalf("no trip %s", id)
+	}
+	s, err := trip.Load(row.State)
+	m.must(err)
+	return s
+}
+
+// wants checks where the order and its slots stand.
+func (m *market) wants(id string, status order.Status, slots ...order.SlotStatus) order.State {
+	m.t.Helper()
+	s := m.stored(id)
+	var got []order.SlotStatus
+	for _, slot := range s.Slots {
+		got = append(got, slot.Status)
+	}
+	if s.Status != status || !cmp.Equal(got, slots) {
+		m.t.Fatalf("the order is %s %v, want %s %v", s.Status, got, status, slots)
+	}
+	return s
+}
+
+// inbox gives what somebody was told, each with its word: status, reason, trucks.
+func (m *market) inbox(who string) []string {
+	m.t.Helper()
+	entries, err := m.ledger.Read(m.t.Context(), who, 1, 1000)
+	m.must(err)
+	var all []string
+	for _, e := range entries {
+		var data struct {
+			Status, Reason string
+			TrucksFilled   int
+		}
+		m.must(json.Unmarshal(e.Event.Data, &data))
+		switch e.Event.Type {
+		case order.KindFill:
+			all = append(all, fmt.Sprint(e.Event.Type, ":", data.TrucksFilled))
+		case order.KindClosed:
+			all = append(all, e.Event.Type+":"+data.Reason)
+		default:
+			all = append(all, strings.TrimSuffix(e.Event.Type+":"+data.Status, ":"))
+		}
+	}
+	return all
+}
+
+// shown gives the offers that were published since the last call: who, version, open.
+func (m *market) shown() []string {
+	m.t.Helper()
+	var all []string
+	for _, f := range m.hub.Shown() {
+		state := "closed"
+		if f.Open {
+			state = "open"
+		}
+		all = append(all, fmt.Sprintf("%s v%d %s", f.Transporter, f.Version, state))
+	}
+	return all
+}
+
+func (m *market) refuses(err error, reason string) {
+	m.t.Helper()
+	if err == nil || fault.From(err).Reason != reason {
+		m.t.Fatalf("refused with %v, want %s", err, reason)
+	}
+}
+
+// orderCounts counts what actors tell.
+type orderCounts struct {
+	actors.SilentOrders
+	waves int
+}
+
+// Wave implements actors.OrderObserver.
+func (c *orderCounts) Wave(int, int) { c.waves++ }
+
+func TestOrderFromItsBirthToItsEnd(t *testing.T) {
+	in(t, func(t *testing.T) {
+		m := newMarket(t)
+		id := m.create(2)
+		m.wants(id, order.Active, order.SlotSearching, order.SlotSearching)
+		if got := m.shown(); !cmp.Equal(got, []string{"T1 v1 open"}) {
+			t.Fatalf("the first wave was shown to %v", got)
+		}
+		<-time.After(26 * time.Second) // 5 km for 10 s, 10 km for 10 s, then 15 km
+		if got := m.shown(); !cmp.Equal(got, []string{"T2 v1 open"}) {
+			t.Fatalf("the third wave was shown to %v", got)
+		}
+		one, two := m.hold(id, first, 1), m.hold(id, second, 1)
+		m.wants(id, order.Active, order.SlotHeld, order.SlotHeld)
+		trips := append(m.confirm(one, first, "V1", "D1"), m.confirm(two, second, "V3", "D3")...)
+		m.wants(id, order.Active, order.SlotAssigned, order.SlotAssigned)
+		if got := m.inbox("C1"); !cmp.Equal(got, []string{"order_status:active"}) {
+			t.Fatalf("before a driver accepts the customer was told %v", got)
+		}
+		m.must(m.drive(trips[0], trip.Accept{By: ravi}))
+		m.wants(id, order.PartiallyFilled, order.SlotAccepted, order.SlotAssigned)
+		m.must(m.drive(trips[1], trip.Accept{By: imran}))
+		m.wants(id, order.FullyFilled, order.SlotAccepted, order.SlotAccepted)
+		for i, by := range []trip.By{ravi, imran} {
+			for _, step := range []trip.Status{trip.AtPickup, trip.InTransit, trip.Completed} {
+				m.must(m.drive(trips[i], trip.ChangeStatus{By: by, To: step}))
+			}
+		}
+		s := m.wants(id, order.Completed, order.SlotCompleted, order.SlotCompleted)
+		if s.Live || len(s.Timers) != 0 {
+			t.Errorf("an order that has ended lives on: live %v, timers %v", s.Live, s.Timers)
+		}
+		m.toldTheCustomer()
+		if got := m.inbox("T2"); !cmp.Equal(got[len(got)-1], "trip_status:completed") || !contains(got, "offer_closed:fully_filled") {
+			t.Errorf("T2 was told %v", got)
+		}
+		if left := unsent(t, m.ledger); left != 0 {
+			t.Errorf("%d letters were not delivered", left)
+		}
+	})
+}
+
+func (m *market) toldTheCustomer() {
+	m.t.Helper()
+	var ofOrder []string
+	for _, line := range m.inbox("C1") {
+		if strings.HasPrefix(line, "order_") {
+			ofOrder = append(ofOrder, line)
+		}
+	}
+	if diff := cmp.Diff([]string{
+		"order_status:active", "order_fill:1", "order_status:partially_filled", "order_fill:2", "order_status:fully_filled",
+		"order_status:in_progress", "order_completed", "order_status:completed",
+	}, reorder(ofOrder)); diff != "" {
+		m.t.Errorf("the customer was told (-want +got):\n%s", diff)
+	}
+}
+
+// reorder puts the end's two events into one order.
+func reorder(lines []string) []string {
+	if n := len(lines); n > 1 && lines[n-1] == "order_completed" {
+		lines[n-1], lines[n-2] = lines[n-2], lines[n-1]
+	}
+	return lines
+}
+
+func contains(lines []string, want string) bool {
+	for _, l := range lines {
+		if l == want {
+			return true
+		}
+	}
+	return false
+}
+
+func TestASecondOrderIsRefusedWithTheFirst(t *testing.T) {
+	in(t, func(t *testing.T) {
+		m := newMarket(t)
+		one, err := m.orders.Create(t.Context(), asks(1, "k1"))
+		m.must(err)
+		again, err := m.orders.Create(t.Context(), asks(1, "k1"))
+		m.must(err)
+		if again.State.ID != one.State.ID || !again.Replayed {
+			t.Errorf("the repeat gave %s, replayed %v; want %s again", again.State.ID, again.Replayed, one.State.ID)
+		}
+		_, err = m.orders.Create(t.Context(), asks(2, "k1"))
+		m.refuses(err, "IDEMPOTENCY_KEY_REUSED")
+		_, err = m.orders.Create(t.Context(), asks(1, "k2"))
+		m.refuses(err, "ACTIVE_ORDER_EXISTS")
+		if got := fault.From(err).Data["activeOrderId"]; got != one.State.ID {
+			t.Errorf("activeOrderId %v, want %s", got, one.State.ID)
+		}
+	})
+}
+
+// Many at once, and the index decides: the reads before it saw nobody.
+func TestOrdersOfOneCustomerAtOnce(t *testing.T) {
+	in(t, func(t *testing.T) {
+		m := newMarket(t)
+		const n = 8
+		results := make(chan error, n)
+		for i := range n {
+			go func() {
+				_, err := m.orders.Create(context.Background(), asks(1, fmt.Sprint("key-", i)))
+				results <- err
+			}()
+		}
+		won := 0
+		for range n {
+			if err := <-results; err == nil {
+				won++
+			} else if r := fault.From(err).Reason; r != "ACTIVE_ORDER_EXISTS" && r != "CONCURRENT_REQUEST" {
+				t.Errorf("refused with %v", err)
+			}
+		}
+		if won != 1 {
+			t.Errorf("%d orders were born, want 1", won)
+		}
+	})
+}
+
+func TestDeclinedAndTimedOutTrucksAreSearchedForAgain(t *testing.T) {
+	in(t, func(t *testing.T) {
+		m := newMarket(t)
+		id := m.create(2)
+		trips := m.confirm(m.hold(id, first, 2), first, "V1", "D1", "V2", "D2")
+		m.must(m.drive(trips[0], trip.Decline{By: ravi, Reason: "too far"}))
+		m.wants(id, order.Active, order.SlotSearching, order.SlotAssigned)
+		<-time.After(46 * time.Second) // nobody answers for the other truck
+		s := m.wants(id, order.Active, order.SlotSearching, order.SlotSearching)
+		if s.Slots[0].Tries != 1 || s.Slots[1].Tries != 1 {
+			t.Errorf("tries %d and %d, want 1 and 1", s.Slots[0].Tries, s.Slots[1].Tries)
+		}
+		// Both trucks and drivers are free again.
+		m.confirm(m.hold(id, first, 2), first, "V1", "D1", "V2", "D2")
+	})
+}
+
+func TestHoldRunsOut(t *testing.T) {
+	in(t, func(t *testing.T) {
+		m := newMarket(t)
+		id := m.create(1)
+		hold := m.hold(id, first, 1)
+		_, err := m.orders.Hold(t.Context(), protocol.HoldRequest{OrderID: id, By: first, Type: "open", Subtype: "17 Feet", Quantity: 1})
+		m.must(err) // the same again is a replay
+		r, err := m.orders.ExtendHold(t.Context(), protocol.HoldChange{HoldID: hold, By: first})
+		m.must(err)
+		if r.Hold.Extensions != 1 {
+			t.Errorf("%d extensions", r.Hold.Extensions)
+		}
+		_, err = m.orders.ExtendHold(t.Context(), protocol.HoldChange{HoldID: hold, By: second})
+		m.refuses(err, "HOLD_NOT_FOUND")
+		<-time.After(119 * time.Second)
+		m.wants(id, order.Active, order.SlotHeld)
+		<-time.After(2 * time.Second) // the search is over as well
+		m.wants(id, order.Expired, order.SlotExpired)
+		if got := m.inbox("T1"); !contains(got, "hold_expired:expired") || !contains(got, "offer_closed:timeout") {
+			t.Errorf("T1 was told %v", got)
+		}
+		_, err = m.orders.Confirm(t.Context(), protocol.ConfirmRequest{HoldID: hold, By: first, Picks: pick("V1", "D1")})
+		m.refuses(err, "HOLD_EXPIRED")
+	})
+}
+
+// Expiry closes the search only: a driver who was asked before may still accept, and the order lives.
+func TestExpiryWaitsForPendingTrips(t *testing.T) {
+	in(t, func(t *testing.T) {
+		m := newMarket(t)
+		id := m.create(2)
+		<-time.After(110 * time.Second)
+		trips := m.confirm(m.hold(id, first, 1), first, "V1", "D1")
+		<-time.After(11 * time.Second)
+		s := m.wants(id, order.Active, order.SlotAssigned, order.SlotExpired)
+		if !s.Closed {
+			t.Error("the search goes on")
+		}
+		m.must(m.drive(trips[0], trip.Accept{By: ravi}))
+		m.wants(id, order.PartiallyFilled, order.SlotAccepted, order.SlotExpired)
+		for _, step := range []trip.Status{trip.AtPickup, trip.InTransit, trip.Completed} {
+			m.must(m.drive(trips[0], trip.ChangeStatus{By: ravi, To: step}))
+		}
+		m.wants(id, order.Completed, order.SlotCompleted, order.SlotExpired)
+	})
+}
+
+func TestCancelEndsEverything(t *testing.T) {
+	in(t, func(t *testing.T) {
+		m := newMarket(t)
+		id := m.create(2)
+		trips := m.confirm(m.hold(id, first, 1), first, "V1", "D1")
+		m.must(m.drive(trips[0], trip.Accept{By: ravi}))
+		quote, err := m.orders.CancelPreview(t.Context(), id, asha)
+		m.must(err)
+		cancel := protocol.OrderRequest{OrderID: id, By: asha, Reason: "plans changed", Repeat: protocol.Repeat{Key: "c1", Hash: "h"}}
+		r, err := m.orders.Cancel(t.Context(), cancel)
+		m.must(err)
+		if c := r.State.Cancellation; c == nil || c.TripsEnded != 1 || c.Penalty.Final != 50 || c.Quote.Penalty != quote.Penalty {
+			t.Errorf("cancellation %+v, the preview said %+v", c, quote)
+		}
+		again, err := m.orders.Cancel(t.Context(), cancel)
+		m.must(err)
+		if !again.Replayed && again.Version != r.Version {
+			t.Errorf("the repeat wrote again: version %d after %d", again.Version, r.Version)
+		}
+		m.wants(id, order.Cancelled, order.SlotCancelled, order.SlotCancelled)
+		if s := m.trip(trips[0]); s.Live || s.Status != trip.Cancelled {
+			t.Errorf("the trip is %s", s.Status)
+		}
+		m.refuses(m.drive(trips[0], trip.ChangeStatus{By: ravi, To: trip.AtPickup}), "TRIP_NOT_ACTIVE")
+		if got := m.inbox("D1"); got[len(got)-1] != "trip_cancelled" {
+			t.Errorf("the driver was told %v", got)
+		}
+		if got := m.inbox("T1"); !contains(got, "offer_closed:customer_cancelled") {
+			t.Errorf("T1 was told %v", got)
+		}
+		_, err = m.orders.Create(t.Context(), asks(1, ""))
+		m.refuses(err, "REBOOK_COOLDOWN")
+		<-time.After(16 * time.Second)
+		m.create(1)
+	})
+}
+
+func TestConfirmIsExactAndRepeatable(t *testing.T) {
+	in(t, func(t *testing.T) {
+		m := newMarket(t)
+		id := m.create(2)
+		hold := m.hold(id, first, 2)
+		for name, test := range map[string]struct {
+			picks  []order.Pick
+			failed []order.FailedPick
+		}{
+			"another fleet's":  {pick("V1", "D1", "V3", "D2"), []order.FailedPick{{VehicleID: "V3", Reason: order.PickVehicleUnknown}}},
+			"one driver twice": {pick("V1", "D1", "V2", "D1"), []order.FailedPick{{VehicleID: "V2", Reason: order.PickTwice}}},
+		} {
+			_, err := m.orders.Confirm(t.Context(), protocol.ConfirmRequest{HoldID: hold, By: first, Picks: test.picks})
+			m.refuses(err, "CONFIRM_FAILED")
+			if diff := cmp.Diff(test.failed, order.FailedPicks(err)); diff != "" {
+				t.Errorf("%s: failed (-want +got):\n%s", name, diff)
+			}
+		}
+		m.wants(id, order.Active, order.SlotHeld, order.SlotHeld)
+		c := protocol.ConfirmRequest{HoldID: hold, By: first, Picks: pick("V1", "D1", "V2", "D2"), Repeat: protocol.Repeat{Key: "k", Hash: "h"}}
+		one, err := m.orders.Confirm(t.Context(), c)
+		m.must(err)
+		two, err := m.orders.Confirm(t.Context(), c)
+		m.must(err)
+		m.restart() // an activation that does not remember
+		three, err := m.orders.Confirm(t.Context(), c)
+		m.must(err)
+		if !cmp.Equal(one.Hold.TripIDs, two.Hold.TripIDs) || !cmp.Equal(one.Hold.TripIDs, three.Hold.TripIDs) || len(one.Hold.TripIDs) != 2 {
+			t.Errorf("trips %v, then %v, then %v", one.Hold.TripIDs, two.Hold.TripIDs, three.Hold.TripIDs)
+		}
+		c.Key = ""
+		four, err := m.orders.Confirm(t.Context(), c)
+		m.must(err)
+		if !cmp.Equal(one.Hold.TripIDs, four.Hold.TripIDs) {
+			t.Errorf("without its key: trips %v", four.Hold.TripIDs)
+		}
+	})
+}
+
+// What was read before a confirmation may be out of date: the index has the last word, and says which.
+func TestTheIndexRefusesAConfirmation(t *testing.T) {
+	in(t, func(t *testing.T) {
+		m := newMarket(t)
+		id := m.create(1)
+		hold := m.hold(id, first, 1)
+		stale := staleCrew{fleet.Crew{
+			Vehicles: map[fleet.VehicleID]fleet.VehicleFact{"V1": {Vehicle: actortest.SmallWorld().Trucks["V1"]}},
+			Drivers:  map[fleet.UserID]fleet.DriverFact{"D1": {User: actortest.SmallWorld().Users["D1"]}},
+		}}
+		// The truck goes on a trip without an order between the read and the commit.
+		busy := trip.Assignment{ID: "other", Driver: "D2", Vehicle: "V1", Transporter: "T1", Pickup: bengaluru, Drop: chennai}
+		d, err := trip.Born(busy, time.Now(), trip.DefaultPolicy())
+		m.must(err)
+		tr, _, err := d.Transition(0, 0)
+		m.must(err)
+		if o := m.ledger.Commit(t.Context(), []ledger.Transition{tr}); o[0].Status != ledger.Committed {
+			t.Fatalf("%+v", o[0])
+		}
+		_, err = m.orders.Confirm(t.Context(), protocol.ConfirmRequest{HoldID: hold, By: first, Picks: pick("V1", "D1")})
+		m.refuses(err, "CONFIRM_FAILED") // by what was read
+		m.crew = stale
+		m.restart()
+		_, err = m.orders.Confirm(t.Context(), protocol.ConfirmRequest{HoldID: hold, By: first, Picks: pick("V1", "D1")})
+		m.refuses(err, "CONFIRM_FAILED") // by the index
+		if diff := cmp.Diff([]order.FailedPick{{VehicleID: "V1", Reason: order.PickVehicleBusy}}, order.FailedPicks(err)); diff != "" {
+			t.Errorf("failed (-want +got):\n%s", diff)
+		}
+		m.wants(id, order.Active, order.SlotHeld)
+	})
+}
