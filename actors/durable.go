@@ -126,6 +126,7 @@ type Durable[S any] struct {
 
 	flight  *flight[S]
 	waiting []ask
+	hinted  int64 // the version that somebody else wrote, as heard during a flight
 }
 
 // ask is a command and who waits for its answer.
@@ -291,9 +292,13 @@ func (d *Durable[S]) onTimerDue(ctx context.Context, m protocol.TimerDue) {
 	d.Submit(ctx, Request{Do: m}, Reply{})
 }
 
-// onHint reads the row again when somebody else has written it.
+// onHint reads the row again when somebody else has written it, at once or after what is in flight.
 func (d *Durable[S]) onHint(ctx context.Context, m protocol.Hint) {
-	if m.Version > d.version && d.flight == nil {
+	switch {
+	case m.Version <= d.version:
+	case d.flight != nil:
+		d.hinted = max(d.hinted, m.Version)
+	default:
 		d.reload(&flight[S]{ask: ask{ctx: ctx}})
 	}
 }
@@ -354,6 +359,10 @@ func (d *Durable[S]) commit(f *flight[S]) {
 
 // next decides what waited, until something is in flight again.
 func (d *Durable[S]) next() {
+	if hinted := d.hinted; d.flight == nil && hinted > d.version {
+		d.hinted = 0
+		d.reload(&flight[S]{ask: ask{ctx: context.Background()}})
+	}
 	for d.flight == nil && len(d.waiting) > 0 {
 		a := d.waiting[0]
 		d.waiting = d.waiting[1:]

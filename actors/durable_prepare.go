@@ -35,6 +35,7 @@ type refuser interface {
 type prepared struct {
 	command any
 	err     error
+	broken  any // what the work panicked with
 }
 
 // readied comes back from a preparation.
@@ -62,10 +63,19 @@ func (d *Durable[S]) prepare(a ask, now time.Time) bool {
 	f := &flight[S]{ask: a}
 	d.flight = f
 	d.self.Go(a.ctx, prepareLimit, func(ctx context.Context) any {
-		command, err := work(ctx)
-		return &readied[S]{of: f, prepared: prepared{command: command, err: err}}
+		return &readied[S]{of: f, prepared: attempt(ctx, work)}
 	})
 	return true
+}
+
+// attempt does the work. A panic in it is brought back: it counts against the command.
+func attempt(ctx context.Context, work func(context.Context) (any, error)) (p prepared) {
+	defer func() { p.broken = recover() }()
+	p.command, p.err = work(ctx)
+	if p.err != nil && ctx.Err() != nil {
+		p.err = ErrInterrupted.Because(p.err)
+	}
+	return p
 }
 
 // onReadied decides the command on what its preparation brought.
@@ -73,6 +83,9 @@ func (d *Durable[S]) onReadied(m *readied[S]) {
 	f := m.of
 	if d.flight != f {
 		return
+	}
+	if m.broken != nil {
+		panic(m.broken) // in the actor's turn, where it is counted against the command
 	}
 	d.flight = nil
 	f.ready = &m.prepared
