@@ -22,7 +22,7 @@ import (
 type life struct {
 	*world
 	rt      *rapid.T
-	version int64
+	writes  int64
 	events  []order.Event
 	ids     map[string]bool // of all ledger events
 	shown   map[fleet.UserID]bool
@@ -120,7 +120,7 @@ func (l *life) try(c order.Command) (order.Decision, error) {
 
 // record takes a decision and checks each of its events.
 func (l *life) record(d order.Decision) {
-	tr, ok, err := d.Transition(l.version, 1)
+	tr, ok, err := d.Transition(l.writes, 1)
 	if err != nil || ok != (len(d.Events) > 0) {
 		l.rt.Fatalf("transition: %v %v", ok, err)
 	}
@@ -176,7 +176,7 @@ func (l *life) commit(tr ledger.Transition) {
 		}
 		l.shown[id] = o.Open
 	}
-	l.version++
+	l.writes++
 }
 
 // legal checks that an event takes the order and each slot along an edge of the tables.

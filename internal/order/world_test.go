@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"weelo/internal/fleet"
+	"weelo/internal/ledger"
 	"weelo/internal/order"
 	"weelo/internal/pricing"
 	"weelo/internal/trip"
@@ -77,14 +78,16 @@ type tb interface {
 
 // world is one order and its trips, played by hand: whatever is decided is taken at once.
 type world struct {
-	t      tb
-	p      order.Policy
-	now    time.Time
-	s      order.State
-	trips  map[string]*order.TripRow
-	last   order.Decision
-	told   []order.Told // by the last decision
-	letter int
+	t     tb
+	p     order.Policy
+	now   time.Time
+	s     order.State
+	trips map[string]*order.TripRow
+	last  order.Decision
+	told  []order.Told // by the last decision
+	// history is what the ledger would keep.
+	history []ledger.Recorded
+	version int64
 }
 
 // born starts a world with an order for some trucks, offered to asha and ravi.
@@ -111,6 +114,14 @@ func (w *world) take(d order.Decision, err error) {
 		w.t.Fatalf("refused: %v", err)
 	}
 	w.told = order.TellTale(d)
+	if tr, ok, err := d.Transition(w.version, 1); err != nil {
+		w.t.Fatal(err)
+	} else if ok {
+		w.version++
+		for i, e := range tr.Events {
+			w.history = append(w.history, ledger.Recorded{Version: w.version, Ordinal: i, Event: e})
+		}
+	}
 	w.last, w.s = d, d.State
 	for _, b := range d.Births {
 		w.trips[b.State.ID] = &order.TripRow{State: b.State, Version: 1}
