@@ -71,13 +71,11 @@ func (s *State) applyOffers(e Event) {
 	if e.What == WaveSent {
 		s.Wave, s.NextWaveMS = e.Wave, e.NextMS
 	}
-	for _, o := range e.Offered {
-		if known := s.OfferedTo(o.TransporterID); known != nil {
-			*known = o
-			continue
-		}
-		s.Offered = append(s.Offered, o)
-		s.Notified++
+	if e.What == Reoffered {
+		s.applyReoffered(e.Offered)
+	} else {
+		s.Offered = append(s.Offered, e.Offered...)
+		s.Notified += len(e.Offered)
 	}
 	if len(e.Offered) > 0 {
 		s.Revision++
@@ -92,6 +90,17 @@ func (s *State) applyOffers(e Event) {
 	s.Dispatch, s.ReasonCode = Dispatched, ""
 	if s.Notified == 0 {
 		s.Dispatch, s.ReasonCode = Dispatching, ReasonNoneOnline
+	}
+}
+
+// applyReoffered changes what is remembered; both lists are in the same order.
+func (s *State) applyReoffered(changed []Offered) {
+	at := 0
+	for _, o := range changed {
+		for s.Offered[at].TransporterID != o.TransporterID {
+			at++
+		}
+		s.Offered[at] = o
 	}
 }
 

@@ -89,6 +89,6 @@ func (c *chronicle) whyOther(w win, instead fleet.UserID, named bool) string {
 	case mine > w.heldMS:
 		return head + fmt.Sprintf(", %s before this transporter asked.", span(mine-w.heldMS))
 	default:
-		return head + ", when this transporter's hold was over or for other trucks."
+		return head + "; the hold of this transporter was earlier, over by then or for another truck."
 	}
 }

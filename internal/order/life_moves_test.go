@@ -391,10 +391,13 @@ func (l *life) again(rt *rapid.T) {
 	if rapid.IntRange(0, 3).Draw(rt, "rarely") != 0 {
 		return
 	}
+	closed := l.s.Closed
 	if _, err := l.try(order.SearchAgain{By: byCustomer()}); err != nil {
 		return
 	}
-	l.end = l.now.Add(l.p.SearchFor)
+	if end := l.now.Add(l.p.SearchFor); closed || end.After(l.end) {
+		l.end = end
+	}
 	for _, slot := range l.slots {
 		if slot.is == "expired" {
 			*slot = modelSlot{is: "searching"}

@@ -222,8 +222,8 @@ var closedMessage = map[string]string{
 // closedBetween are the transporters whose offer an event closed.
 func closedBetween(before, after State) []string {
 	var ids []string
-	for _, o := range after.Offered {
-		if was := before.OfferedTo(o.TransporterID); o.Closed && was != nil && !was.Closed {
+	for i, was := range before.Offered { // they keep their places
+		if o := after.Offered[i]; o.Closed && !was.Closed {
 			ids = append(ids, string(o.TransporterID))
 		}
 	}

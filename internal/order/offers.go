@@ -155,9 +155,8 @@ func (s State) RouteSpots() []trip.Spot {
 // Offers are the offers that the decision makes, changes or closes, as rows.
 func (d Decision) Offers() ([]ledger.OfferChange, error) {
 	var out []ledger.OfferChange
-	for _, o := range d.State.Offered {
-		was := d.before.OfferedTo(o.TransporterID)
-		if was != nil && was.Version == o.Version {
+	for i, o := range d.State.Offered { // they keep their places
+		if i < len(d.before.Offered) && d.before.Offered[i].Version == o.Version {
 			continue
 		}
 		c := ledger.OfferChange{

@@ -84,7 +84,11 @@ const (
 
 // openSearch begins the search, with its first wave.
 func (b *builder) openSearch(found Found) {
-	b.add(Event{What: SearchOpened, ExpiresMS: b.now.Add(b.p.SearchFor).UnixMilli()})
+	ends := b.now.Add(b.p.SearchFor).UnixMilli()
+	if !b.s.Closed && b.s.Searches > 0 { // it still goes on: never shorter than it was
+		ends = max(ends, b.s.ExpiresMS)
+	}
+	b.add(Event{What: SearchOpened, ExpiresMS: ends})
 	b.reoffer()
 	b.wave(found)
 }
