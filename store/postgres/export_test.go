@@ -8,9 +8,13 @@ import (
 )
 
 // NewWriterWithout makes a writer without one of its mechanisms, for the controls of tests that
-// claim to notice its absence: "epoch" or "version".
+// claim to notice its absence: "epoch", "version" or "announced births".
 func NewWriterWithout(db *DB, o Options, mechanism string) Writer {
 	weak := standard
+	if mechanism == "announced births" {
+		weak.lockKeys = `SELECT WHERE $1::bigint[] IS NULL`
+		return newWriter(db, o, weak, lockOrder)
+	}
 	weak.update = maps.Clone(standard.update)
 	drop := map[string][]string{
 		"epoch":   {" AND n.epoch = locked.owner_epoch", " AND r.owner_epoch = n.epoch"},

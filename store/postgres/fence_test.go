@@ -110,6 +110,12 @@ func deadlocks(t *testing.T, writer func(*postgres.DB) postgres.Writer, paramete
 		defer db.Close()
 	}
 	tasks.Wait()
+	return countDeadlocks(t, server)
+}
+
+// countDeadlocks asks the server how many there were.
+func countDeadlocks(t *testing.T, server *servertest.PostgresServer) int {
+	t.Helper()
 	db, err := postgres.Open(t.Context(), postgres.Config{URL: server.URL("postgres")})
 	if err != nil {
 		t.Fatal(err)
