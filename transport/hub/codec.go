@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"weelo/actors/protocol"
+	"weelo/internal/fleet"
 	"weelo/internal/ledger"
 	"weelo/internal/token"
 )
@@ -45,12 +46,27 @@ type Event struct {
 
 // Offer is the state of an order shown to one transporter.
 type Offer struct {
-	ID      string
-	Version int64
-	Open    bool
-	Expires time.Time
-	Data    []byte // a JSON object
+	ID       string
+	Version  int64
+	Open     bool
+	Expires  time.Time // of an open one: it is not sent after that
+	Data     []byte    // of an open one: a JSON object
+	Replayed bool      // read from the rows because the socket has just begun
 }
+
+// Receipts keeps what became of offers, for explain. It is called on the way of frames and must not
+// block.
+type Receipts interface {
+	// Delivered: a connection of the user took the messages of these offers.
+	Delivered(user fleet.UserID, offerIDs []string, at time.Time)
+	// Seen: the user's device says that it shows an offer, which may be any string.
+	Seen(user fleet.UserID, offerID string, at time.Time)
+}
+
+type noReceipts struct{}
+
+func (noReceipts) Delivered(fleet.UserID, []string, time.Time) {}
+func (noReceipts) Seen(fleet.UserID, string, time.Time)        {}
 
 // Transport is the connection under a socket. Write is called by one goroutine at a time and may
 // block for at most WriteWait (the hub ends the socket after that); Close may be called by anybody, at

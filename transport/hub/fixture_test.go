@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -51,7 +52,18 @@ func (c words) Trip(v *protocol.TripView, watch string) [][]byte {
 func (c words) Unwatched(watch, reason string) [][]byte {
 	return [][]byte{[]byte("unwatched " + watch + " " + reason)}
 }
-func (c words) Offer(o hub.Offer) [][]byte { return [][]byte{[]byte("offer " + o.ID)} }
+
+func (c words) Offer(o hub.Offer) [][]byte {
+	what := "closed"
+	if o.Open {
+		what = "open"
+	}
+	if o.Replayed {
+		what += " replayed"
+	}
+	return [][]byte{fmt.Appendf(nil, "offer %s v%d %s", o.ID, o.Version, what)}
+}
+
 func (c words) GoAway(d time.Duration) [][]byte {
 	return [][]byte{[]byte("goaway " + d.String())}
 }
@@ -69,9 +81,9 @@ type pipe struct {
 func newPipe() *pipe { return &pipe{closed: make(chan struct{})} }
 
 func (p *pipe) Write(m []byte) error {
-	if p.gate != nil {
+	if gate := p.waits(); gate != nil {
 		select {
-		case <-p.gate:
+		case <-gate:
 		case <-p.closed:
 			return errors.New("closed")
 		}
@@ -80,6 +92,19 @@ func (p *pipe) Write(m []byte) error {
 	defer p.mu.Unlock()
 	p.wrote = append(p.wrote, string(m))
 	return nil
+}
+
+// hold makes every write wait for the gate; nil: no more.
+func (p *pipe) hold(gate chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gate = gate
+}
+
+func (p *pipe) waits() chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gate
 }
 
 func (p *pipe) Close(code int, _ string) {
@@ -167,6 +192,7 @@ func delivery(user string, seqs ...int64) []protocol.Delivery {
 type access struct {
 	mu        sync.Mutex
 	forbidden map[string]bool // "user scope-id"
+	offers    []hub.Offer
 	views     map[hub.Scope][]protocol.TripView
 	hold      chan struct{}
 }
@@ -204,18 +230,47 @@ func (a *access) Live(context.Context, token.Identity) ([]protocol.TripView, err
 }
 
 func (a *access) Offers(context.Context, token.Identity) ([]hub.Offer, error) {
-	return []hub.Offer{{ID: "o1", Open: true}}, nil
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.offers), nil
+}
+
+// receipts notes what became of offers.
+type receipts struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (r *receipts) Delivered(user fleet.UserID, offers []string, _ time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, fmt.Sprint("delivered ", user, " ", offers))
+}
+
+func (r *receipts) Seen(user fleet.UserID, offer string, _ time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, fmt.Sprint("seen ", user, " ", offer))
+}
+
+func (r *receipts) take() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := strings.Join(r.lines, "\n")
+	r.lines = nil
+	return s
 }
 
 type world struct {
 	*hub.Hub
-	inbox  *inbox
-	access *access
+	inbox    *inbox
+	access   *access
+	receipts *receipts
 }
 
 func newWorld() *world {
-	w := &world{inbox: newInbox(), access: newAccess()}
-	w.Hub = hub.New(hub.Config{Inbox: w.inbox, Access: w.access})
+	w := &world{inbox: newInbox(), access: newAccess(), receipts: &receipts{}}
+	w.Hub = hub.New(hub.Config{Inbox: w.inbox, Access: w.access, Receipts: w.receipts})
 	return w
 }
 

@@ -52,6 +52,7 @@ type Config struct {
 	Inbox    ledger.Inbox
 	Access   Access
 	Observer Observer     // nil: nothing is counted
+	Receipts Receipts     // nil: nobody wants to know
 	Log      *slog.Logger // nil: slog.Default
 	// Revoked tells, without I/O, whether a session is known to be over (session.Watch); nil: none is.
 	Revoked func(sessionID string) bool
@@ -66,6 +67,7 @@ type Hub struct {
 	inbox     ledger.Inbox
 	access    Access
 	observer  Observer
+	receipts  Receipts
 	log       *slog.Logger
 	revoked   func(sessionID string) bool
 	unlimited bool
@@ -94,6 +96,10 @@ func New(c Config) *Hub {
 	}
 	if h.observer == nil {
 		h.observer = unobserved{}
+	}
+	h.receipts = c.Receipts
+	if h.receipts == nil {
+		h.receipts = noReceipts{}
 	}
 	if h.log == nil {
 		h.log = slog.Default()

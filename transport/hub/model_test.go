@@ -47,7 +47,7 @@ func play(t *testing.T, w *world, s *hub.Socket, p *pipe, steps []string) []stri
 			close(gate)
 			gate = nil
 			synctest.Wait()
-			p.gate = nil
+			p.hold(nil)
 		}
 	}
 	for _, step := range steps {
@@ -69,7 +69,7 @@ func play(t *testing.T, w *world, s *hub.Socket, p *pipe, steps []string) []stri
 			synctest.Wait()
 			if gate == nil {
 				gate = make(chan struct{})
-				p.gate = gate
+				p.hold(gate)
 			}
 		case "go":
 			open()

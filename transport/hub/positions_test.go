@@ -117,14 +117,14 @@ func TestSlowReaderSeesTheNewestOnly(t *testing.T) {
 		watch(t, s, "w", hub.Scope{Kind: hub.Trip, ID: "a"})
 		synctest.Wait()
 		p.take()
-		p.gate = make(chan struct{})
+		p.hold(make(chan struct{}))
 		for n := range int64(1000) {
 			w.Position(pos("a", n))
 			if n == 0 {
 				synctest.Wait()
 			}
 		}
-		close(p.gate)
+		close(p.waits())
 		synctest.Wait()
 		equal(t, p.take(), lines("pos a/0", "pos a/999"))
 	})
@@ -137,7 +137,7 @@ func TestStuckWriterIsEnded(t *testing.T) {
 		go func() { _ = w.Run(t.Context()) }()
 		s, p := w.connect(t, "c1", fleet.Customer, "d", nil)
 		synctest.Wait()
-		p.gate = make(chan struct{})
+		p.hold(make(chan struct{}))
 		s.Send([]byte("one"))
 		wait(hub.WriteWait)
 		if p.closeCode() != 0 {
@@ -167,7 +167,7 @@ func TestFullQueueEndsTheSocket(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld()
 				s, p := w.connect(t, "c1", fleet.Customer, "d", nil)
-				p.gate = make(chan struct{})
+				p.hold(make(chan struct{}))
 				s.Send([]byte("in the writer's hands"))
 				synctest.Wait()
 				for n := range tt.fitting {

@@ -207,17 +207,13 @@ func (h *Hub) Notify(user fleet.UserID, event string, data any) {
 	}
 }
 
-// Offers sends the state of committed offers to the sockets of their transporters.
+// Offers sends the state of committed offers to the sockets of their transporters: of each offer the
+// newest version only, and an open one never after its time.
 func (h *Hub) Offers(fs []protocol.OfferFrame) {
 	for _, f := range fs {
-		h.Offer(f.Transporter, Offer{ID: f.ID, Version: f.Version, Open: f.Open, Expires: f.Expires, Data: f.Data})
-	}
-}
-
-// Offer sends the state of an offer to the sockets of a transporter.
-func (h *Hub) Offer(user fleet.UserID, o Offer) {
-	for _, s := range h.Sockets(user) {
-		s.notify(s.codec.Offer(o))
+		for _, s := range h.Sockets(f.Transporter) {
+			s.offer(Offer{ID: f.ID, Version: f.Version, Open: f.Open, Expires: f.Expires, Data: f.Data})
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"weelo/internal/fault"
+	"weelo/internal/fleet"
 	"weelo/internal/ledger"
 )
 
@@ -32,14 +33,29 @@ type Plan struct {
 	Mode   Mode
 
 	missed []ledger.InboxEntry
+	offers []Offer // open ones, of a transporter
 }
 
 // Plan looks up how the socket can begin. It is to be called once, after Attach and before Begin, so
-// that nothing can fall between the number it reads and the live events. A failure of the inbox is
-// answered as UNAVAILABLE.
+// that nothing can fall between what it reads and what is live. A failure to read is answered as
+// UNAVAILABLE.
 func (s *Socket) Plan(ctx context.Context, r *Resume, now time.Time) (Plan, error) {
 	ctx, cancel := context.WithTimeout(ctx, readWait)
 	defer cancel()
+	p, err := s.planEvents(ctx, r, now)
+	if err != nil || s.who.Role != fleet.Transporter {
+		return p, err
+	}
+	if p.offers, err = s.hub.access.Offers(ctx, s.who); err != nil {
+		return Plan{}, unavailable(fmt.Errorf("read open offers: %w", err))
+	}
+	for i := range p.offers {
+		p.offers[i].Replayed = true
+	}
+	return p, nil
+}
+
+func (s *Socket) planEvents(ctx context.Context, r *Resume, now time.Time) (Plan, error) {
 	inbox, user := s.hub.inbox, string(s.who.UserID)
 	stream, err := inbox.Stream(ctx)
 	if err != nil {
@@ -79,8 +95,12 @@ func replayable(entries []ledger.InboxEntry, seq, head int64, now time.Time) boo
 	return len(entries) == 0 || entries[0].Seq == seq+1 && now.Sub(entries[0].Event.At) <= ReplayAge
 }
 
-// Begin sends what the plan promised, then synced, then lets the live events go. It waits where the
-// queue is full, and gives up when ctx ends or the socket does.
+// Begin sends what the plan promised, then synced, then lets the live events go, and shows a
+// transporter what is offered to him. It waits where the queue is full, and gives up when ctx ends or
+// the socket does.
+//
+// A resync shows the offers before synced, as a part of the state. Otherwise they come after the events,
+// because one of those may be the closing of an offer that has been opened again.
 func (s *Socket) Begin(ctx context.Context, p Plan) error {
 	switch p.Mode {
 	case Replay:
@@ -88,19 +108,19 @@ func (s *Socket) Begin(ctx context.Context, p Plan) error {
 			return err
 		}
 	case Resync:
-		if err := s.snapshot(ctx); err != nil {
+		if err := s.snapshot(ctx, p.offers); err != nil {
 			return err
 		}
 	case Live:
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.numbers.next = p.Head + 1
 	if p.Mode != Live {
 		s.pushAllLocked(s.codec.Synced(p.Head))
 	}
 	s.releaseLocked()
-	return nil
+	s.mu.Unlock()
+	return s.showAll(ctx, p.offers)
 }
 
 // releaseLocked ends a hold: everything numbered that came meanwhile goes out in order.
@@ -109,6 +129,7 @@ func (s *Socket) releaseLocked() {
 	s.drainHeldLocked()
 	s.pushAllLocked(s.soft)
 	s.soft = nil
+	s.showEarlyLocked()
 	s.startLocked()
 }
 
@@ -165,56 +186,54 @@ func (s *Socket) replay(ctx context.Context, entries []ledger.InboxEntry) error 
 }
 
 // snapshot sends the state that takes the place of too many events.
-func (s *Socket) snapshot(ctx context.Context) error {
+func (s *Socket) snapshot(ctx context.Context, offers []Offer) error {
 	read, cancel := context.WithTimeout(ctx, readWait)
 	defer cancel()
 	trips, err := s.hub.access.Live(read, s.who)
 	if err != nil {
 		return unavailable(fmt.Errorf("read live trips: %w", err))
 	}
-	offers, err := s.hub.access.Offers(read, s.who)
-	if err != nil {
-		return unavailable(fmt.Errorf("read open offers: %w", err))
-	}
 	for i := range trips {
 		if err := s.sendWaiting(ctx, s.codec.Trip(&trips[i], "")); err != nil {
 			return err
 		}
 	}
-	for _, o := range offers {
-		if err := s.sendWaiting(ctx, s.codec.Offer(o)); err != nil {
+	return s.showAll(ctx, offers)
+}
+
+// sendWaiting is Send for the socket's own goroutine: it waits for room, at most WriteWait in all.
+func (s *Socket) sendWaiting(ctx context.Context, messages [][]byte) error {
+	ctx, cancel := context.WithTimeout(ctx, WriteWait)
+	defer cancel()
+	for _, m := range messages {
+		if err := s.waitForRoom(ctx, len(m), func() bool { return s.pushLocked(m) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// sendWaiting is Send for the socket's own goroutine: it waits for room, at most WriteWait for each.
-func (s *Socket) sendWaiting(ctx context.Context, messages [][]byte) error {
-	ctx, cancel := context.WithTimeout(ctx, WriteWait)
-	defer cancel()
-	for _, m := range messages {
-		for {
-			s.mu.Lock()
-			if s.dead || len(s.queue) < MaxQueued/2 && s.bytes+len(m) <= MaxQueuedBytes {
-				ok := s.pushLocked(m)
-				s.startLocked()
-				s.mu.Unlock()
-				if !ok {
-					return errClosed
-				}
-				break
-			}
-			room := s.roomLocked()
+// waitForRoom calls put, under the lock, when there is room for so many bytes; put says whether the socket lives.
+func (s *Socket) waitForRoom(ctx context.Context, size int, put func() bool) error {
+	for {
+		s.mu.Lock()
+		if s.dead || len(s.queue) < MaxQueued/2 && s.bytes+size <= MaxQueuedBytes {
+			ok := put()
+			s.startLocked()
 			s.mu.Unlock()
-			select {
-			case <-room:
-			case <-ctx.Done():
-				return fmt.Errorf("send: %w", ctx.Err())
+			if !ok {
+				return errClosed
 			}
+			return nil
+		}
+		room := s.roomLocked()
+		s.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return fmt.Errorf("send: %w", ctx.Err())
 		}
 	}
-	return nil
 }
 
 var errClosed = fault.New(fault.Unavailable, "SOCKET_CLOSED", "The connection is closed.")

@@ -25,7 +25,7 @@ type Socket struct {
 	done         chan struct{}
 
 	mu        sync.Mutex
-	queue     [][]byte // messages in order; all but positions
+	queue     []queued // messages and offers in order; all but positions
 	bytes     int      // sum of their lengths
 	writing   bool     // a writer goroutine is at work
 	pending   waiting  // newest position per trip
@@ -40,6 +40,9 @@ type Socket struct {
 
 	numbers numbers
 	soft    [][]byte // soft messages that came before the socket had begun; at most maxSoft
+	offers  shown
+
+	handed []string // the writer's own: offers among what it is writing
 }
 
 type ending struct {
@@ -126,7 +129,7 @@ func (s *Socket) killLocked() bool {
 		return false
 	}
 	s.dead = true
-	s.queue, s.bytes, s.pending, s.soft = nil, 0, waiting{}, nil
+	s.queue, s.bytes, s.pending, s.soft, s.offers = nil, 0, waiting{}, nil, shown{}
 	s.numbers.stopLocked()
 	s.wakeLocked()
 	close(s.done)
@@ -154,19 +157,21 @@ func (s *Socket) closeTransport(code int, reason string) {
 	go s.transport.Close(code, reason)
 }
 
-func (s *Socket) pushLocked(message []byte) bool {
+func (s *Socket) pushLocked(message []byte) bool { return s.enqueueLocked(queued{message: message}) }
+
+func (s *Socket) enqueueLocked(q queued) bool {
 	if s.dead || s.ending != nil {
 		return false
 	}
-	if len(s.queue) >= MaxQueued || s.bytes+len(message) > MaxQueuedBytes {
+	if len(s.queue) >= MaxQueued || s.bytes+q.size() > MaxQueuedBytes {
 		s.hub.observer.Frames(s.format, "dropped", 1+len(s.queue))
 		if s.killLocked() {
 			s.closeTransport(CodeSlow, "too slow")
 		}
 		return false
 	}
-	s.queue = append(s.queue, message)
-	s.bytes += len(message)
+	s.queue = append(s.queue, q)
+	s.bytes += q.size()
 	return true
 }
 
@@ -269,6 +274,7 @@ func (s *Socket) writeDirect() {
 			}
 		}
 		s.hub.observer.Frames(s.format, "out", len(batch))
+		s.reportHanded()
 	}
 }
 
@@ -297,14 +303,18 @@ func (s *Socket) takeLocked(batch [][]byte) [][]byte {
 		return batch
 	}
 	if n := len(s.queue); n > 0 {
-		batch = append(batch, s.queue...)
+		for i := range s.queue {
+			batch = s.appendLocked(batch, &s.queue[i])
+		}
 		clear(s.queue)
 		s.queue, s.bytes = s.queue[:0], 0
 		if n > MaxQueued/8 {
 			s.queue = nil
 		}
 		s.wakeLocked()
-		return batch
+		if len(batch) > 0 {
+			return batch
+		}
 	}
 	if !s.due {
 		return batch
@@ -345,6 +355,7 @@ func (s *Socket) writeBatch(batch [][]byte) bool {
 		batch[i] = nil
 	}
 	s.hub.observer.Frames(s.format, "out", len(batch))
+	s.reportHanded()
 	return true
 }
 

@@ -92,13 +92,13 @@ func TestASlowReaderStillGetsHisWatch(t *testing.T) {
 			}
 			w.access.views[hub.Scope{Kind: hub.All}] = views
 			s, p := w.connect(t, "ops", fleet.Ops, "d", nil)
-			p.gate = make(chan struct{})
+			p.hold(make(chan struct{}))
 			ended := make(chan struct{})
 			var reader sync.WaitGroup
 			reader.Go(func() {
 				for {
 					select {
-					case p.gate <- struct{}{}:
+					case p.waits() <- struct{}{}:
 						<-time.After(c.every)
 					case <-ended:
 						return

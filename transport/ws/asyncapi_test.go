@@ -18,7 +18,6 @@ import (
 
 	"weelo/actors/protocol"
 	"weelo/internal/fleet"
-	"weelo/transport/hub"
 	"weelo/transport/ws"
 )
 
@@ -102,14 +101,14 @@ func TestServerFramesAreAsDescribed(t *testing.T) {
 		s.deliver(1)
 		customer := s.open(t)
 		customer.send(fmt.Sprintf(`{"t":"hello","token":%q,"resume":{"stream":"s0","seq":1}}`, s.login("C1", fleet.Customer, time.Hour)))
-		note(customer.read(), customer.read(), customer.read(), customer.read()) // welcome, trip, offer, synced
+		note(customer.read(), customer.read(), customer.read()) // welcome, trip, synced
 		s.hub.Deliver([]protocol.Delivery{s.deliver(2)})
 		note(customer.read())
 		customer.send(`{"t":"replay","from":1}`)
 		note(customer.read(), customer.read(), customer.read())
 		s.hub.Notify("C1", "driver_connectivity", map[string]any{"online": false})
 		note(customer.read())
-		s.hub.Offer("C1", hub.Offer{ID: "o2", Version: 1, Data: []byte(`{}`)})
+		s.hub.Offers([]protocol.OfferFrame{{Transporter: "C1", ID: "o2", Version: 1, Data: []byte(`{}`)}})
 		note(customer.read())
 		customer.send(`{"t":"watch","id":"w","trip":"trip-1"}`)
 		note(customer.read())

@@ -247,7 +247,10 @@ func (people) Live(context.Context, token.Identity) ([]protocol.TripView, error)
 	return []protocol.TripView{view("trip-1")}, nil
 }
 
-func (people) Offers(context.Context, token.Identity) ([]hub.Offer, error) {
+func (people) Offers(_ context.Context, who token.Identity) ([]hub.Offer, error) {
+	if who.UserID != "T2" {
+		return nil, nil
+	}
 	return []hub.Offer{{ID: "offer-1", Version: 2, Open: true, Expires: time.Now().Add(time.Minute), Data: []byte(`{"orderId":"o1"}`)}}, nil
 }
 

@@ -123,7 +123,7 @@ func TestResumeAndReplay(t *testing.T) {
 		p.send(`{"t":"seen","seq":3}`)
 
 		other := s.open(t)
-		other.send(fmt.Sprintf(`{"t":"hello","token":%q,"device":"tablet","resume":{"stream":"s0","seq":3}}`, s.login("C1", fleet.Customer, time.Hour)))
+		other.send(fmt.Sprintf(`{"t":"hello","token":%q,"device":"tablet","resume":{"stream":"s0","seq":3}}`, s.login("T2", fleet.Transporter, time.Hour)))
 		if w := other.readJSON("welcome"); w["mode"] != "resync" {
 			t.Errorf("welcome %v", w)
 		}
