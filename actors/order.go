@@ -46,7 +46,12 @@ type OrderObserver interface {
 	Filled(all bool, took time.Duration)
 }
 
-// OrderConfig is what the actors of orders need. Observer may be nil.
+// AnswerKeeper keeps what transporters made of offers, for explanations: OfferReceipts.
+type AnswerKeeper interface {
+	Answered(user fleet.UserID, offerID, answer string, at time.Time)
+}
+
+// OrderConfig is what the actors of orders need. Receipts and Observer may be nil.
 type OrderConfig struct {
 	Ledger    Ledger
 	Publisher protocol.Publisher
@@ -57,6 +62,7 @@ type OrderConfig struct {
 	Users     Users
 	Presence  PresenceReader // of drivers, for confirmations
 	Searching *Searching
+	Receipts  AnswerKeeper
 	Observer  OrderObserver
 	// MaxLive bounds the orders in memory; 0 is 50,000.
 	MaxLive int

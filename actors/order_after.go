@@ -28,7 +28,20 @@ func (a *orderActor) Committed(ctx context.Context, d *orders, before order.Stat
 		tellTrip(ctx, a.self, a.cfg.Publisher, w)
 	}
 	a.register(s)
+	a.keepAnswers(before, s, done.At)
 	a.observe(before, s, done)
+}
+
+// keepAnswers notes who answered his offer with this step.
+func (a *orderActor) keepAnswers(before, s order.State, at time.Time) {
+	if a.cfg.Receipts == nil {
+		return
+	}
+	for _, o := range s.Offered {
+		if was := before.OfferedTo(o.TransporterID); o.Answer != "" && (was == nil || was.Answer != o.Answer) {
+			a.cfg.Receipts.Answered(o.TransporterID, order.OfferID(s.ID, o.TransporterID), o.Answer, at)
+		}
+	}
 }
 
 // offerFrames pairs the offers of a commit with the versions they got. A closed one needs no data.
@@ -62,6 +75,7 @@ func tellTrip(ctx context.Context, self *Self, to protocol.Publisher, done Commi
 	to.TripChanged(protocol.ViewTrip(s, version, nil))
 	if !s.Live {
 		to.TripEnded(protocol.TripEnded{TripID: s.ID, Reason: "ended"})
+		_ = self.Router().Tell(ctx, protocol.TransporterAddress(s.TransporterID), protocol.FleetChanged{}) // a truck came free
 	}
 	_ = self.Router().Tell(ctx, protocol.TripAddress(s.ID), protocol.Hint{Version: version})
 	tellDriver(ctx, self.Router(), s, version)

@@ -9,10 +9,12 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"weelo/actors"
 	"weelo/internal/access"
 	"weelo/internal/fleet"
 	"weelo/internal/history"
 	"weelo/internal/ledger"
+	"weelo/internal/order"
 	"weelo/internal/otp"
 	"weelo/internal/presence"
 	"weelo/internal/session"
@@ -26,6 +28,7 @@ import (
 type tripRows interface {
 	access.Trips
 	history.Windows
+	actors.OrderTrips
 }
 
 // stores are the ports of the product, kept by Postgres and Redis or by SQLite and this process.
@@ -41,6 +44,7 @@ type stores struct {
 	quarantine ledger.Quarantine
 	replies    ledger.Replies
 	pruner     ledger.Pruner
+	offers     ledger.Offers
 	// People, vehicles, tracks.
 	users    session.Users
 	fails    otp.Fails
@@ -49,6 +53,8 @@ type stores struct {
 	vehicles fleet.Vehicles
 	fixes    history.Store
 	trips    tripRows
+	orders   order.Reads
+	supply   fleet.Supply
 	// What may be rebuilt.
 	codes     otp.Store
 	limits    otp.Limits
@@ -84,6 +90,7 @@ func embedded(ctx context.Context, p *process, file string) (*stores, error) {
 		history: sqlite.NewHistory(db), quarantine: sqlite.NewQuarantine(db), replies: sqlite.NewReplies(db), pruner: sqlite.NewPruner(db),
 		users: sqlite.NewUsers(db), fails: sqlite.NewFails(db), sessions: sqlite.NewSessions(db), people: sqlite.NewPeople(db), vehicles: sqlite.NewVehicles(db),
 		fixes: sqlite.NewFixes(db), trips: sqlite.NewTripReads(db),
+		orders: sqlite.NewOrderReads(db), offers: sqlite.NewOffers(db), supply: sqlite.NewSupply(db),
 		codes: memory.NewOTP(time.Now), limits: memory.NewLimits(time.Now), presence: memory.NewPresence(), positions: memory.NewPositions(),
 		tickets: memory.NewTickets(time.Now),
 		clock:   &offsetClock{ask: db.Now},
@@ -108,6 +115,7 @@ func shared(ctx context.Context, p *process) (*stores, error) {
 		history: postgres.NewHistory(db), quarantine: postgres.NewQuarantine(db), replies: postgres.NewReplies(db), pruner: postgres.NewPruner(db),
 		users: postgres.NewUsers(db), fails: postgres.NewFails(db), sessions: postgres.NewSessions(db), people: postgres.NewPeople(db), vehicles: postgres.NewVehicles(db),
 		fixes: postgres.NewFixes(db), trips: postgres.NewTripReads(db),
+		orders: postgres.NewOrderReads(db), offers: postgres.NewOffers(db), supply: postgres.NewSupply(db),
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), presence: redis.NewPresence(client), positions: redis.NewPositions(client),
 		tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client),
 		clock: &offsetClock{ask: db.Now},

@@ -50,6 +50,7 @@ type house struct {
 
 	system       *actors.System
 	ledger       actors.Ledger
+	dispatching  *dispatch
 	policy       trip.Policy
 	rules        track.Rules
 	drivers      *actors.Drivers
@@ -64,7 +65,7 @@ type house struct {
 // concrete.
 func wire(ctx context.Context, p *process, st *stores, keys config.Secrets, sms notify.Sender) (*house, error) {
 	h := &house{p: p, st: st, sender: sms}
-	for _, step := range []func(context.Context, config.Secrets) error{h.sessions, h.login, h.services, h.actors, h.rest, h.sockets} {
+	for _, step := range []func(context.Context, config.Secrets) error{h.sessions, h.login, h.dispatch, h.services, h.actors, h.rest, h.sockets} {
 		if err := step(ctx, keys); err != nil {
 			return nil, err
 		}
@@ -129,9 +130,7 @@ func (h *house) login(_ context.Context, keys config.Secrets) (err error) {
 
 // services are the parts without an actor: reads, history, the hub.
 func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
-	h.policy = trip.DefaultPolicy()
-	h.policy.AcceptWithin = time.Duration(h.p.cfg.Dispatch.AcceptSeconds) * time.Second
-	h.policy = h.policy.Scaled(h.p.cfg.Tests.TimeScale)
+	h.policy = h.dispatching.policy.Trip
 	h.rules = track.DefaultRules().Scaled(h.p.cfg.Tests.TimeScale)
 
 	h.reads = reads.New(h.st.trips, h.st.positions, h.st.fixes, time.Now)
@@ -142,7 +141,7 @@ func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
 	}
 	h.p.metrics.WatchHistory(h.recorder.Stats)
 	h.hub = hub.New(hub.Config{
-		Inbox: h.st.inbox, Access: access.New(h.reads), Observer: h.p.metrics.Hub, Log: h.p.log, Unlimited: h.p.cfg.LimitsOff(),
+		Inbox: h.st.inbox, Access: access.New(h.reads), Receipts: h.dispatching.receipts, Observer: h.p.metrics.Hub, Log: h.p.log, Unlimited: h.p.cfg.LimitsOff(),
 		Revoked: h.revoked.Revoked,
 	})
 	h.p.run("hub", h.hub.Run)
@@ -166,15 +165,19 @@ func (h *house) actors(context.Context, config.Secrets) (err error) {
 		actors.Config{Node: nodeName(), Log: p.log, Tracer: otel.Tracer("weelo/actors"), Observer: p.metrics.Actors, Quarantine: st.quarantine},
 		actors.OTPSessions(h.desk),
 		actors.Trips(actors.TripConfig{Ledger: h.ledger, Publisher: h.hub, Tracks: st.fixes, Policy: h.policy, Rules: h.rules}),
+		h.orderActors(),
 		actors.DriverActors(actors.DriverConfig{
 			Publisher: h.hub, Users: st.users, Trips: st.trips, Presence: st.presence, Positions: st.positions,
 			Writer: presences, Rules: h.rules, Fixes: p.metrics.Fixes,
 		}),
-		actors.TransporterActors(actors.TransporterConfig{Users: st.users, Presence: st.presence, Writer: presences}),
+		actors.TransporterActors(actors.TransporterConfig{
+			Users: st.users, Presence: st.presence, Writer: presences, Vehicles: st.vehicles, Grid: h.dispatching.grid, Came: h.cameOnline,
+		}),
 	)
 	if err != nil {
 		return err
 	}
+	h.openOrders()
 	h.drivers, h.transporters = actors.NewDrivers(h.system), actors.NewTransporters(h.system)
 	h.tracks = &actors.TrackRecorder{Recorder: h.recorder, Router: h.system}
 	p.run("actors", h.system.Run)
@@ -217,6 +220,7 @@ func (h *house) rest(context.Context, config.Secrets) error {
 		People: h.st.people, Vehicles: h.st.vehicles, Trips: h.reads, Presence: h.st.presence, Positions: h.st.positions,
 		Drivers: h.drivers, Transporters: h.transporters, Limits: h.st.limits, Log: h.p.log, Now: time.Now, NewID: uuid.NewString,
 	})
+	h.orderRoutes()
 	pages := http.NewServeMux()
 	h.p.ready.routes(pages)
 	for _, pattern := range []string{"GET /health", "GET /health/live", "GET /health/ready"} {
