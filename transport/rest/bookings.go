@@ -38,7 +38,7 @@ type BookingData struct {
 	HasUnrated     bool      `json:"hasUnratedTrips"`
 }
 
-type bookingData struct {
+type oneBookingData struct {
 	Booking BookingData `json:"booking"`
 }
 
@@ -80,20 +80,20 @@ type bookInput struct {
 	}
 }
 
-func (d Orders) book(ctx context.Context, in *bookInput) (bookingData, error) {
+func (d Orders) book(ctx context.Context, in *bookInput) (oneBookingData, error) {
 	b := in.Body
 	asked, err := orderBody{
 		Pickup: &b.Pickup, Drop: &b.Drop, DistanceKm: b.DistanceKm, GoodsType: b.GoodsType, CargoWeightKg: b.CargoWeightKg, ScheduledAt: b.ScheduledAt,
 		Trucks: []needInput{{b.VehicleType, b.VehicleSubtype, b.TrucksNeeded, b.PricePerTruck}},
 	}.order()
 	if err != nil {
-		return bookingData{}, err
+		return oneBookingData{}, err
 	}
 	s, err := d.create(ctx, asked)
 	if err != nil {
-		return bookingData{}, err
+		return oneBookingData{}, err
 	}
-	return bookingData{bookingOf(s, asker(Caller(ctx)), d.Now())}, nil
+	return oneBookingData{bookingOf(s, asker(Caller(ctx)), d.Now())}, nil
 }
 
 func bookingOf(s order.State, by order.By, now time.Time) BookingData {
@@ -131,12 +131,12 @@ type bookingIDInput struct {
 	ID string `path:"bookingId" maxLength:"64"`
 }
 
-func (d Orders) booking(ctx context.Context, in *bookingIDInput) (bookingData, error) {
+func (d Orders) booking(ctx context.Context, in *bookingIDInput) (oneBookingData, error) {
 	s, err := d.get(ctx, in.ID)
 	if err != nil {
-		return bookingData{}, err
+		return oneBookingData{}, err
 	}
-	return bookingData{bookingOf(s, asker(Caller(ctx)), d.Now())}, nil
+	return oneBookingData{bookingOf(s, asker(Caller(ctx)), d.Now())}, nil
 }
 
 type cancelBookingInput struct {
@@ -146,16 +146,16 @@ type cancelBookingInput struct {
 	}
 }
 
-func (d Orders) cancelBooking(ctx context.Context, in *cancelBookingInput) (bookingData, error) {
+func (d Orders) cancelBooking(ctx context.Context, in *cancelBookingInput) (oneBookingData, error) {
 	reason := ""
 	if in.Body != nil {
 		reason = text(in.Body.Reason)
 	}
 	s, err := d.cancelled(ctx, in.ID, reason)
 	if err != nil {
-		return bookingData{}, err
+		return oneBookingData{}, err
 	}
-	return bookingData{bookingOf(s, asker(Caller(ctx)), d.Now())}, nil
+	return oneBookingData{bookingOf(s, asker(Caller(ctx)), d.Now())}, nil
 }
 
 // TrucksData are the trucks that drive for an order.

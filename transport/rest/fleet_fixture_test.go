@@ -20,6 +20,7 @@ import (
 	"weelo/internal/fleet"
 	"weelo/internal/history"
 	"weelo/internal/presence"
+	"weelo/internal/pricing"
 	"weelo/internal/servertest"
 	"weelo/internal/token"
 	"weelo/internal/track"
@@ -45,6 +46,7 @@ type shelves struct {
 		access.Trips
 		history.Windows
 	}
+	dispatch  orderStores
 	fixes     history.Store
 	ledger    actors.Ledger
 	presence  presence.Store
@@ -70,7 +72,8 @@ func dev(t *testing.T) shelves {
 	return shelves{
 		people: sqlite.NewPeople(db), users: sqlite.NewUsers(db), vehicles: sqlite.NewVehicles(db), trips: sqlite.NewTripReads(db),
 		fixes:    sqlite.NewFixes(db),
-		ledger:   actors.Ledger{Writer: writer, Claimer: sqlite.NewClaimer(db), Outbox: sqlite.NewOutbox(db), Replies: sqlite.NewReplies(db)},
+		ledger:   actors.Ledger{Writer: writer, Joint: writer, Claimer: sqlite.NewClaimer(db), Outbox: sqlite.NewOutbox(db), Replies: sqlite.NewReplies(db)},
+		dispatch: orderStores{sqlite.NewOrderReads(db), sqlite.NewOffers(db), sqlite.NewSupply(db), sqlite.NewHistory(db), sqlite.NewTripReads(db)},
 		presence: memory.NewPresence(), positions: memory.NewPositions(), limits: memory.NewLimits(time.Now),
 		count: func(query string, to ...any) error { return db.Read.QueryRowContext(t.Context(), query).Scan(to...) },
 	}
@@ -95,7 +98,8 @@ func serve(t *testing.T) shelves {
 	return shelves{
 		people: postgres.NewPeople(db), users: postgres.NewUsers(db), vehicles: postgres.NewVehicles(db), trips: postgres.NewTripReads(db),
 		fixes:    postgres.NewFixes(db),
-		ledger:   actors.Ledger{Writer: writer, Claimer: postgres.NewClaimer(db), Outbox: postgres.NewOutbox(db), Replies: postgres.NewReplies(db)},
+		ledger:   actors.Ledger{Writer: writer, Joint: writer, Claimer: postgres.NewClaimer(db), Outbox: postgres.NewOutbox(db), Replies: postgres.NewReplies(db)},
+		dispatch: orderStores{postgres.NewOrderReads(db), postgres.NewOffers(db), postgres.NewSupply(db), postgres.NewHistory(db), postgres.NewTripReads(db)},
 		presence: redis.NewPresence(client), positions: redis.NewPositions(client), limits: redis.NewLimits(client),
 		count: func(query string, to ...any) error { return db.General.QueryRow(t.Context(), query).Scan(to...) },
 	}
@@ -119,8 +123,10 @@ type yard struct {
 	t    *testing.T
 	mint *token.Mint
 	shelves
-	people *onlinePeople
-	api    *rest.API
+	people      *onlinePeople
+	api         *rest.API
+	grid        *fleet.Grid
+	orderLimits rest.RequestLimiter // nil: nothing is limited
 
 	owner, rival, customer fleet.UserID
 	drivers                [2]fleet.UserID
@@ -281,7 +287,7 @@ func (y *yard) serve() {
 	hub := &actortest.Hub{}
 	system := actortest.Start(y.t, actors.Config{}, actors.Trips(actors.TripConfig{
 		Ledger: y.ledger, Publisher: hub, Tracks: y.fixes, Policy: trip.DefaultPolicy(), Rules: track.DefaultRules(),
-	}), actortest.NewProbe(protocol.KindDriver).Kind())
+	}), y.orderActors(hub), actortest.NewProbe(protocol.KindDriver).Kind())
 	births := &actors.Assignments{Ledger: y.ledger, Router: system, Publisher: hub, Users: y.users, Trucks: y.vehicles,
 		Customers: y.users, Policy: trip.DefaultPolicy(), NewID: uuid.NewString}
 
@@ -291,9 +297,10 @@ func (y *yard) serve() {
 	rest.RegisterTracking(y.api, rest.Tracking{Actors: system, Trips: trips, Recorder: recorder, Drivers: onlineDrivers{y.people}, Now: time.Now})
 	rest.RegisterFleet(y.api, rest.Fleet{
 		People: y.shelves.people, Vehicles: y.vehicles, Trips: trips, Presence: y.presence, Positions: y.positions,
-		Drivers: onlineDrivers{y.people}, Transporters: onlineTransporters{y.people, y.vehicles}, Limits: y.limits,
+		Drivers: onlineDrivers{y.people}, Transporters: onlineTransporters{y.people, y.vehicles}, Limits: y.limits, Prices: pricing.Default(),
 		Log: log, Now: time.Now, NewID: uuid.NewString,
 	})
+	y.registerOrders(system, hub, trips)
 	y.Client = resttest.New(y.t, y.api)
 }
 
