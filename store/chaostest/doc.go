@@ -18,11 +18,15 @@ import (
 // after Kill has returned.
 type Backend struct {
 	Writer  ledger.Writer
+	Joint   ledger.JointWriter
 	Claimer ledger.Claimer
 	History ledger.History
 	Inbox   ledger.Inbox
 	// Read gives the stored version and snapshot of a trip, without a claim.
 	Read func(ctx context.Context, id string) (version int64, state []byte, err error)
+	// Live gives every live trip, at one moment; Place where any row stands, without a claim.
+	Live  func(ctx context.Context) ([]LiveTrip, error)
+	Place func(ctx context.Context, ref ledger.Ref) (ledger.Place, error)
 	// Kill ends the store without warning and starts it again.
 	Kill func()
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
+	"github.com/jackc/pgx/v5"
 
 	"weelo/internal/ledger"
 	"weelo/internal/servertest"
@@ -28,12 +29,16 @@ func killableDB(t *testing.T, writer func(*postgres.DB) postgres.Writer, setting
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
+	w := writer(db)
 	return chaostest.Backend{
-		Writer:  writer(db),
+		Writer:  w,
+		Joint:   w,
 		Claimer: postgres.NewClaimer(db),
 		History: postgres.NewHistory(db),
 		Inbox:   postgres.NewInbox(db),
 		Read:    readTrip(db),
+		Live:    liveTrips(db),
+		Place:   placeOf(db),
 		Kill: func() {
 			server.Kill(t)
 			server.Start(t)
@@ -45,6 +50,24 @@ func readTrip(db *postgres.DB) func(context.Context, string) (int64, []byte, err
 	return func(ctx context.Context, id string) (version int64, state []byte, err error) {
 		err = db.General.QueryRow(ctx, `SELECT version, state::text FROM trip WHERE id = $1`, id).Scan(&version, &state)
 		return version, state, err
+	}
+}
+
+func liveTrips(db *postgres.DB) func(context.Context) ([]chaostest.LiveTrip, error) {
+	return func(ctx context.Context) ([]chaostest.LiveTrip, error) {
+		rows, err := db.General.Query(ctx, `SELECT id, driver_id, vehicle_id, order_id, slot FROM trip WHERE live`)
+		if err != nil {
+			return nil, err
+		}
+		return pgx.CollectRows(rows, pgx.RowToStructByPos[chaostest.LiveTrip])
+	}
+}
+
+func placeOf(db *postgres.DB) func(context.Context, ledger.Ref) (ledger.Place, error) {
+	return func(ctx context.Context, ref ledger.Ref) (p ledger.Place, err error) {
+		table := map[ledger.Kind]string{ledger.Order: "customer_order", ledger.Trip: "trip"}[ref.Kind]
+		err = db.General.QueryRow(ctx, `SELECT version, owner_epoch FROM `+table+` WHERE id = $1`, ref.ID).Scan(&p.Version, &p.Epoch)
+		return p, err
 	}
 }
 
@@ -95,6 +118,46 @@ func TestCheckerSeesLostUpdates(t *testing.T) {
 	history := chaostest.Registers(t, killable(t, unversioned), 0)
 	if result := chaostest.CheckRegister(history); result != porcupine.Illegal {
 		t.Errorf("updates were lost and the checker says %v", result)
+	}
+}
+
+// TestOneLiveTripEach: driver, vehicle and slot are on one live trip at most, whoever gives birth to trips
+// and ends them, through kills; and what is one transaction is there as a whole or not at all.
+func TestOneLiveTripEach(t *testing.T) {
+	t.Parallel()
+	history, joined := chaostest.Slots(t, killable(t, full), 3)
+	result := chaostest.CheckSlots(history)
+	t.Logf("%d operations, %d of unknown outcome: %v. Joint transactions: %v", len(history), chaostest.UnknownMoves(history), result, joined)
+	if result != porcupine.Ok {
+		t.Errorf("no order of single births and ends explains the history: %v", result)
+	}
+	if joined.Committed == 0 || joined.Refused == 0 || joined.Partial != 0 || joined.Wrong != 0 {
+		t.Errorf("joint transactions: %v", joined)
+	}
+}
+
+// TestCheckerSeesDoubleTrips is the control: the same load without the unique indexes.
+func TestCheckerSeesDoubleTrips(t *testing.T) {
+	t.Parallel()
+	backend, db := killableDB(t, full)
+	for _, index := range []string{"one_live_trip_per_driver", "one_live_trip_per_vehicle", "one_live_trip_per_slot"} {
+		if _, err := db.General.Exec(t.Context(), `DROP INDEX `+index); err != nil {
+			t.Fatal(err)
+		}
+	}
+	history, _ := chaostest.Slots(t, backend, 0)
+	if result := chaostest.CheckSlots(history); result != porcupine.Illegal {
+		t.Errorf("without the indexes the checker says %v", result)
+	}
+}
+
+// TestCheckerSeesPartialTransactions is the control: what belongs together is committed one by one.
+func TestCheckerSeesPartialTransactions(t *testing.T) {
+	t.Parallel()
+	backend := killable(t, full)
+	backend.Joint = chaostest.Apart{Writer: backend.Writer}
+	if _, joined := chaostest.Slots(t, backend, 0); joined.Partial == 0 {
+		t.Errorf("apart, and none was partial: %v", joined)
 	}
 }
 

@@ -38,6 +38,9 @@ func TestMain(m *testing.M) {
 type ask struct {
 	ID     int64
 	Commit []ledger.Transition `json:",omitempty"`
+	Join   []ledger.Transition `json:",omitempty"`
+	Live   bool                `json:",omitempty"`
+	Place  *ledger.Ref         `json:",omitempty"`
 	Claim  *ledger.Ref         `json:",omitempty"`
 	Read   string              `json:",omitempty"`
 	Events *ledger.Ref         `json:",omitempty"`
@@ -55,6 +58,8 @@ type answer struct {
 	Events   []ledger.Recorded
 	Inbox    []ledger.InboxEntry
 	Timers   []ledger.Timer
+	Live     []chaostest.LiveTrip
+	Place    ledger.Place
 }
 
 func serveChild(path, variant string) {
@@ -67,8 +72,16 @@ func serveChild(path, variant string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	var w ledger.Writer = sqlite.NewWriter(db, sqlite.Options{})
+	joint := sqlite.NewWriter(db, sqlite.Options{})
+	var w ledger.Writer = joint
 	switch variant {
+	case "unindexed":
+		_, err = db.Write.ExecContext(ctx, `DROP INDEX IF EXISTS one_live_trip_per_driver; DROP INDEX IF EXISTS one_live_trip_per_vehicle;
+			DROP INDEX IF EXISTS one_live_trip_per_slot`)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	case "version", "epoch":
 		w = sqlite.NewWriterWithout(db, sqlite.Options{}, variant)
 	case "early":
@@ -83,7 +96,7 @@ func serveChild(path, variant string) {
 			return // the parent has gone
 		}
 		go func() {
-			a := serveAsk(ctx, db, w, q)
+			a := serveAsk(ctx, db, w, joint, q)
 			mu.Lock()
 			defer mu.Unlock()
 			_ = out.Encode(a)
@@ -91,7 +104,7 @@ func serveChild(path, variant string) {
 	}
 }
 
-func serveAsk(ctx context.Context, db *sqlite.DB, w ledger.Writer, q ask) answer {
+func serveAsk(ctx context.Context, db *sqlite.DB, w ledger.Writer, joint ledger.JointWriter, q ask) answer {
 	a := answer{ID: q.ID}
 	var err error
 	switch {
@@ -100,6 +113,16 @@ func serveAsk(ctx context.Context, db *sqlite.DB, w ledger.Writer, q ask) answer
 		for i := range a.Outcomes {
 			a.Outcomes[i].Err = nil
 		}
+	case q.Join != nil:
+		a.Outcomes = joint.CommitTogether(ctx, q.Join)
+		for i := range a.Outcomes {
+			a.Outcomes[i].Err = nil
+		}
+	case q.Live:
+		a.Live, err = liveTrips(ctx, db)
+	case q.Place != nil:
+		table := map[ledger.Kind]string{ledger.Order: "customer_order", ledger.Trip: "trip"}[q.Place.Kind]
+		err = db.Read.QueryRowContext(ctx, `SELECT version, owner_epoch FROM `+table+` WHERE id = ?`, q.Place.ID).Scan(&a.Place.Version, &a.Place.Epoch)
 	case q.Claim != nil:
 		a.Claimed, err = sqlite.NewClaimer(db).Claim(ctx, *q.Claim, "n")
 	case q.Read != "":
@@ -115,6 +138,23 @@ func serveAsk(ctx context.Context, db *sqlite.DB, w ledger.Writer, q ask) answer
 		a.Error = err.Error()
 	}
 	return a
+}
+
+func liveTrips(ctx context.Context, db *sqlite.DB) ([]chaostest.LiveTrip, error) {
+	rows, err := db.Read.QueryContext(ctx, `SELECT id, driver_id, vehicle_id, order_id, slot FROM trip WHERE live`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var live []chaostest.LiveTrip
+	for rows.Next() {
+		var l chaostest.LiveTrip
+		if err := rows.Scan(&l.ID, &l.Driver, &l.Vehicle, &l.Order, &l.Slot); err != nil {
+			return nil, err
+		}
+		live = append(live, l)
+	}
+	return live, rows.Err()
 }
 
 // child is the parent's end.
@@ -227,7 +267,16 @@ func (c *child) call(q ask) (a answer, sent bool, err error) {
 
 // Commit implements ledger.Writer: an answer that never came is an unknown outcome.
 func (c *child) Commit(_ context.Context, ts []ledger.Transition) []ledger.Outcome {
-	a, sent, err := c.call(ask{Commit: ts})
+	return c.write(ask{Commit: ts}, ts)
+}
+
+// CommitTogether implements ledger.JointWriter in the same way.
+func (c *child) CommitTogether(_ context.Context, ts []ledger.Transition) []ledger.Outcome {
+	return c.write(ask{Join: ts}, ts)
+}
+
+func (c *child) write(q ask, ts []ledger.Transition) []ledger.Outcome {
+	a, sent, err := c.call(q)
 	if err == nil {
 		return a.Outcomes
 	}
@@ -271,7 +320,15 @@ func killable(t *testing.T, variant string) (chaostest.Backend, *child) {
 	t.Helper()
 	c := startChild(t, variant)
 	return chaostest.Backend{
-		Writer: c, Claimer: c, History: c, Inbox: childInbox{child: c},
+		Writer: c, Joint: c, Claimer: c, History: c, Inbox: childInbox{child: c},
+		Live: func(context.Context) ([]chaostest.LiveTrip, error) {
+			a, _, err := c.call(ask{Live: true})
+			return a.Live, err
+		},
+		Place: func(_ context.Context, ref ledger.Ref) (ledger.Place, error) {
+			a, _, err := c.call(ask{Place: &ref})
+			return a.Place, err
+		},
 		Read: func(_ context.Context, id string) (int64, []byte, error) {
 			a, _, err := c.call(ask{Read: id})
 			return a.Version, a.State, err
@@ -322,6 +379,42 @@ func TestCheckerSeesLostUpdates(t *testing.T) {
 	history := chaostest.Registers(t, b, 0)
 	if result := chaostest.CheckRegister(history); result != porcupine.Illegal {
 		t.Errorf("updates were lost and the checker says %v", result)
+	}
+}
+
+// TestOneLiveTripEach: driver, vehicle and slot are on one live trip at most, whoever gives birth to trips
+// and ends them, through kills; and what is one transaction is there as a whole or not at all.
+func TestOneLiveTripEach(t *testing.T) {
+	t.Parallel()
+	b, _ := killable(t, "")
+	history, joined := chaostest.Slots(t, b, 3)
+	result := chaostest.CheckSlots(history)
+	t.Logf("%d operations, %d of unknown outcome: %v. Joint transactions: %v", len(history), chaostest.UnknownMoves(history), result, joined)
+	if result != porcupine.Ok {
+		t.Errorf("no order of single births and ends explains the history: %v", result)
+	}
+	if joined.Committed == 0 || joined.Refused == 0 || joined.Partial != 0 || joined.Wrong != 0 {
+		t.Errorf("joint transactions: %v", joined)
+	}
+}
+
+// TestCheckerSeesDoubleTrips is the control: the same load without the unique indexes.
+func TestCheckerSeesDoubleTrips(t *testing.T) {
+	t.Parallel()
+	b, _ := killable(t, "unindexed")
+	history, _ := chaostest.Slots(t, b, 0)
+	if result := chaostest.CheckSlots(history); result != porcupine.Illegal {
+		t.Errorf("without the indexes the checker says %v", result)
+	}
+}
+
+// TestCheckerSeesPartialTransactions is the control: what belongs together is committed one by one.
+func TestCheckerSeesPartialTransactions(t *testing.T) {
+	t.Parallel()
+	b, c := killable(t, "")
+	b.Joint = chaostest.Apart{Writer: c}
+	if _, joined := chaostest.Slots(t, b, 0); joined.Partial == 0 {
+		t.Errorf("apart, and none was partial: %v", joined)
 	}
 }
 
