@@ -12,6 +12,8 @@ var (
 	ErrNoUser = errors.New("fleet: no such user")
 	// ErrNoVehicle: there is no such vehicle.
 	ErrNoVehicle = errors.New("fleet: no such vehicle")
+	// ErrVehicleBusy: a live trip holds the vehicle.
+	ErrVehicleBusy = errors.New("fleet: the vehicle is on a trip")
 	// ErrNumberTaken: the plate is registered by another transporter.
 	ErrNumberTaken = errors.New("fleet: the number belongs to another transporter")
 )
@@ -45,4 +47,7 @@ type Vehicles interface {
 	// (VehicleAvailable for a new vehicle). It gives the vehicle as stored and whether it is new.
 	// ErrNumberTaken, and nothing changed, when another transporter has the number.
 	Upsert(ctx context.Context, v Vehicle) (stored Vehicle, isNew bool, err error)
+	// Delete removes a vehicle of a transporter. ErrNoVehicle when he has none with this id,
+	// ErrVehicleBusy, and nothing changed, while a live trip holds it.
+	Delete(ctx context.Context, transporter UserID, id VehicleID) error
 }

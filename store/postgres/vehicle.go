@@ -69,6 +69,27 @@ func (s *Vehicles) Upsert(ctx context.Context, v fleet.Vehicle) (fleet.Vehicle, 
 	return stored, isNew, nil
 }
 
+// Delete removes a vehicle that no live trip holds.
+func (s *Vehicles) Delete(ctx context.Context, transporter fleet.UserID, id fleet.VehicleID) error {
+	var known, deleted bool
+	err := s.db.General.QueryRow(ctx, `
+		WITH gone AS (
+			DELETE FROM vehicle v WHERE v.id = $1 AND v.transporter_id = $2
+			AND NOT EXISTS (SELECT 1 FROM trip t WHERE t.vehicle_id = v.id AND t.live)
+			RETURNING 1)
+		SELECT EXISTS (SELECT 1 FROM vehicle WHERE id = $1 AND transporter_id = $2), EXISTS (SELECT 1 FROM gone)`,
+		string(id), string(transporter)).Scan(&known, &deleted) // the first looks at what was before
+	switch {
+	case err != nil:
+		return fmt.Errorf("delete vehicle %s: %w", id, err)
+	case deleted:
+		return nil
+	case known:
+		return fleet.ErrVehicleBusy
+	}
+	return fleet.ErrNoVehicle
+}
+
 // scanVehicle reads vehicleColumns, and any columns after them.
 func scanVehicle(row pgx.Row, after ...any) (fleet.Vehicle, error) {
 	var v fleet.Vehicle

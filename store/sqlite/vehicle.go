@@ -74,6 +74,25 @@ func (s *Vehicles) Upsert(ctx context.Context, v fleet.Vehicle) (fleet.Vehicle, 
 	return stored, stored.ID == v.ID && stored.CreatedAt.UnixMicro() == v.CreatedAt.UnixMicro(), nil
 }
 
+// Delete removes a vehicle that no live trip holds.
+func (s *Vehicles) Delete(ctx context.Context, transporter fleet.UserID, id fleet.VehicleID) error {
+	done, err := s.db.Write.ExecContext(ctx, `DELETE FROM vehicle WHERE id = ?1 AND transporter_id = ?2
+		AND NOT EXISTS (SELECT 1 FROM trip t WHERE t.vehicle_id = ?1 AND t.live)`, string(id), string(transporter))
+	if err != nil {
+		return fmt.Errorf("delete vehicle %s: %w", id, err)
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	switch v, err := s.Vehicle(ctx, id); {
+	case err != nil:
+		return err
+	case v.TransporterID != transporter:
+		return fleet.ErrNoVehicle
+	}
+	return fleet.ErrVehicleBusy
+}
+
 // scanVehicle reads vehicleColumns, and any columns after them.
 func scanVehicle(row scanner, after ...any) (fleet.Vehicle, error) {
 	var v fleet.Vehicle

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -116,6 +117,35 @@ func Supply(t *testing.T, open func(t *testing.T) SupplyWorld) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("crew (-want +got):\n%s", diff)
+		}
+	})
+
+	t.Run("a vehicle is deleted by its owner, and not while a live trip holds it", func(t *testing.T) {
+		t.Parallel()
+		w := open(t)
+		truck(t, w, 1, "t1", "17 Feet", "available")
+		truck(t, w, 2, "t1", "17 Feet", "available")
+		w.PutTrip(tripOf(1, trip.Pending, "v1", "d1"), 1)
+		w.PutTrip(tripOf(2, trip.Completed, "v2", "d2"), 7)
+		for _, c := range []struct {
+			owner fleet.UserID
+			id    fleet.VehicleID
+			want  error
+		}{{"t1", "v1", fleet.ErrVehicleBusy}, {"t2", "v2", fleet.ErrNoVehicle}, {"t2", "v1", fleet.ErrNoVehicle}, {"t1", "v9", fleet.ErrNoVehicle},
+			{"t1", "v2", nil}, {"t1", "v2", fleet.ErrNoVehicle}} {
+			if err := w.Vehicles.Delete(t.Context(), c.owner, c.id); !errors.Is(err, c.want) {
+				t.Errorf("%s deletes %s: %v, want %v", c.owner, c.id, err, c.want)
+			}
+		}
+		left, err := w.Vehicles.VehiclesOf(t.Context(), "t1")
+		must(t, err)
+		if len(left) != 1 || left[0].ID != "v1" {
+			t.Errorf("left: %v, want v1", left)
+		}
+		again, isNew, err := w.Vehicles.Upsert(t.Context(), fleet.Vehicle{ID: "v5", TransporterID: "t2", Number: "KA01AB0002", Type: "open", Subtype: "17 Feet", CreatedAt: at, UpdatedAt: at})
+		must(t, err)
+		if !isNew || again.TransporterID != "t2" {
+			t.Errorf("the number of a deleted vehicle: %+v, new %v; want one of t2", again, isNew)
 		}
 	})
 

@@ -12,6 +12,7 @@ import (
 	"weelo/internal/otp"
 	"weelo/internal/phone"
 	"weelo/internal/presence"
+	"weelo/internal/pricing"
 	"weelo/internal/track"
 	"weelo/internal/trip"
 )
@@ -41,16 +42,18 @@ type Fleet struct {
 	Positions    Positions
 	Drivers      protocol.Drivers
 	Transporters protocol.Owners
+	Prices       pricing.Pricer
 	Limits       Limiter // nil: switches are not limited
 	Log          *slog.Logger
 	Now          func() time.Time
 	NewID        func() string // a bare UUID
 }
 
-// RegisterFleet adds the routes of availability, heartbeats, vehicles, drivers and profiles.
+// RegisterFleet adds the routes of availability, heartbeats, vehicles, prices, drivers and profiles.
 func RegisterFleet(a *API, d Fleet) {
 	d.registerAvailability(a)
 	d.registerVehicles(a)
+	d.registerPricing(a)
 	d.registerPeople(a)
 }
 

@@ -21,6 +21,8 @@ func (d Fleet) registerVehicles(a *API) {
 		Summary: "One vehicle of the caller"}, d.oneVehicle)
 	Handle(a, Route{Method: http.MethodPut, Path: "/api/v1/vehicles/upsert", Name: "upsert-vehicle", Tag: "vehicles", Roles: transporter,
 		Summary: "Register a vehicle, or change the one with this number", MaxBody: 16 << 10}, d.upsertVehicle)
+	Handle(a, Route{Method: http.MethodDelete, Path: "/api/v1/vehicles/{vehicleId}", Name: "delete-vehicle", Tag: "vehicles", Roles: transporter,
+		Summary: "Delete a vehicle that is on no live trip"}, d.deleteVehicle)
 }
 
 // VehicleData is a vehicle as the Captain app reads it.
@@ -97,6 +99,23 @@ func (d Fleet) oneVehicle(ctx context.Context, in *vehicleIDInput) (oneVehicleDa
 	}
 	live, err := d.liveByVehicle(ctx)
 	return oneVehicleData{vehicleData(v, live)}, err
+}
+
+var errVehicleBusy = fault.New(fault.Conflict, "VEHICLE_IN_USE", "This vehicle is on a trip. It can be deleted once the trip has ended.")
+
+func (d Fleet) deleteVehicle(ctx context.Context, in *vehicleIDInput) (messageData, error) {
+	id := Caller(ctx).UserID
+	err := d.Vehicles.Delete(ctx, id, fleet.VehicleID(in.ID))
+	switch {
+	case errors.Is(err, fleet.ErrNoVehicle):
+		return messageData{}, errNoVehicle
+	case errors.Is(err, fleet.ErrVehicleBusy):
+		return messageData{}, errVehicleBusy
+	case err != nil:
+		return messageData{}, err
+	}
+	d.Transporters.FleetChanged(id)
+	return messageData{Message: "The vehicle was deleted."}, nil
 }
 
 // What a vehicle is while it is on a live trip. Never stored.
@@ -176,6 +195,7 @@ func (d Fleet) upsertVehicle(ctx context.Context, in *upsertVehicleInput) (upser
 	if err != nil {
 		return upsertVehicleData{}, err
 	}
+	d.Transporters.FleetChanged(stored.TransporterID)
 	live, err := d.liveByVehicle(ctx)
 	return upsertVehicleData{Vehicle: vehicleData(stored, live), IsNew: isNew}, err
 }
