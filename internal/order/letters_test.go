@@ -1,0 +1,216 @@
+package order_test
+
+import (
+	"testing"
+	"time"
+
+	"weelo/internal/order"
+	"weelo/internal/trip"
+)
+
+// TestPartialFillKeepsItsTrucks: at the end of the search the trucks that were found stay.
+func TestPartialFillKeepsItsTrucks(t *testing.T) {
+	t.Parallel()
+	w := born(t, 3)
+	id := w.confirm(asha, 1)[0]
+	w.accept(id)
+	hold := w.hold(ravi, 1)
+	w.fire(order.SearchTimer)
+	w.status(order.PartiallyFilled)
+	w.slots(order.Tally{Filled: 1, Expired: 2})
+	got := w.heard(customer, order.KindStatus)
+	if len(got) != 1 || got[0].Data.(order.StatusData).ReasonCode != order.ReasonPartialFill || got[0].Data.(order.StatusData).TrucksFilled != 1 {
+		t.Errorf("the customer heard %+v", w.told)
+	}
+	if w.s.Hold(hold).Status != order.HoldExpired || len(w.heard(ravi, order.KindHold)) != 1 || len(w.heard(ravi, order.KindClosed)) != 1 {
+		t.Errorf("ravi heard %+v", w.told)
+	}
+	if !w.trips[id].State.Live || !w.s.IsActive() || w.s.StatusView(w.now).RecoveryHint == "" {
+		t.Error("the truck was not kept")
+	}
+}
+
+// TestExtensions: + 60 s for the first truck, + 30 s for each next, none for one that comes back.
+func TestExtensions(t *testing.T) {
+	t.Parallel()
+	w := born(t, 4)
+	lasts := func(want time.Duration) {
+		t.Helper()
+		if got := time.UnixMilli(w.s.ExpiresMS).UTC().Sub(start); got != want || w.s.Timers[order.SearchTimer].DueMS != w.s.ExpiresMS {
+			t.Errorf("the search lasts %s, want %s; timer %+v", got, want, w.s.Timers[order.SearchTimer])
+		}
+	}
+	lasts(120 * time.Second)
+	trips := w.confirm(asha, 2)
+	lasts(120 * time.Second)
+	w.accept(trips[0])
+	lasts(180 * time.Second)
+	if offers, _ := w.last.Offers(); len(offers) != 2 || !offers[0].Open || offers[0].Expires.UnixMilli() != w.s.ExpiresMS {
+		t.Errorf("those who see it see %+v", offers)
+	}
+	w.accept(trips[1])
+	lasts(210 * time.Second)
+	w.drive(trips[0], trip.Cancel{By: byFleet(asha), Reason: "breakdown"})
+	lasts(210 * time.Second)
+	w.accept(w.confirm(ravi, 1)[0])
+	lasts(210 * time.Second)
+	w.accept(w.confirm(ravi, 1)[0])
+	lasts(240 * time.Second)
+}
+
+// TestDeclineSearchesAgain: everybody who was offered the order sees it anew, the transporter included.
+func TestDeclineSearchesAgain(t *testing.T) {
+	t.Parallel()
+	w := born(t, 1)
+	id := w.confirm(asha, 1)[0]
+	v := w.s.OfferedTo(asha).Version
+	w.decline(id)
+	w.status(order.Active)
+	w.slots(order.Tally{Searching: 1})
+	if w.s.Slots[0].Tries != 1 || w.s.Slots[0].TripID != "" || w.s.Slots[0].TransporterID != "" {
+		t.Errorf("the slot is %+v", w.s.Slots[0])
+	}
+	if w.s.OfferedTo(asha).Version != v+1 || w.s.OfferedTo(ravi).Version != v+1 {
+		t.Errorf("offered %+v", w.s.Offered)
+	}
+	w.accept(w.confirm(asha, 1)[0])
+	w.status(order.FullyFilled)
+}
+
+func TestTimeoutSearchesAgain(t *testing.T) {
+	t.Parallel()
+	w := born(t, 1)
+	id := w.confirm(asha, 1)[0]
+	w.wait(45 * time.Second)
+	w.drive(id, trip.TimerFired{Name: trip.AcceptTimer, Number: 1})
+	w.slots(order.Tally{Searching: 1})
+	w.status(order.Active)
+}
+
+// TestBreakdownOfAFullOrder: inside the window its truck is searched for again, by all; after it, the
+// truck is lost and the others are kept.
+func TestBreakdownOfAFullOrder(t *testing.T) {
+	t.Parallel()
+	w := born(t, 2)
+	trips := w.confirm(asha, 2)
+	w.accept(trips[0])
+	w.accept(trips[1])
+	w.status(order.FullyFilled)
+	w.drive(trips[0], trip.Cancel{By: byFleet(asha), Reason: "breakdown"})
+	w.status(order.PartiallyFilled)
+	w.slots(order.Tally{Filled: 1, Searching: 1})
+	if w.s.Searching || !w.s.WasFull {
+		t.Error("an order that was full counts as searching")
+	}
+	if got := w.heard(customer, order.KindFill); len(got) != 1 || !got[0].Data.(order.FillData).GivenBack || got[0].Data.(order.FillData).TrucksFilled != 1 {
+		t.Errorf("the customer heard %+v", w.told)
+	}
+	if offers, _ := w.last.Offers(); len(offers) != 2 || !offers[0].Open || !offers[1].Open {
+		t.Errorf("offers %+v", offers)
+	}
+	if _, armed := w.s.Timers[order.SearchTimer]; !armed {
+		t.Error("nothing ends the search")
+	}
+	again := w.confirm(ravi, 1)[0]
+	w.accept(again)
+	w.status(order.FullyFilled)
+	w.wait(time.Hour)
+	w.drive(trips[1], trip.Cancel{By: byFleet(asha), Reason: "breakdown"})
+	w.status(order.PartiallyFilled)
+	w.slots(order.Tally{Filled: 1, Expired: 1})
+	w.step(again, trip.Completed)
+	w.status(order.Completed)
+}
+
+func TestOnlyTruckBreaksDownOnTheWay(t *testing.T) {
+	t.Parallel()
+	w := born(t, 1)
+	id := w.confirm(asha, 1)[0]
+	w.accept(id)
+	w.step(id, trip.InTransit)
+	w.wait(time.Hour)
+	w.drive(id, trip.Cancel{By: byFleet(asha), Reason: "breakdown"})
+	w.status(order.Expired)
+}
+
+func TestCustomerCancelsOneTrip(t *testing.T) {
+	t.Parallel()
+	w := born(t, 2)
+	trips := w.confirm(asha, 2)
+	w.accept(trips[0])
+	w.accept(trips[1])
+	w.drive(trips[0], trip.Cancel{By: byCustomer(), Reason: "one is enough"})
+	w.slots(order.Tally{Filled: 1, Cancelled: 1})
+	w.step(trips[1], trip.Completed)
+	w.status(order.Completed)
+}
+
+// TestLettersOutOfOrder: what a letter says stands, whatever is still on its way.
+func TestLettersOutOfOrder(t *testing.T) {
+	t.Parallel()
+	w := born(t, 1)
+	id := w.confirm(asha, 1)[0]
+	var all []order.TripNotice
+	all = append(all, w.on(id, trip.Accept{By: w.driver(id)})...)
+	all = append(all, w.on(id, trip.ChangeStatus{By: w.driver(id), To: trip.InTransit})...)
+	all = append(all, w.on(id, trip.ChangeStatus{By: w.driver(id), To: trip.Completed})...)
+	if len(all) != 3 {
+		t.Fatalf("letters %+v", all)
+	}
+	w.do(all[1])
+	w.status(order.InProgress)
+	if w.s.Slots[0].AcceptedMS == 0 {
+		t.Error("a truck that drives was not accepted")
+	}
+	w.do(all[0])
+	w.status(order.InProgress)
+	w.do(all[2])
+	w.status(order.Completed)
+	w.do(all[2])
+	if w.s.Letters != 2 || w.s.Status != order.Completed {
+		t.Errorf("%d letters of no use, %s", w.s.Letters, w.s.Status)
+	}
+}
+
+// TestLettersOfNoUse are consumed and recorded, and change nothing else.
+func TestLettersOfNoUse(t *testing.T) {
+	t.Parallel()
+	w := born(t, 1)
+	old := w.confirm(asha, 1)[0]
+	late := w.on(old, trip.Decline{By: w.driver(old)})
+	w.do(late[0])
+	id := w.confirm(ravi, 1)[0]
+	for _, n := range []order.TripNotice{
+		{Type: order.LetterAccepted, Notice: trip.OrderNotice{TripID: old}},
+		{Type: order.LetterDeclined, Notice: trip.OrderNotice{TripID: "unknown"}},
+		{Type: "Something", Notice: trip.OrderNotice{TripID: id}},
+		{Type: order.LetterEnded},
+		late[0],
+	} {
+		slots := w.s.Tally()
+		d := w.do(n)
+		if len(d.Events) != 1 || d.Events[0].What != order.NoticeIgnored || w.s.Tally() != slots {
+			t.Errorf("%s of %q: %+v", n.Type, n.Notice.TripID, d.Events)
+		}
+		if len(w.told) != 0 {
+			t.Errorf("people were told %+v", w.told)
+		}
+	}
+	w.accept(id)
+	decline := order.TripNotice{Type: order.LetterDeclined, Notice: trip.OrderNotice{TripID: id}}
+	if d := w.do(decline); d.Events[0].What != order.NoticeIgnored {
+		t.Error("a driver who had accepted declined")
+	}
+}
+
+func TestPartialDelivery(t *testing.T) {
+	t.Parallel()
+	w := born(t, 1)
+	id := w.confirm(asha, 1)[0]
+	w.accept(id)
+	w.do(order.TripNotice{Type: order.LetterEnded, Notice: trip.OrderNotice{TripID: id, Status: trip.PartialDelivery}})
+	w.status(order.Completed)
+	if w.s.Slots[0].Status != order.SlotPartial || w.s.Slots[0].VehicleNumber == "" {
+		t.Errorf("the slot is %+v", w.s.Slots[0])
+	}
+}
