@@ -6,24 +6,48 @@ package access
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"time"
 
 	"weelo/actors/protocol"
 	"weelo/internal/access"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
+	"weelo/internal/ledger"
+	"weelo/internal/order"
 	"weelo/internal/token"
 	"weelo/transport/hub"
 )
 
 var errNotFound = fault.New(fault.NotFound, "NOT_FOUND", "There is nothing here that you may watch.")
 
-// Access is the hub's and the sockets' view of trips.
-type Access struct{ reads *access.Reads }
+// Bounds of what somebody is shown when he comes back.
+const (
+	maxOffers = 50 // open offers of a transporter
+	maxOrders = 20 // live orders of a customer
+)
+
+// Orders is what is read of orders. The zero value knows none.
+type Orders struct {
+	Reads  order.Reads
+	Offers ledger.Offers
+	Now    func() time.Time
+}
+
+// Access is the hub's and the sockets' view of trips and offers.
+type Access struct {
+	reads  *access.Reads
+	orders Orders
+}
 
 var _ hub.Access = (*Access)(nil)
 
-// New makes one.
+// New makes one that knows no orders.
 func New(reads *access.Reads) *Access { return &Access{reads: reads} }
+
+// WithOrders makes one that knows them.
+func (a *Access) WithOrders(o Orders) *Access { return &Access{reads: a.reads, orders: o} }
 
 // Watch answers the trips in a scope that who may watch.
 func (a *Access) Watch(ctx context.Context, who token.Identity, scope hub.Scope) ([]protocol.TripView, error) {
@@ -35,14 +59,7 @@ func (a *Access) Watch(ctx context.Context, who token.Identity, scope hub.Scope)
 		}
 		return a.views(ctx, []access.Row{row})
 	case hub.Order:
-		rows, err := a.reads.OfOrder(ctx, who, scope.ID)
-		if err != nil {
-			return nil, err
-		}
-		if len(rows) == 0 {
-			return nil, errNotFound // until orders are served, an order is known by its trips
-		}
-		return a.views(ctx, rows)
+		return a.ofOrder(ctx, who, scope.ID)
 	case hub.Fleet, hub.Own:
 		// A scope is about somebody; only he himself, and for a fleet the transporter, is let in.
 		role := fleet.Transporter
@@ -71,8 +88,66 @@ func (a *Access) Live(ctx context.Context, who token.Identity) ([]protocol.TripV
 	return a.views(ctx, rows)
 }
 
-// Offers answers the open offers of who. There are none before orders are broadcast.
-func (a *Access) Offers(context.Context, token.Identity) ([]hub.Offer, error) { return nil, nil }
+// ofOrder answers the live trips of an order to its customer and to ops. Nobody else may watch an order:
+// its trips may be of several fleets, which do not see each other's.
+func (a *Access) ofOrder(ctx context.Context, who token.Identity, id string) ([]protocol.TripView, error) {
+	if who.Role != fleet.Customer && who.Role != fleet.Ops {
+		return nil, errNotFound
+	}
+	rows, err := a.reads.OfOrder(ctx, who, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		if err := a.mayWatchOrder(ctx, who, id); err != nil {
+			return nil, err
+		}
+	}
+	return a.views(ctx, rows)
+}
+
+// mayWatchOrder looks for an order that has no live trip: it may get some.
+func (a *Access) mayWatchOrder(ctx context.Context, who token.Identity, id string) error {
+	if a.orders.Reads == nil {
+		return errNotFound
+	}
+	s, _, err := a.orders.Reads.Order(ctx, id)
+	switch {
+	case errors.Is(err, ledger.ErrMissing):
+		return errNotFound
+	case err != nil:
+		return err
+	case who.Role != fleet.Ops && (who.UserID == "" || who.UserID != s.CustomerID):
+		return errNotFound
+	}
+	return nil
+}
+
+// LiveOrders answers the live orders of a customer, the newest first; none for anybody else.
+func (a *Access) LiveOrders(ctx context.Context, who token.Identity) ([]order.State, error) {
+	if who.Role != fleet.Customer || a.orders.Reads == nil {
+		return nil, nil
+	}
+	live := slices.DeleteFunc(order.Statuses(), order.Status.Terminal)
+	states, _, err := a.orders.Reads.OfCustomer(ctx, who.UserID, order.Page{Statuses: live, Limit: maxOrders})
+	return states, err
+}
+
+// Offers answers the open offers of a transporter, the newest first; none for anybody else.
+func (a *Access) Offers(ctx context.Context, who token.Identity) ([]hub.Offer, error) {
+	if who.Role != fleet.Transporter || a.orders.Offers == nil {
+		return nil, nil
+	}
+	rows, err := a.orders.Offers.Open(ctx, string(who.UserID), a.orders.Now(), maxOffers)
+	if err != nil {
+		return nil, err
+	}
+	offers := make([]hub.Offer, len(rows))
+	for i, o := range rows {
+		offers[i] = hub.Offer{ID: o.ID, Version: o.Version, Open: true, Expires: o.Expires, Data: o.Data}
+	}
+	return offers, nil
+}
 
 // Welcome gives a driver's live trip and his newest fix in history.
 func (a *Access) Welcome(ctx context.Context, driver fleet.UserID) (trip string, lastFixMS int64, err error) {

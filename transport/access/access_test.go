@@ -15,6 +15,7 @@ import (
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/history"
+	"weelo/internal/order"
 	"weelo/internal/presence"
 	"weelo/internal/token"
 	"weelo/internal/track"
@@ -51,11 +52,16 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	s := &stage{t: t, db: db, positions: memory.NewPositions(), fixes: sqlite.NewFixes(db), now: time.Now()}
-	s.Access = access.New(reads.New(sqlite.NewTripReads(db), s.positions, s.fixes, func() time.Time { return s.now }))
+	clock := func() time.Time { return s.now }
+	s.Access = access.New(reads.New(sqlite.NewTripReads(db), s.positions, s.fixes, clock)).WithOrders(access.Orders{
+		Reads: sqlite.NewOrderReads(db), Offers: sqlite.NewOffers(db), Now: clock,
+	})
 	s.put("moving", driver1, "t1", "c1", "o1", trip.InTransit, 3*time.Hour)
 	s.put("pending", driver2, "t1", "c1", "o1", trip.Pending, time.Minute)
 	s.put("ended", driver2, "t1", "c1", "o1", trip.Completed, 5*time.Hour)
 	s.put("rival", "d9", "t2", "c2", "o2", trip.AtPickup, 2*time.Hour)
+	s.order("o3", "c1", order.Active)
+	s.order("o4", "c1", order.Expired)
 	return s
 }
 
@@ -77,6 +83,33 @@ func (s *stage) put(id string, driver, transporter, customer fleet.UserID, order
 	}
 	if _, err := s.db.Write.ExecContext(s.t.Context(), `INSERT INTO trip (id, version, state, created_at, updated_at) VALUES (?1, 3, ?2, ?3, ?3)`,
 		id, string(snapshot), born.UnixMicro()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// order puts an order without trips.
+func (s *stage) order(id string, customer fleet.UserID, status order.Status) {
+	s.t.Helper()
+	state := order.State{ID: id, Status: status, Live: !status.Terminal(), CustomerID: customer, CreatedMS: s.now.UnixMilli()}
+	snapshot, err := state.Snapshot()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.db.Write.ExecContext(s.t.Context(), `INSERT INTO customer_order (id, version, state, created_at, updated_at) VALUES (?1, 1, ?2, ?3, ?3)`,
+		id, string(snapshot), s.now.UnixMicro()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// offer puts an offer of o3.
+func (s *stage) offer(id string, to fleet.UserID, open bool, expires time.Time) {
+	s.t.Helper()
+	closed := any(nil)
+	if !open {
+		closed = s.now.UnixMicro()
+	}
+	if _, err := s.db.Write.ExecContext(s.t.Context(), `INSERT INTO offer (id, order_id, recipient, wave, version, open, expires, data, reason, offered_at, closed_at)
+		VALUES (?1, ?1, ?2, 1, 4, ?3, ?4, '{"orderId":"o3"}', '', ?5, ?6)`, id, to, open, expires.UnixMicro(), s.now.UnixMicro(), closed); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -108,8 +141,8 @@ func TestWhoMayWatchWhat(t *testing.T) {
 		{scope(hub.Trip, "moving"), map[string][]string{"driver": {"moving"}, "transporter": {"moving"}, "customer": {"moving"}, "ops": {"moving"}}},
 		{scope(hub.Trip, "ended"), map[string][]string{"driver2": {"ended"}, "transporter": {"ended"}, "customer": {"ended"}, "ops": {"ended"}}},
 		{scope(hub.Trip, "unknown"), nil},
-		{scope(hub.Order, "o1"), map[string][]string{"driver": {"moving"}, "driver2": {"pending"}, "transporter": {"pending", "moving"},
-			"customer": {"pending", "moving"}, "ops": {"pending", "moving"}}},
+		{scope(hub.Order, "o1"), map[string][]string{"customer": {"pending", "moving"}, "ops": {"pending", "moving"}}},
+		{scope(hub.Order, "o3"), map[string][]string{"customer": nil, "ops": nil}},
 		{scope(hub.Order, "unknown"), nil},
 		{scope(hub.Fleet, "t1"), map[string][]string{"transporter": {"pending", "moving"}}},
 		{scope(hub.Own, "c1"), map[string][]string{"customer": {"pending", "moving"}}},
@@ -142,9 +175,44 @@ func TestAViewMasksThePhone(t *testing.T) {
 	if p := views[0].Driver.Phone; p != "+91******6781" || views[0].Version != 3 || views[0].Status != "pending" {
 		t.Errorf("view %+v", views[0])
 	}
-	offers, err := s.Offers(t.Context(), who(fleet.Transporter, "t1"))
-	if err != nil || len(offers) != 0 {
-		t.Errorf("offers %v, %v", offers, err)
+}
+
+func TestOpenOffersOfATransporter(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	later := s.now.Add(time.Minute).Truncate(time.Millisecond)
+	s.offer("open", "t1", true, later)
+	s.offer("late", "t1", true, s.now.Add(-time.Second))
+	s.offer("closed", "t1", false, later)
+	s.offer("rivals", "t2", true, later)
+	s.offer("impostors", "c1", true, later)
+	got, err := s.Offers(t.Context(), who(fleet.Transporter, "t1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []hub.Offer{{ID: "open", Version: 4, Open: true, Expires: later.UTC(), Data: []byte(`{"orderId":"o3"}`)}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got, err := s.Offers(t.Context(), who(fleet.Customer, "c1")); err != nil || got != nil {
+		t.Errorf("a customer is offered %v, %v", got, err)
+	}
+}
+
+func TestLiveOrdersOfACustomer(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	for identity, want := range map[token.Identity][]string{
+		who(fleet.Customer, "c1"): {"o3"}, who(fleet.Customer, "c2"): nil, who(fleet.Transporter, "c1"): nil, who(fleet.Ops, "c1"): nil,
+	} {
+		orders, err := s.LiveOrders(t.Context(), identity)
+		var ids []string
+		for _, o := range orders {
+			ids = append(ids, o.ID)
+		}
+		if diff := cmp.Diff(want, ids); err != nil || diff != "" {
+			t.Errorf("%+v: %v (-want +got):\n%s", identity, err, diff)
+		}
 	}
 }
 

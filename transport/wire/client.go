@@ -38,8 +38,9 @@ type Message struct {
 	Token  string
 	Device string
 	Resume *Resume
-	From   int64 // replay
-	Seq    int64 // seen
+	From   int64  // replay
+	Seq    int64  // seen
+	Offer  string // seen: of an offer, which has no number
 
 	Trip  string // of a fix ("" is the live trip), or of a watch
 	Order string
@@ -99,7 +100,7 @@ func (m *Message) Decode(b []byte) error {
 		r.only("from", func() { m.From = r.integer("from", 1, 1<<53) })
 	case "seen":
 		m.Kind = Seen
-		r.only("seq", func() { m.Seq = r.integer("seq", 0, 1<<53) })
+		m.seen(r)
 	case "watch":
 		m.Kind = Watch
 		m.watch(r)
@@ -199,6 +200,26 @@ func (r *reader) resume() *Resume {
 
 func (m *Message) auth(r *reader) {
 	r.only("token", func() { m.Token = r.str("token", 1, maxToken, "") })
+}
+
+func (m *Message) seen(r *reader) {
+	var f fields
+	given := 0
+	for r.next(&f) {
+		switch string(f.key) {
+		case "seq":
+			m.Seq = r.integer("seq", 0, 1<<53)
+		case "offer":
+			m.Offer = r.str("offer", 1, maxID, "")
+		default:
+			r.skip()
+			continue
+		}
+		given++
+	}
+	if given != 1 {
+		r.refuseField("seq", "give exactly one of seq and offer")
+	}
 }
 
 func (m *Message) watch(r *reader) {

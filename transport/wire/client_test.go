@@ -76,6 +76,7 @@ func TestDecodeGolden(t *testing.T) {
 		"watch_all":    {Kind: wire.Watch, ID: "w1", All: true},
 		"unwatch":      {Kind: wire.Unwatch, ID: "w1"},
 		"seen":         {Kind: wire.Seen, Seq: 42},
+		"seen_offer":   {Kind: wire.Seen, Offer: "f1"},
 		"ping":         {Kind: wire.Ping},
 		"ping_unknown": {Kind: wire.Ping},
 	}
@@ -139,6 +140,7 @@ func TestDecodeRefuses(t *testing.T) {
 		`{"t":"hello","token":7}`: "VALIDATION_ERROR", `{"t":"hello","resume":{"stream":"s"}}`: "VALIDATION_ERROR",
 		`{"t":"hello","resume":[1]}`: "VALIDATION_ERROR", `{"t":"auth"}`: "VALIDATION_ERROR", `{"t":"auth","token":""}`: "VALIDATION_ERROR",
 		`{"t":"unwatch"}`: "VALIDATION_ERROR", `{"t":"seen"}`: "VALIDATION_ERROR",
+		`{"t":"seen","seq":1,"offer":"f1"}`: "VALIDATION_ERROR", `{"t":"seen","offer":""}`: "VALIDATION_ERROR",
 	}
 	for frame, reason := range refused {
 		var m wire.Message

@@ -92,6 +92,11 @@ func AppendSeen(dst []byte, seq int64) []byte {
 	return append(strconv.AppendInt(append(dst, `{"t":"seen","seq":`...), seq, 10), '}')
 }
 
+// AppendSeenOffer says that an offer is shown.
+func AppendSeenOffer(dst []byte, offer string) []byte {
+	return append(appendText(append(dst, `{"t":"seen","offer":`...), offer), '}')
+}
+
 // AppendPing asks for a pong.
 func AppendPing(dst []byte) []byte { return append(dst, `{"t":"ping"}`...) }
 

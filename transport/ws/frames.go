@@ -70,7 +70,10 @@ func (c *conn) command(ctx context.Context, member *hub.Socket, kind wire.Kind, 
 	case wire.Replay:
 		return member.Replay(ctx, c.message.From)
 	case wire.Seen:
-		// A receipt is counted with the frames and changes nothing: retention prunes, not receipts.
+		// A receipt changes nothing but an explanation: retention prunes, not receipts.
+		if c.message.Offer != "" && member.Identity().Role == fleet.Transporter {
+			member.SeenOffer(c.message.Offer)
+		}
 	case wire.Hello:
 		return errTwice
 	case wire.Fix:
