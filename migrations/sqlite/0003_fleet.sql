@@ -19,9 +19,17 @@ CREATE INDEX vehicle_by_transporter ON vehicle (transporter_id, number);
 -- What a wave of an order asks: which of these transporters have which of these kinds.
 CREATE INDEX vehicle_by_kind ON vehicle (transporter_id, vehicle_key);
 
+-- A driver's id would be most of a fix and is the key of each, so fixes carry a number instead. Numbers
+-- are never taken back.
+CREATE TABLE fix_driver (
+    driver_key integer PRIMARY KEY,
+    driver_id  text    NOT NULL,
+    CONSTRAINT one_key_per_driver UNIQUE (driver_id)
+) STRICT;
+
 -- One row per sample of a driver. Nullable speed and bearing: the phone did not know.
 CREATE TABLE fix (
-    driver_id   text    NOT NULL,
+    driver_key  integer NOT NULL,
     ts_ms       integer NOT NULL,
     lat         real    NOT NULL,
     lng         real    NOT NULL,
@@ -30,7 +38,7 @@ CREATE TABLE fix (
     bearing     real,
     mock        integer NOT NULL,
     received_ms integer NOT NULL,
-    PRIMARY KEY (driver_id, ts_ms)
+    PRIMARY KEY (driver_key, ts_ms)
 ) STRICT, WITHOUT ROWID;
 -- No index by receipt: it would repeat the key and cost as much as the row. Retention walks the drivers.
 
@@ -44,4 +52,5 @@ DROP INDEX live_trips_by_age;
 DROP INDEX live_trips_of_customer;
 DROP INDEX live_trips_of_transporter;
 DROP TABLE fix;
+DROP TABLE fix_driver;
 DROP TABLE vehicle;

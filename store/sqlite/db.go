@@ -49,9 +49,10 @@ func open(ctx context.Context, path, option string, conns int) (*sql.DB, error) 
 	}
 	// The order matters: the wait for locks must be set before the switch to WAL needs one. What a
 	// savepoint may have to take back is kept in memory: as a temporary file it was a quarter of a
-	// flush.
+	// flush. A checkpoint every 2,000 pages (8 MB) writes the pages of a moving fleet half as often as
+	// one every 1,000 does.
 	name += "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)" +
-		"&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16000)&" + option
+		"&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16000)&_pragma=wal_autocheckpoint(2000)&" + option
 	db, err := sql.Open("sqlite", name)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)

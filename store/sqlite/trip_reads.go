@@ -16,7 +16,10 @@ import (
 
 // TripReads reads committed trips for people and for the recorder of fixes. It never writes: trips
 // are written through the ledger only.
-type TripReads struct{ db *DB }
+type TripReads struct {
+	db    *DB
+	stmts prepared
+}
 
 var (
 	_ access.Trips    = (*TripReads)(nil)
@@ -75,6 +78,15 @@ func (r *TripReads) OfDriver(ctx context.Context, driver fleet.UserID, statuses 
 	return page, total, err
 }
 
+// tripWindows is one statement for all: each of its own would take and give back the read lock.
+const tripWindows = `
+WITH ask AS (SELECT key AS at, value ->> 0 AS driver, value ->> 1 AS trip FROM json_each(?))
+SELECT ask.at, t.id, t.state ->> 'acceptedAt', coalesce(t.state ->> 'endedAt', 0)
+FROM ask JOIN trip t ON t.id = (
+	SELECT id FROM trip
+	WHERE driver_id = ask.driver AND (ask.trip = '' OR id = ask.trip) AND state ->> 'acceptedAt' IS NOT NULL
+	ORDER BY created_at DESC LIMIT 1)`
+
 // Windows gives the span of each asked trip. A driver's newest accepted trip is his live one if he
 // has one: while one lives he is given no other.
 func (r *TripReads) Windows(ctx context.Context, asks []history.Ask) ([]history.Window, error) {
@@ -90,14 +102,11 @@ func (r *TripReads) Windows(ctx context.Context, asks []history.Ask) ([]history.
 	if err != nil {
 		return nil, fmt.Errorf("trip windows: %w", err)
 	}
-	// One statement for all: each statement of its own would take and give back the read lock.
-	rows, err := r.db.Read.QueryContext(ctx, `
-		WITH ask AS (SELECT key AS at, value ->> 0 AS driver, value ->> 1 AS trip FROM json_each(?))
-		SELECT ask.at, t.id, t.state ->> 'acceptedAt', coalesce(t.state ->> 'endedAt', 0)
-		FROM ask JOIN trip t ON t.id = (
-			SELECT id FROM trip
-			WHERE driver_id = ask.driver AND (ask.trip = '' OR id = ask.trip) AND state ->> 'acceptedAt' IS NOT NULL
-			ORDER BY created_at DESC LIMIT 1)`, string(list))
+	stmt, err := r.stmts.on(ctx, r.db.Read, tripWindows)
+	if err != nil {
+		return nil, fmt.Errorf("trip windows: %w", err)
+	}
+	rows, err := stmt.QueryContext(ctx, string(list))
 	if err != nil {
 		return nil, fmt.Errorf("trip windows: %w", err)
 	}

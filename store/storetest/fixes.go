@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -196,6 +197,33 @@ func Fixes(t *testing.T, open func(t *testing.T) history.Store) {
 		must(t, err)
 		if len(none) != 0 {
 			t.Errorf("nothing asked, got %v", none)
+		}
+	})
+
+	t.Run("a driver's first call repeats itself, after a call that met known fixes", func(t *testing.T) {
+		t.Parallel()
+		s := open(t)
+		_, err := s.Save(t.Context(), []history.Row{row(driverA, fix(1)), row(driverA, fix(1))})
+		must(t, err)
+		var rows []history.Row
+		for ts := range int64(60) {
+			rows = append(rows, row(driverB, fix(ts)), row(driverB, fix(ts/2)))
+		}
+		isNew, err := s.Save(t.Context(), rows)
+		must(t, err)
+		fresh := slices.DeleteFunc(slices.Clone(isNew), func(is bool) bool { return !is })
+		if len(fresh) != 60 {
+			t.Errorf("%d of the 60 fixes are new", len(fresh))
+		}
+		const driverC = fleet.UserID("0b7f2a30-7c0e-4e0f-8d53-0000000000c3")
+		_, err = s.Save(t.Context(), []history.Row{row(driverC, fix(1000))})
+		must(t, err)
+		for driver, want := range map[fleet.UserID]int{driverA: 1, driverB: 60, driverC: 1} {
+			got, err := s.Fixes(t.Context(), driver, 0, math.MaxInt64, 100)
+			must(t, err)
+			if len(got) != want {
+				t.Errorf("%s has %d fixes, want %d", driver, len(got), want)
+			}
 		}
 	})
 
