@@ -16,6 +16,7 @@ import (
 	"weelo/actors"
 	"weelo/actors/actortest"
 	"weelo/actors/protocol"
+	"weelo/internal/audit"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/geo"
@@ -41,11 +42,13 @@ type market struct {
 	drivers   *actortest.Probe
 	owners    *actortest.Probe
 	counts    *orderCounts
+	receipts  *actors.OfferReceipts
 	sys       *actors.System
 	orders    *actors.Orders
 	ids       int
 	policy    order.Policy
 	crew      actors.CrewReader // nil: the store's
+	deaf      bool              // hints of births are lost
 }
 
 // staleCrew is what was read before something changed.
@@ -94,7 +97,23 @@ func newMarket(t *testing.T) *market {
 	m.stands("T1", 3)
 	m.stands("T2", 12)
 	m.restart()
+	t.Cleanup(m.audit)
 	return m
+}
+
+// audit holds what is stored against the invariants of dispatch (docs/invariants.md).
+func (m *market) audit() {
+	m.t.Helper()
+	report, err := audit.Run(context.Background(), sqlite.NewAudit(m.db), audit.Options{Now: time.Now()})
+	if err != nil {
+		m.t.Errorf("audit: %v", err)
+	}
+	for _, b := range report.Breaches {
+		if b.Number == 5 || b.Number == 19 {
+			continue
+		}
+		m.t.Errorf("audit: %v", b)
+	}
 }
 
 // online makes a driver present, for as long as a test lasts.
@@ -124,6 +143,7 @@ func (m *market) restart() {
 	}
 	m.searching, m.counts = actors.NewSearching(), &orderCounts{}
 	led := ports(m.ledger)
+	m.receipts = actors.NewOfferReceipts(sqlite.NewOffers(m.db), slog.New(slog.DiscardHandler))
 	users, supply, trips := sqlite.NewUsers(m.db), sqlite.NewSupply(m.db), sqlite.NewTripReads(m.db)
 	crew := m.crew
 	if crew == nil {
@@ -133,18 +153,32 @@ func (m *market) restart() {
 	m.sys = actortest.Start(m.t, actors.Config{},
 		actors.OrderActors(actors.OrderConfig{
 			Ledger: led, Publisher: m.hub, Policy: m.policy, Matcher: matcher, Crew: crew, Trips: trips, Users: users,
-			Presence: m.presence, Searching: m.searching, Observer: m.counts,
+			Presence: m.presence, Searching: m.searching, Receipts: m.receipts, Observer: m.counts,
 		}),
 		actors.Trips(actors.TripConfig{Ledger: led, Publisher: m.hub, Tracks: &actortest.Fixes{}, Policy: m.policy.Trip, Rules: track.DefaultRules()}),
 		m.drivers.Kind(), m.owners.Kind())
 	m.orders = actors.NewOrders(actors.OrdersConfig{
-		Ledger: led, Router: m.sys, Publisher: m.hub, Policy: m.policy, Price: func(string, string, int) error { return nil },
+		Ledger: led, Router: m.router(), Publisher: m.hub, Policy: m.policy, Price: func(string, string, int) error { return nil },
 		Matcher: matcher, Reads: sqlite.NewOrderReads(m.db), Trips: trips, Users: users, Observer: m.counts,
 		NewID: func() string { m.ids++; return fmt.Sprintf("id-%03d", m.ids) }, Random: rand.NewChaCha8([32]byte{byte(m.ids)}),
 	})
+	run(m.t, m.receipts.Run)
 	run(m.t, (&actors.Sweeper{Timers: m.ledger, Router: m.sys, Log: slog.New(slog.DiscardHandler)}).Run)
 	run(m.t, (&actors.Relay{Outbox: m.ledger, Router: m.sys, Log: slog.New(slog.DiscardHandler)}).Run)
 }
+
+// router is how births are made known; deaf, it loses every message that nobody waits for.
+func (m *market) router() actors.Router {
+	if m.deaf {
+		return deaf{m.sys}
+	}
+	return m.sys
+}
+
+type deaf struct{ actors.Router }
+
+// Tell implements actors.Router.
+func (deaf) Tell(context.Context, actors.Address, any) error { return nil }
 
 // asks is an order for so many trucks, with a key.
 func asks(trucks int, key string) protocol.NewOrder {
