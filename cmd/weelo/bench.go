@@ -29,6 +29,9 @@ different runs.
   weelo bench                                   everything, about 15 minutes
   weelo bench --only single,fanout --runs 3     a quick look
   weelo bench --json > bench.json               for programs; progress goes to standard error
+  weelo bench accept --attempts 1000000         500 transporters for the 10 trucks of an order, again and
+                                                again: double wins (none), attempts a second and p99, beside
+                                                one transaction for each attempt (weelo bench accept -h)
 
 Experiments: ` + strings.Join(bench.Experiments(), ", ") + `.`,
 		flags: func(fs *flag.FlagSet) func(context.Context, []string, surroundings) error {
@@ -49,6 +52,9 @@ Experiments: ` + strings.Join(bench.Experiments(), ", ") + `.`,
 			return func(ctx context.Context, args []string, s surroundings) error {
 				if len(args) > 0 && args[0] == "bare" {
 					return benchBare(ctx, args[1:])
+				}
+				if len(args) > 0 && args[0] == "accept" {
+					return benchAccept(ctx, args[1:], s)
 				}
 				if err := noArgs(args); err != nil {
 					return err
