@@ -41,7 +41,7 @@ func TestJudge(t *testing.T) {
 func TestStatusWords(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for s := ledger.Unknown; s <= ledger.Failed; s++ {
+	for s := ledger.Unknown; s <= ledger.Aborted; s++ {
 		word := s.String()
 		if seen[word] || strings.Contains(word, "(") {
 			t.Errorf("status %d has no word of its own: %q", int(s), word)
@@ -88,11 +88,11 @@ func TestCheckAndSize(t *testing.T) {
 
 func TestRetentionDefaults(t *testing.T) {
 	t.Parallel()
-	want := ledger.Retention{Inbox: 24 * time.Hour, Idem: 72 * time.Hour}
+	want := ledger.Retention{Inbox: 24 * time.Hour, Idem: 72 * time.Hour, Offer: 30 * 24 * time.Hour}
 	if diff := cmp.Diff(want, ledger.Retention{}.WithDefaults()); diff != "" {
 		t.Errorf("defaults:\n%s", diff)
 	}
-	set := ledger.Retention{Inbox: time.Hour, Idem: time.Minute}
+	set := ledger.Retention{Inbox: time.Hour, Idem: time.Minute, Offer: time.Second}
 	if diff := cmp.Diff(set, set.WithDefaults()); diff != "" {
 		t.Errorf("what is set stays:\n%s", diff)
 	}
