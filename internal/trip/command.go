@@ -33,6 +33,8 @@ type ChangeStatus struct {
 type Cancel struct {
 	By     By
 	Reason string
+	// CompensationRupees is what the driver gets for the way he has made, by the order's policy.
+	CompensationRupees int
 }
 
 // TimerFired: the named timer ran out. A number that is not the armed one is ignored.

@@ -126,7 +126,7 @@ func cancel(s State, c Cancel, now time.Time) (Decision, error) {
 		return Decision{}, ErrStateChanged
 	}
 	return decided(s, now, Event{
-		What: WasCancelled, AtMS: now.UnixMilli(), To: Cancelled, By: by, Reason: c.Reason,
+		What: WasCancelled, AtMS: now.UnixMilli(), To: Cancelled, By: by, Reason: c.Reason, Rupees: c.CompensationRupees,
 		Timers: s.cancelAll(),
 	})
 }

@@ -26,6 +26,7 @@ type Event struct {
 	To      Status       `json:"to,omitempty"`    // every change of status
 	By      string       `json:"by,omitempty"`    // driver, customer, transporter, ops, timer, order
 	Reason  string       `json:"reason,omitempty"`
+	Rupees  int          `json:"rupees,omitempty"`  // WasCancelled: the driver's compensation
 	HeardMS int64        `json:"heardAt,omitempty"` // Heard, WentSilent: the last sign of the driver
 	Track   *track.Track `json:"track,omitempty"`   // TrackFolded
 	Timers  []TimerSet   `json:"timers,omitempty"`  // what it arms and cancels

@@ -173,11 +173,16 @@ type CancelledData struct {
 }
 
 func (s State) cancelledNotice(e Event) notice {
+	settlement := "none"
+	if e.Rupees > 0 {
+		settlement = "pending"
+	}
 	return notice{kind: "trip_cancelled", to: []string{string(s.DriverID)}, data: CancelledData{
 		OrderID: s.OrderID, TripID: s.ID, AssignmentID: s.ID, Reason: e.Reason,
 		Message: "The trip was cancelled.", CancelledAt: e.AtMS, CancelledBy: e.By,
 		CustomerName: s.Names.Customer, CustomerPhone: ShortPhone(s.Names.CustomerPhone),
-		PickupAddress: s.Pickup.Address, DropAddress: s.Drop.Address, SettlementState: "none",
+		PickupAddress: s.Pickup.Address, DropAddress: s.Drop.Address,
+		CompensationAmount: e.Rupees, SettlementState: settlement,
 	}}
 }
 
