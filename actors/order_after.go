@@ -22,8 +22,10 @@ const (
 // Committed implements Behaviour: everybody is told, after the commit and never before.
 func (a *orderActor) Committed(ctx context.Context, d *orders, before order.State, done Committed) {
 	s := d.State()
-	a.cfg.Publisher.Deliver(deliveries(done))
+	// Offers first: a socket that knows the newest version cannot be shown an older one after the event that
+	// closes it.
 	a.cfg.Publisher.Offers(offerFrames(done))
+	a.cfg.Publisher.Deliver(deliveries(done))
 	for _, w := range done.With {
 		tellTrip(ctx, a.self, a.cfg.Publisher, w)
 	}

@@ -45,6 +45,7 @@ type house struct {
 	desk    *login.Desk
 
 	reads    *reads.Reads
+	views    *access.Access // what sockets may see
 	recorder *history.Recorder
 	hub      *hub.Hub
 
@@ -140,8 +141,9 @@ func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
 		return err
 	}
 	h.p.metrics.WatchHistory(h.recorder.Stats)
+	h.views = access.New(h.reads).WithOrders(access.Orders{Reads: h.st.orders, Offers: h.st.offers, Now: h.st.clock.Now})
 	h.hub = hub.New(hub.Config{
-		Inbox: h.st.inbox, Access: access.New(h.reads), Receipts: h.dispatching.receipts, Observer: h.p.metrics.Hub, Log: h.p.log, Unlimited: h.p.cfg.LimitsOff(),
+		Inbox: h.st.inbox, Access: h.views, Receipts: h.dispatching.receipts, Observer: h.p.metrics.Hub, Log: h.p.log, Unlimited: h.p.cfg.LimitsOff(),
 		Revoked: h.revoked.Revoked,
 	})
 	h.p.run("hub", h.hub.Run)
@@ -232,7 +234,7 @@ func (h *house) rest(context.Context, config.Secrets) error {
 
 // sockets mounts the two ways to stay connected, codecs on one hub.
 func (h *house) sockets(context.Context, config.Secrets) error {
-	cfg, views := h.p.cfg, access.New(h.reads)
+	cfg, views := h.p.cfg, h.views
 	badge := credentials{h.mint, h.tickets, h.revoked}
 	native, err := ws.New(ws.Config{
 		Hub: h.hub, Tokens: badge, Tickets: badge, Drivers: h.drivers, Transporters: h.transporters,
