@@ -63,7 +63,8 @@ func (y *yard) registerOrders(system *actors.System, hub *actortest.Hub, trips *
 		Reads: y.dispatch.reads, Trips: y.dispatch.rows, Users: y.users, NewID: uuid.NewString, Random: rand.Reader,
 	})
 	rest.RegisterOrders(y.api, rest.Orders{
-		Orders: facade, Reads: y.dispatch.reads, Offers: y.dispatch.offers, Trips: trips, Limits: y.orderLimits,
+		Orders: facade, Reads: y.dispatch.reads, Offers: y.dispatch.offers, Trips: trips,
+		Narrator: rest.Narrator{History: y.dispatch.history, Offers: y.dispatch.offers, People: y.shelves.people}, Limits: y.orderLimits,
 		Policy: yardPolicy(), Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 }

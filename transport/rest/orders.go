@@ -39,14 +39,15 @@ type RequestLimiter interface {
 
 // Orders is what the routes of orders, offers and holds need.
 type Orders struct {
-	Orders protocol.Orders
-	Reads  order.Reads
-	Offers OfferReads
-	Trips  OrderTrips
-	Limits RequestLimiter // nil: nothing is limited
-	Policy order.Policy
-	Log    *slog.Logger
-	Now    func() time.Time
+	Orders   protocol.Orders
+	Reads    order.Reads
+	Offers   OfferReads
+	Narrator Narrator
+	Trips    OrderTrips
+	Limits   RequestLimiter // nil: nothing is limited
+	Policy   order.Policy
+	Log      *slog.Logger
+	Now      func() time.Time
 }
 
 // The two trees of orders. The customer app turns to the second when the first refuses a call.
@@ -73,6 +74,7 @@ func RegisterOrders(a *API, d Orders) {
 		Summary: "The caller's order that searches, if there is one"}, d.checkActive)
 	Handle(a, Route{Method: http.MethodGet, Path: "/api/v1/orders/{orderId}/route", Name: "order-route", Tag: "orders",
 		Summary: "The points of the journey and how far it is"}, d.route)
+	d.registerExplain(a)
 	d.registerBookings(a)
 	d.registerFeeds(a)
 	d.registerReplay(a)
