@@ -162,6 +162,7 @@ func (s *State) applySlot(e Event) {
 			slot.free(e.SlotTo)
 		}
 		slot.Status, slot.EndedMS = e.SlotTo, e.AtMS
+	default: // other events are about no slot
 	}
 	if s.Closed { // a driver who was asked before the search ended may still answer
 		s.ReasonCode = s.closeReason()

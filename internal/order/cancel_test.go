@@ -262,3 +262,29 @@ func TestOpenDisputeIsHandedOverAtTheEnd(t *testing.T) {
 		t.Errorf("dispute %+v, timers %v", w.s.Dispute, w.s.Timers)
 	}
 }
+
+// TestDriversShare: what the drivers get is divided by the way each has made, and adds up.
+func TestDriversShare(t *testing.T) {
+	t.Parallel()
+	w := born(t, 3)
+	trips := w.confirm(asha, 3)
+	w.accept(trips[0])
+	w.accept(trips[1])
+	w.step(trips[1], trip.AtPickup)
+	w.step(trips[1], trip.LoadingComplete)
+	d := w.do(order.Cancel{By: byCustomer(), Reason: "no need", Trips: w.rows()})
+	if got := w.s.Cancellation.Driver.Final; got != 1350 {
+		t.Fatalf("the drivers get %d", got)
+	}
+	sum, last := 0, 0
+	for i, c := range d.Cancels {
+		got := c.Decision.Events[0].Rupees
+		sum += got
+		if i == 1 {
+			last = got
+		}
+	}
+	if sum != 1350 || last != 1301 || d.Cancels[2].Decision.Events[0].Rupees != 0 {
+		t.Errorf("parts add up to %d, the loaded truck's is %d", sum, last)
+	}
+}

@@ -193,6 +193,7 @@ func (c *chronicle) follow(e Event) {
 			}
 			delete(c.slots, e.Slot)
 		}
+	default: // the rest tells of no transporter
 	}
 }
 

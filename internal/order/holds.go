@@ -160,8 +160,9 @@ func (b *builder) releaseHold(c ReleaseHold) (Decision, error) {
 		return Decision{}, ErrTrucksChanged
 	case HoldReleased, HoldExpired, HoldCancelled:
 		return b.replay()
+	case HoldActive:
+		b.giveBack(h, HoldReleased)
 	}
-	b.giveBack(h, HoldReleased)
 	return b.done(string(fleet.Transporter))
 }
 

@@ -50,6 +50,7 @@ func notices(before, after State, e Event) []notice {
 		if after.Status == Completed {
 			tell(after.completedNotice(e))
 		}
+	default: // history only, but for offers that it closes
 	}
 	if closed := closedBetween(before, after); len(closed) > 0 {
 		tell(after.closedNotice(e, closed))
@@ -116,6 +117,7 @@ func (s State) statusNotice(e Event) notice {
 			d.TripsEnded = s.Cancellation.TripsEnded
 		}
 		to = append(to, s.winners()...)
+	default:
 	}
 	return notice{kind: KindStatus, to: to, data: d}
 }

@@ -53,6 +53,7 @@ func record(before State, e Event) any {
 		}
 	case Reoffered:
 		e.Offered = nil // who and which version is in the offers
+	default: // the event as it is
 	}
 	return e
 }

@@ -285,6 +285,7 @@ func (s State) Tally() Tally {
 			t.Expired++
 		case SlotCompleted, SlotPartial:
 			t.Completed++
+		case SlotAccepted, SlotInProgress: // counted as filled
 		}
 		if slot.Status.Filled() {
 			t.Filled++
