@@ -1,9 +1,6 @@
 package audit
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -155,44 +152,12 @@ func CheckOrder(o Order, s order.State, opt Options) []Breach {
 		armed[name], due[name] = t.Number, t.DueMS
 	}
 	f.checkTimers(armed, due, o.Timers, opt)
-	f.fold(o, s)
 	f.slots(s)
 	f.holds(s)
 	f.offers(o, s, opt)
 	f.tripsOf(o, s)
 	f.waiting(o, s)
 	return f.found
-}
-
-// fold replays the history: the snapshot must come out, member by member.
-func (f *finder) fold(o Order, s order.State) {
-	var folded order.State
-	for _, l := range o.History {
-		var e order.Event
-		if json.Unmarshal(l.Data, &e) != nil || e.What == "" || l.Type != "order_"+string(e.What) {
-			continue // what people were told of an event that stands beside it
-		}
-		if e.What == order.WasCreated && e.Birth == nil || e.What != order.WasCreated && folded.ID == "" {
-			f.say(5, "its history does not begin with its birth")
-			return
-		}
-		folded = order.Apply(folded, e)
-	}
-	want, errWant := s.Snapshot()
-	got, errGot := folded.Snapshot()
-	if err := errors.Join(errWant, errGot); err != nil || !bytes.Equal(want, got) {
-		f.say(5, "its history does not fold to its snapshot: %s", firstDifference(want, got))
-	}
-}
-
-// firstDifference shows where two snapshots begin to differ.
-func firstDifference(a, b []byte) string {
-	at := 0
-	for at < len(a) && at < len(b) && a[at] == b[at] {
-		at++
-	}
-	cut := func(x []byte) []byte { return x[max(0, min(at-30, len(x))):min(len(x), at+50)] }
-	return fmt.Sprintf("%s, folded %s", cut(a), cut(b))
 }
 
 func or(a, b string) string {

@@ -47,8 +47,6 @@ type Line struct {
 	Type    string
 	At      time.Time
 	Status  string // data.status of an order_status or trip_status
-	// Data is the event's, of orders only: their history has every event that they were folded from.
-	Data json.RawMessage
 }
 
 // Order is an order and what belongs to it.

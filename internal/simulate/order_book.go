@@ -14,6 +14,7 @@ type book struct {
 	mu     sync.Mutex
 	orders map[string]*booking
 	shown  map[string]map[string]*sight // by transporter, then order
+	offers map[string]string            // offer → order
 	trips  map[string]*journey
 	onTrip map[string]string // driver → the trip that he was last given and that has not ended
 }
@@ -24,8 +25,9 @@ type booking struct {
 	token        string // of its customer
 	trucks       int
 	ends         []string // terminal statuses he was told
-	status       string   // the last he was told
-	cancelled    bool     // his cancellation was answered with success
+	endedAt      time.Time
+	status       string // the last he was told
+	cancelled    bool   // his cancellation was answered with success
 	gun          time.Time
 	over         chan struct{} // closed at the first end
 	accepted     chan struct{} // closed at the first driver's acceptance
@@ -50,7 +52,7 @@ type journey struct {
 }
 
 func newBook(m *meter) *book {
-	return &book{meter: m, orders: map[string]*booking{}, shown: map[string]map[string]*sight{}, trips: map[string]*journey{}, onTrip: map[string]string{}}
+	return &book{meter: m, orders: map[string]*booking{}, shown: map[string]map[string]*sight{}, offers: map[string]string{}, trips: map[string]*journey{}, onTrip: map[string]string{}}
 }
 
 // order gives the booking, made when it is seen first.
@@ -96,6 +98,7 @@ func (b *book) orderStatus(id, status string) {
 		return
 	}
 	if o.ends = append(o.ends, status); len(o.ends) == 1 {
+		o.endedAt = time.Now()
 		close(o.over)
 	}
 }
@@ -126,27 +129,41 @@ func (b *book) startingGun(id string, wait time.Duration) time.Time {
 // triesPerOffer is how often one transporter answers an offer that changes on his screen.
 const triesPerOffer = 4
 
-// offered notes an offer as a transporter's screen shows it. fresh: he has something to answer.
-func (b *book) offered(transporter, order string, version int64, open bool) (fresh bool) {
+// offered notes an open offer as a transporter's screen shows it. fresh: he has something to answer.
+func (b *book) offered(transporter, order, offer string, version int64) (fresh bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.sight(transporter, order)
-	switch {
-	case version < s.version:
+	b.offers[offer] = order
+	if version < s.version || version == s.version && !s.open {
 		return false // a repeated older frame changes nothing on a screen
-	case !open:
-		s.open, s.told, s.version = false, true, version
-		return false
 	}
-	fresh = (version > s.version || !s.open) && s.tries < triesPerOffer
-	if o := b.orders[order]; o != nil && len(o.ends) > 0 && !s.open && version == s.version {
+	if o := b.orders[order]; o != nil && len(o.ends) > 0 && time.Since(o.endedAt) > lateOffer {
 		b.meter.fail("offered after its end", fmt.Errorf("order %s to %s", order, transporter))
 	}
+	fresh = version > s.version && s.tries < triesPerOffer
 	s.open, s.told, s.version = true, false, version
 	if fresh {
 		s.tries++
 	}
 	return fresh
+}
+
+// lateOffer is how long after the customer was told of the end a frame that left before may still be on
+// its way to somebody else.
+const lateOffer = 3 * time.Second
+
+// offerFrameClosed notes that an offer was taken off a transporter's screen.
+func (b *book) offerFrameClosed(transporter, offer string, version int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	order, known := b.offers[offer]
+	if !known {
+		return // of an order that he was never shown
+	}
+	if s := b.sight(transporter, order); version >= s.version {
+		s.open, s.told, s.version = false, true, version
+	}
 }
 
 // offerClosed notes that a transporter was told the end of an offer.
@@ -231,8 +248,8 @@ func (b *book) endOf(t *journey) string {
 	return t.ended
 }
 
-// counts are the orders and trips that have not ended.
-func (b *book) counts() (orders, over, trips, live int) {
+// counts are the orders, and the trips with those that live and those that were driven to their end.
+func (b *book) counts() (orders, over, trips, live, driven int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, o := range b.orders {
@@ -241,9 +258,12 @@ func (b *book) counts() (orders, over, trips, live int) {
 		}
 	}
 	for _, t := range b.trips {
-		if t.ended == "" {
+		switch t.ended {
+		case "":
 			live++
+		case "completed", "partial_delivery":
+			driven++
 		}
 	}
-	return len(b.orders), over, len(b.trips), live
+	return len(b.orders), over, len(b.trips), live, driven
 }

@@ -103,13 +103,16 @@ func (c *carrierAgent) take(ctx context.Context) func(client.Frame) {
 		switch f.T {
 		case "offer":
 			var data offerData
-			if err := json.Unmarshal(f.Data, &data); err != nil || or(f.Order, data.OrderID) == "" {
-				m.meter.fail("offer", fmt.Errorf("offer %s cannot be read: %w", f.ID, errors.Join(err)))
+			m.tally.offers.Add(1)
+			if !f.Open { // it names the offer only
+				m.book.offerFrameClosed(c.fleet.ID, f.ID, f.Version)
 				return
 			}
-			data.OrderID = or(data.OrderID, f.Order)
-			m.tally.offers.Add(1)
-			if m.book.offered(c.fleet.ID, data.OrderID, f.Version, f.Open) {
+			if err := json.Unmarshal(f.Data, &data); err != nil || data.OrderID == "" {
+				m.meter.fail("offer", fmt.Errorf("offer %s cannot be read: %s %w", f.ID, short(f.Data), errors.Join(err)))
+				return
+			}
+			if m.book.offered(c.fleet.ID, data.OrderID, f.ID, f.Version) {
 				m.open.Go(func() { c.answer(ctx, data) })
 			}
 		case "event":

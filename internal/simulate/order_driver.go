@@ -211,11 +211,7 @@ func (d *driverAgent) drive(ctx context.Context, token string, j *journey, data 
 			return err
 		}
 	}
-	if err := d.step(ctx, r, "completed"); err != nil {
-		return err
-	}
-	m.tally.completed.Add(1)
-	return nil
+	return d.step(ctx, r, "completed")
 }
 
 // step reports a status from where the truck is, as a driver does who is told that he is too far away.

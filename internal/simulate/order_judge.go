@@ -23,7 +23,7 @@ func (m *market) judge(ctx context.Context) {
 // settleDown waits until nobody waits to be told any more, at most Settle.
 func (m *market) settleDown(ctx context.Context) {
 	for deadline := time.Now().Add(m.Settle); time.Now().Before(deadline); {
-		_, _, _, live := m.book.counts()
+		_, _, _, live, _ := m.book.counts()
 		if live == 0 && len(m.untold()) == 0 {
 			return
 		}

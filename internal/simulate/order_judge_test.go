@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"weelo/internal/world"
 )
@@ -106,7 +107,9 @@ func TestBook(t *testing.T) {
 			b.orderStatus("o", "completed")
 			b.confirmed("t2", "o", "f", "d", "v")
 			b.confirmed("t2", "o", "f", "d", "v")
-			if !b.offered("f", "o", 1, true) || b.offered("f", "o", 1, true) || b.offered("f", "o", 2, false) || b.offered("f", "o", 1, true) {
+			first, again := b.offered("f", "o", "i", 1), b.offered("f", "o", "i", 1)
+			b.offerFrameClosed("f", "i", 2)
+			if late := b.offered("f", "o", "i", 1); !first || again || late || b.shown["f"]["o"].open {
 				t.Error("an offer is answered when it is new")
 			}
 		},
@@ -123,9 +126,9 @@ func TestBook(t *testing.T) {
 			b.confirmed("t", "o", "g", "e", "w")
 		},
 		"offered after its end": func(b *book) {
-			b.offered("f", "o", 2, false)
 			b.orderStatus("o", "cancelled")
-			b.offered("f", "o", 2, true)
+			b.orders["o"].endedAt = time.Now().Add(-time.Minute)
+			b.offered("f", "o", "i", 2)
 		},
 	} {
 		t.Run(about, func(t *testing.T) {

@@ -21,7 +21,7 @@ type tally struct {
 	bids, lost, holds, abandoned, released       atomic.Int64
 	confirms, fouls                              atomic.Int64
 	trips, accepts, acceptsLost                  atomic.Int64
-	silent, driverDeclined, completed            atomic.Int64
+	silent, driverDeclined                       atomic.Int64
 	ignored, declined                            atomic.Int64
 	cancels, cancelsRefused                      atomic.Int64
 	doubles, gaveUp                              atomic.Int64
@@ -60,9 +60,9 @@ func (t *tally) end(status string, filled, total int) {
 func (m *market) report(ctx context.Context, out io.Writer) {
 	for pause(ctx, 5*time.Second) {
 		t := m.tally
-		orders, over, trips, live := m.book.counts()
+		orders, over, trips, live, driven := m.book.counts()
 		fmt.Fprintf(out, "%s  orders %d/%d, %d over  offers %d  holds %d, lost %d  trips %d, %d live, %d completed  errors %d\n",
-			clock(time.Since(m.begin)), orders, m.Orders, over, t.offers.Load(), t.holds.Load(), t.lost.Load(), trips, live, t.completed.Load(), m.meter.errors())
+			clock(time.Since(m.begin)), orders, m.Orders, over, t.offers.Load(), t.holds.Load(), t.lost.Load(), trips, live, driven, m.meter.errors())
 	}
 }
 
@@ -84,12 +84,13 @@ func (s OrderSummary) OK() bool { return s.Errors == 0 }
 
 func (m *market) summary() OrderSummary {
 	t := m.tally
+	_, _, _, _, driven := m.book.counts()
 	all := m.meter.summary(Options{}, time.Since(m.begin))
 	s := OrderSummary{
 		Orders: t.orders.Load(), Completed: t.ordersCompleted.Load(), Partly: t.ordersPartly.Load(),
 		Cancelled: t.ordersCancelled.Load(), Expired: t.ordersExpired.Load(),
 		Holds: t.holds.Load(), HoldsLost: t.lost.Load(), Confirms: t.confirms.Load(),
-		Trips: t.trips.Load(), TripsCompleted: t.completed.Load(), DoubleTaps: t.doubles.Load(),
+		Trips: t.trips.Load(), TripsCompleted: int64(driven), DoubleTaps: t.doubles.Load(),
 		Errors: all.Errors, Reasons: all.Reasons, Took: all.Took,
 	}
 	line := func(format string, args ...any) { s.lines = append(s.lines, fmt.Sprintf(format, args...)) }

@@ -107,15 +107,14 @@ func auditAggregates(ctx context.Context, tx pgx.Tx, kind ledger.Kind, table, af
 	err = eachRow(ctx, tx, func(rows pgx.Rows) error {
 		var id string
 		var l audit.Line
-		if err := rows.Scan(&id, &l.Version, &l.Ordinal, &l.Epoch, &l.Type, &l.At, &l.Status, &l.Data); err != nil {
+		if err := rows.Scan(&id, &l.Version, &l.Ordinal, &l.Epoch, &l.Type, &l.At, &l.Status); err != nil {
 			return err
 		}
 		l.At = l.At.UTC()
 		at[id].History = append(at[id].History, l)
 		return nil
 	}, `SELECT aggregate_id, version, ordinal, epoch, type, at,
-	           CASE WHEN type IN ('order_status', 'trip_status') THEN coalesce(data ->> 'status', '') ELSE '' END,
-	           CASE WHEN kind = 'order' THEN data END
+	           CASE WHEN type IN ('order_status', 'trip_status') THEN coalesce(data ->> 'status', '') ELSE '' END
 	    FROM event WHERE kind = $1 AND aggregate_id = ANY ($2)
 	    ORDER BY aggregate_id, version, ordinal`, string(kind), ids)
 	if err != nil {

@@ -127,8 +127,7 @@ func auditAggregates(ctx context.Context, tx *sql.Tx, kind ledger.Kind, table, a
 func auditHistory(ctx context.Context, tx *sql.Tx, kind ledger.Kind, at map[string]*audit.Aggregate, ids string) error {
 	rows, err := tx.QueryContext(ctx, `
 		SELECT aggregate_id, version, ordinal, epoch, type, at,
-		       CASE WHEN type IN ('order_status', 'trip_status') THEN coalesce(data ->> 'status', '') ELSE '' END,
-		       CASE WHEN kind = 'order' THEN data END
+		       CASE WHEN type IN ('order_status', 'trip_status') THEN coalesce(data ->> 'status', '') ELSE '' END
 		FROM event WHERE kind = ?1 AND aggregate_id IN (SELECT value FROM json_each(?2))
 		ORDER BY aggregate_id, version, ordinal`, string(kind), ids)
 	if err != nil {
@@ -138,11 +137,10 @@ func auditHistory(ctx context.Context, tx *sql.Tx, kind ledger.Kind, at map[stri
 		var id string
 		var l audit.Line
 		var when int64
-		var data []byte
-		if err := rows.Scan(&id, &l.Version, &l.Ordinal, &l.Epoch, &l.Type, &when, &l.Status, &data); err != nil {
+		if err := rows.Scan(&id, &l.Version, &l.Ordinal, &l.Epoch, &l.Type, &when, &l.Status); err != nil {
 			return err
 		}
-		l.At, l.Data = instant(when), data
+		l.At = instant(when)
 		at[id].History = append(at[id].History, l)
 		return nil
 	}); err != nil {
