@@ -17,9 +17,10 @@ import (
 const (
 	// foldEvery is how often a trip's track is read from history at most.
 	foldEvery = 30 * time.Second
-	// foldNear is how far behind the newest fix a fold that only shows begins: by then nearly everything
-	// is in history, and what is later is told (late) or found by the next fold that is written.
-	foldNear = 30 * time.Second
+	// foldNear is how far behind the newest fix the next fold begins: native fixes are in history within
+	// a second or two, and what comes later is told (late). Should that get lost, the fold after the end
+	// finds it.
+	foldNear = 10 * time.Second
 	// foldWrite is how often a live trip's track is written to its row; at the end always.
 	foldWrite = 10 * time.Minute
 	// foldSettle is how long after the end the last native fixes are in history (flushed each second).
@@ -33,12 +34,13 @@ const (
 )
 
 // odometer keeps a trip's track current. It never adds up what it hears: it reads history above a
-// watermark and folds it, so that order, duplication and batching of arrival cannot show. There are
-// three ways to do that: from the near watermark, for people to see; from the row's, when the row is
-// written or something came late; and from the beginning, at the end or when it came very late.
+// watermark and folds it, so that order, duplication and batching of arrival cannot show. It goes on
+// from the near watermark; from the row's, when something came late or this activation is new; and
+// from the beginning, at the end or when something came very late.
 type odometer struct {
 	soft    track.Track // newer than the committed one; zero: nothing yet
 	near    track.Track // the soft one with a watermark only foldNear behind; never written
+	mark    track.Fold  // the near watermark of some time ago: the soft one's base once it has settled
 	written time.Time   // when the row's was written last, as far as this activation knows
 	last    time.Time   // when history was read last
 	settled time.Time   // when the fold after the end was tried last
@@ -55,6 +57,7 @@ type foldDue struct{}
 type folded struct {
 	track track.Track
 	near  track.Track
+	far   bool // more than what is above the near watermark was read
 	err   error
 }
 
@@ -161,7 +164,7 @@ func (o *odometer) fold(ctx context.Context, d *trips, c TripConfig) {
 	if to == 0 {
 		to = math.MaxInt64
 	}
-	base, near := o.bases(s, d.Now())
+	base, near := o.bases(s)
 	o.reading, o.again, o.whole, o.oldest, o.last = true, false, false, 0, d.Now()
 	d.Self().Go(ctx, foldLimit, func(ctx context.Context) any {
 		after := max(from-1, near.WatermarkMS())
@@ -172,7 +175,7 @@ func (o *odometer) fold(ctx context.Context, d *trips, c TripConfig) {
 		// When near begins further on than base, base stays and only the whole is new.
 		m := &folded{track: base, near: near.ExtendTo(fixes, c.Rules, foldNear)}
 		if near.WatermarkMS() == base.WatermarkMS() {
-			m.track = base.Extend(fixes, c.Rules)
+			m.track, m.far = base.Extend(fixes, c.Rules), true
 		}
 		m.track.Whole = m.near.Whole
 		return m
@@ -181,13 +184,13 @@ func (o *odometer) fold(ctx context.Context, d *trips, c TripConfig) {
 
 // bases gives the row's part of the track and the part to go on from; the fixes above the second one
 // are to be read.
-func (o *odometer) bases(s trip.State, now time.Time) (base, near track.Track) {
+func (o *odometer) bases(s trip.State) (base, near track.Track) {
 	late := func(t track.Track) bool { return o.oldest != 0 && o.oldest <= t.WatermarkMS() }
 	base = o.newest(s.Track)
 	switch {
 	case o.whole || late(base):
 		return track.Track{}, track.Track{}
-	case o.near.WatermarkMS() <= base.WatermarkMS() || late(o.near) || !s.Live || now.Sub(o.written) >= foldWrite:
+	case o.near.WatermarkMS() <= base.WatermarkMS() || late(o.near):
 		return base, base
 	}
 	return base, o.near
@@ -219,6 +222,12 @@ func (o *odometer) onFolded(ctx context.Context, d *trips, m *folded) {
 		o.whole = true // whatever was asked for is in the whole
 		o.in(d, foldEvery)
 		return
+	}
+	if settled := m.near.Whole.UpToMS - track.Settle.Milliseconds(); m.far || o.mark.UpToMS <= settled {
+		if !m.far {
+			m.track.Base = o.mark
+		}
+		o.mark = m.near.Base
 	}
 	o.soft, o.near = m.track, m.near
 	if now := d.Now(); !s.Live || now.Sub(o.written) >= foldWrite {
