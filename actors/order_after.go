@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"weelo/actors/protocol"
@@ -46,15 +47,16 @@ func (a *orderActor) keepAnswers(before, s order.State, at time.Time) {
 	}
 }
 
-// offerFrames pairs the offers of a commit with the versions they got. A closed one needs no data.
+// offerFrames pairs the offers of a commit with the versions they got. A closed one only names its order.
 func offerFrames(done Committed) []protocol.OfferFrame {
 	shown := make(map[string]ledger.OfferChange, len(done.Offers))
 	for _, c := range done.Offers {
 		shown[c.ID] = c
 	}
+	closed, _ := json.Marshal(map[string]string{"orderId": done.Ref.ID}) // two strings cannot fail
 	frames := make([]protocol.OfferFrame, 0, len(done.Versions))
 	for _, v := range done.Versions {
-		f := protocol.OfferFrame{Transporter: fleet.UserID(v.Recipient), ID: v.ID, Version: v.Version, Open: v.Open}
+		f := protocol.OfferFrame{Transporter: fleet.UserID(v.Recipient), ID: v.ID, Version: v.Version, Open: v.Open, Data: closed}
 		if c := shown[v.ID]; v.Open {
 			f.Expires, f.Data = c.Expires, c.Data
 		}

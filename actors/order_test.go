@@ -620,3 +620,16 @@ func TestTheIndexRefusesAConfirmation(t *testing.T) {
 		m.wants(id, order.Active, order.SlotHeld)
 	})
 }
+
+// A confirmation that names other vehicles than the first one did is no repeat of it.
+func TestAnotherConfirmationIsNoRepeat(t *testing.T) {
+	in(t, func(t *testing.T) {
+		m := newMarket(t)
+		id := m.create(1)
+		hold := m.hold(id, first, 1)
+		m.confirm(hold, first, "V1", "D1")
+		_, err := m.orders.Confirm(t.Context(), protocol.ConfirmRequest{HoldID: hold, By: first, Picks: pick("V2", "D2")})
+		m.refuses(err, "TRUCK_STATE_CHANGED")
+		m.confirm(hold, first, "V1", "D1")
+	})
+}

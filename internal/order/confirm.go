@@ -27,6 +27,9 @@ func (b *builder) confirm(c Confirm) (Decision, error) {
 		return Decision{}, err
 	}
 	if h.Status == HoldConfirmed {
+		if c.others(b.s, h) {
+			return Decision{}, ErrTrucksChanged // yes would be a lie about these vehicles
+		}
 		return b.replay()
 	}
 	if err := b.usable(h); err != nil {
@@ -56,6 +59,20 @@ func (b *builder) confirm(c Confirm) (Decision, error) {
 	}
 	b.add(Event{What: WasConfirmed, User: c.By.User, By: string(fleet.Transporter), Hold: &h, Won: won})
 	return b.done(string(fleet.Transporter))
+}
+
+// others tells whether the picks are known to be not those that the hold was confirmed with.
+func (c Confirm) others(s State, h Hold) bool {
+	if len(c.Picks) != len(h.TripIDs) {
+		return true
+	}
+	for i, pick := range c.Picks {
+		slot := s.SlotOfTrip(h.TripIDs[i]) // nil: its trip came to nothing since
+		if slot != nil && (slot.VehicleID != pick.VehicleID || slot.DriverID != pick.DriverID) {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *builder) assignment(slot Slot, c Confirm, v fleet.Vehicle, d fleet.User, tripID string) trip.Assignment {
