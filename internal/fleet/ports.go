@@ -14,6 +14,10 @@ var (
 	ErrNoVehicle = errors.New("fleet: no such vehicle")
 	// ErrVehicleBusy: a live trip holds the vehicle.
 	ErrVehicleBusy = errors.New("fleet: the vehicle is on a trip")
+	// ErrInFleet: the driver is in the fleet of another transporter.
+	ErrInFleet = errors.New("fleet: the driver is in another fleet")
+	// ErrNoInvitation: nobody invited this phone, or it was too long ago.
+	ErrNoInvitation = errors.New("fleet: no such invitation")
 	// ErrNumberTaken: the plate is registered by another transporter.
 	ErrNumberTaken = errors.New("fleet: the number belongs to another transporter")
 )
@@ -50,4 +54,32 @@ type Vehicles interface {
 	// Delete removes a vehicle of a transporter. ErrNoVehicle when he has none with this id,
 	// ErrVehicleBusy, and nothing changed, while a live trip holds it.
 	Delete(ctx context.Context, transporter UserID, id VehicleID) error
+}
+
+// Invitation is what a transporter says about a driver whom he wants in his fleet.
+type Invitation struct {
+	Transporter   UserID
+	Phone         string // E.164
+	Name          string
+	LicenseNumber string
+	Email         string
+	At            time.Time
+}
+
+// InvitationLife is how long an invitation may be answered or sent again.
+const InvitationLife = 24 * time.Hour
+
+// Crews keeps who drives for whom. A driver is in one fleet at a time; each change of it raises his
+// membership version, which ends the sessions of before.
+type Crews interface {
+	// Invite stores an invitation, in the place of an older one to the same phone, and forgets those of
+	// the transporter that are over.
+	Invite(ctx context.Context, i Invitation) error
+	// Invitation gives the invitation of a transporter to a phone. ErrNoInvitation when there is none or
+	// it is over at now.
+	Invitation(ctx context.Context, transporter UserID, phone string, now time.Time) (Invitation, error)
+	// Join takes the invited driver into the fleet and gives him as stored: a new one has id and
+	// membership version 1, one who was there before keeps his id and gets the next version. Joining the
+	// fleet that he is in changes nothing. ErrInFleet, and nothing changed, when he is in another.
+	Join(ctx context.Context, i Invitation, id UserID, at time.Time) (User, error)
 }

@@ -28,6 +28,10 @@ var (
 	ErrDriverNotSent = fault.New(fault.Unavailable, "SMS_SEND_FAILED", "We could not send the code to your transporter. Please try again in a moment.").After(5 * time.Second)
 	ErrUnavailable   = fault.New(fault.Unavailable, "SERVICE_UNAVAILABLE", "Login is not possible just now. Please try again in a moment.").After(5 * time.Second)
 
+	ErrDriverExists  = fault.New(fault.Conflict, "DRIVER_EXISTS", "This driver is already in your fleet.")
+	ErrDriverInFleet = fault.New(fault.Conflict, "DRIVER_ALREADY_IN_FLEET", "This driver is in another transporter's fleet. He has to leave it first.")
+	ErrTooManyGuests = fault.New(fault.ResourceExhausted, "SMS_RATE_LIMIT_EXCEEDED", "Too many drivers were invited. Please try again later.")
+
 	ErrTries = fault.New(fault.ResourceExhausted, "TOO_MANY_ATTEMPTS", "Too many wrong codes. Please try again later.")
 )
 
@@ -39,13 +43,16 @@ type vocabulary struct {
 	notSent   *fault.Error
 }
 
+var ownWords = vocabulary{
+	missing:   fault.New(fault.FailedPrecondition, "OTP_EXPIRED", "This code has expired. Please ask for a new one."),
+	wrong:     fault.New(fault.FailedPrecondition, "INVALID_OTP", "That is not the right code."),
+	exhausted: fault.New(fault.FailedPrecondition, "MAX_ATTEMPTS", "Too many wrong codes. Please ask for a new one."),
+	notSent:   ErrNotSent,
+}
+
 var words = map[otp.Flow]vocabulary{
-	otp.Own: {
-		missing:   fault.New(fault.FailedPrecondition, "OTP_EXPIRED", "This code has expired. Please ask for a new one."),
-		wrong:     fault.New(fault.FailedPrecondition, "INVALID_OTP", "That is not the right code."),
-		exhausted: fault.New(fault.FailedPrecondition, "MAX_ATTEMPTS", "Too many wrong codes. Please ask for a new one."),
-		notSent:   ErrNotSent,
-	},
+	otp.Own:     ownWords,
+	otp.Onboard: ownWords, // the same app asks
 	otp.Driver: {
 		missing:   fault.New(fault.FailedPrecondition, "OTP_NOT_FOUND", "This code has expired. Please ask for a new one."),
 		wrong:     fault.New(fault.FailedPrecondition, "OTP_INVALID", "That is not the right code."),
@@ -75,6 +82,7 @@ type Config struct {
 	Limits   otp.Limits
 	Fails    otp.Fails
 	Users    session.Users
+	Crews    fleet.Crews // nil: no driver can join a fleet
 	Sessions Sessions
 	Devices  Devices // nil: no device is known
 	SMS      Dispatcher

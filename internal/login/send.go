@@ -22,6 +22,9 @@ import (
 type SendCode struct {
 	Key  otp.Key
 	From []string
+	// Invitation is the onboarding flow's: who wants the owner of the phone in his fleet. It is stored
+	// with the code.
+	Invitation *fleet.Invitation
 }
 
 // CodeSent answers SendCode. The driver's fields are set in the driver's flow only.
@@ -71,17 +74,24 @@ func (d *Desk) Prepare(ctx context.Context, m *SendCode) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	to.sent.Challenge, to.sent.ExpiresIn = id, d.cfg.Policy.Life
+	life, _ := d.cfg.Policy.Of(m.Key.Flow)
+	to.sent.Challenge, to.sent.ExpiresIn = id, life
 	p := &Prepared{Sent: to.sent, key: m.Key, quotaKey: to.quotaKey, sms: notify.SMS{To: to.phone, Code: code, Body: to.text(code)}}
 	// Doors: global budget, address, device and prefix limits stand here, before anything is written.
 	if err := d.take(ctx, to.quotaKey, id, to.windows, to.full); err != nil {
 		d.count(m.Key.Flow, "refused", fault.From(err).Reason)
 		return nil, err
 	}
+	if m.Invitation != nil {
+		if err := d.cfg.Crews.Invite(ctx, *m.Invitation); err != nil {
+			d.giveBack(ctx, to.quotaKey, id)
+			return nil, d.notSent(ctx, m.Key, to.phone, "the invitation cannot be stored", err)
+		}
+	}
 	pepper := d.cfg.Peppers[0]
 	wait, err := d.cfg.Codes.Issue(ctx, m.Key, otp.Code{
 		ID: id, Kid: pepper.ID, Hash: pepper.Hash(m.Key, id, code), Binding: to.binding,
-	}, d.cfg.Policy.Life, d.cooldown())
+	}, life, d.cooldown())
 	switch {
 	case err != nil:
 		d.giveBack(ctx, to.quotaKey, id)
@@ -114,8 +124,12 @@ type destination struct {
 
 // destination decides where the code of a request goes.
 func (d *Desk) destination(ctx context.Context, m *SendCode) (destination, error) {
-	if m.Key.Flow == otp.Driver {
+	switch m.Key.Flow {
+	case otp.Driver:
 		return d.toTransporter(ctx, m)
+	case otp.Onboard:
+		return d.toRecruit(ctx, m)
+	case otp.Own:
 	}
 	hash := d.cfg.Hashes.Captain
 	switch m.Key.Role {
@@ -131,7 +145,7 @@ func (d *Desk) destination(ctx context.Context, m *SendCode) (destination, error
 	}
 	return destination{
 		phone: m.Key.Phone, quotaKey: "otp-sent:" + m.Key.Phone.National(), windows: d.cfg.Policy.PerDestination, full: ErrTooManyCodes,
-		text: func(code string) string { return notify.OwnText(code, d.minutes(), hash) },
+		text: func(code string) string { return notify.OwnText(code, d.minutes(otp.Own), hash) },
 	}, nil
 }
 
@@ -155,13 +169,16 @@ func (d *Desk) toTransporter(ctx context.Context, m *SendCode) (destination, err
 		phone: to, binding: string(bound), quotaKey: "otp-sent-drivers:" + string(boss.ID), windows: d.cfg.Policy.DriverCodes(drivers), full: ErrTooManySMS,
 		sent: CodeSent{DriverID: driver.ID, DriverFirstName: first, TransporterHint: to.Hint()},
 		text: func(code string) string {
-			return notify.DriverText(code, first, m.Key.Phone.National()[6:], d.minutes(), d.cfg.Hashes.Captain)
+			return notify.DriverText(code, first, m.Key.Phone.National()[6:], d.minutes(otp.Driver), d.cfg.Hashes.Captain)
 		},
 	}, nil
 }
 
 // minutes is the life of a code as messages say it.
-func (d *Desk) minutes() int { return int(math.Ceil(d.cfg.Policy.Life.Minutes())) }
+func (d *Desk) minutes(f otp.Flow) int {
+	life, _ := d.cfg.Policy.Of(f)
+	return int(math.Ceil(life.Minutes()))
+}
 
 // driver finds the driver and the transporter. Unknown numbers are limited per address and device,
 // and once that limit is reached known ones are refused alike, so that it cannot be used to search.

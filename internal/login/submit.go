@@ -27,6 +27,8 @@ type SubmitCode struct {
 	Device    string // names the sender for "the same device": the device id, or where it came from
 	DeviceID  string // the device id alone, "" when the client has none
 	Name      string // what people call the device, for clients without an id
+	// Transporter is the onboarding flow's: whose fleet the code is for.
+	Transporter fleet.UserID
 }
 
 // String hides the code.
@@ -52,7 +54,8 @@ func (d *Desk) Submit(ctx context.Context, m *SubmitCode, now time.Time) (*Logge
 	if err := d.ceiling(ctx, m, now); err != nil {
 		return nil, err
 	}
-	a, err := d.cfg.Codes.Try(ctx, m.Key, m.Challenge, d.cfg.Policy.Tries)
+	_, tries := d.cfg.Policy.Of(m.Key.Flow)
+	a, err := d.cfg.Codes.Try(ctx, m.Key, m.Challenge, tries)
 	if err != nil {
 		return nil, ErrUnavailable.Because(err)
 	}
@@ -80,7 +83,7 @@ func (d *Desk) Submit(ctx context.Context, m *SubmitCode, now time.Time) (*Logge
 // ceiling refuses a phone with too many failed tries in the window, whatever was sent since. A device
 // that has logged in before may go on, slowly.
 func (d *Desk) ceiling(ctx context.Context, m *SubmitCode, now time.Time) error {
-	n, err := d.cfg.Fails.CountFails(ctx, m.Key.Phone.E164(), now.Add(-d.cfg.Policy.FailWindow))
+	n, err := d.cfg.Fails.CountFails(ctx, failsOf(m.Key), now.Add(-d.cfg.Policy.FailWindow))
 	if err != nil {
 		return ErrUnavailable.Because(err)
 	}
@@ -97,6 +100,15 @@ func (d *Desk) ceiling(ctx context.Context, m *SubmitCode, now time.Time) error 
 		return ErrTries.After(min(time.Hour, d.cfg.Policy.FailWindow))
 	}
 	return nil
+}
+
+// failsOf is what failed tries are counted under. Those of a transporter who guesses a driver's code
+// must not keep the driver from logging in.
+func failsOf(k otp.Key) string {
+	if k.Flow == otp.Onboard {
+		return string(k.Flow) + ":" + k.Phone.E164()
+	}
+	return k.Phone.E164()
 }
 
 // lane tells whether the sender's device has logged in before and has a try left in its own window.
@@ -142,10 +154,11 @@ func (d *Desk) wrong(ctx context.Context, m *SubmitCode, a otp.Attempt, now time
 	if len(a.Codes) == 0 { // only a consumed code is left, and this is not its device or not its code
 		return d.refused(m, "missing", w.missing)
 	}
-	if err := d.cfg.Fails.Fail(ctx, m.Key.Phone.E164(), now); err != nil {
+	if err := d.cfg.Fails.Fail(ctx, failsOf(m.Key), now); err != nil {
 		return ErrUnavailable.Because(err)
 	}
-	left := d.cfg.Policy.Tries - a.Tries
+	_, tries := d.cfg.Policy.Of(m.Key.Flow)
+	left := tries - a.Tries
 	if left <= 0 {
 		return d.refused(m, "exhausted", w.exhausted)
 	}
@@ -164,7 +177,7 @@ func (d *Desk) refused(m *SubmitCode, result string, err error) error {
 
 // win consumes the code and opens a session, unless another device was faster.
 func (d *Desk) win(ctx context.Context, m *SubmitCode, code otp.Code, device string, now time.Time) (*LoggedIn, error) {
-	if err := d.stillBound(ctx, m, code); err != nil {
+	if err := d.stillBound(ctx, m, code, now); err != nil {
 		return nil, err
 	}
 	sid, err := newSession(d.cfg.Random)
@@ -183,12 +196,17 @@ func (d *Desk) win(ctx context.Context, m *SubmitCode, code otp.Code, device str
 }
 
 // stillBound re-checks a driver's membership before the code is used up.
-func (d *Desk) stillBound(ctx context.Context, m *SubmitCode, code otp.Code) error {
-	if m.Key.Flow != otp.Driver {
-		return nil
+func (d *Desk) stillBound(ctx context.Context, m *SubmitCode, code otp.Code, now time.Time) error {
+	switch m.Key.Flow {
+	case otp.Driver:
+		_, _, err := d.member(ctx, m, code)
+		return err
+	case otp.Onboard:
+		_, _, err := d.invited(ctx, m, code, now)
+		return err
+	case otp.Own:
 	}
-	_, _, err := d.member(ctx, m, code)
-	return err
+	return nil
 }
 
 // member gives the driver and the transporter the code was sent for, if that still is so.
@@ -220,6 +238,9 @@ func (d *Desk) member(ctx context.Context, m *SubmitCode, code otp.Code) (driver
 // open gives the winner's session. It can be done again with the same result, so a store that was
 // away costs the person a retry and not the code.
 func (d *Desk) open(ctx context.Context, m *SubmitCode, claim otp.Claim, now time.Time) (*LoggedIn, error) {
+	if m.Key.Flow == otp.Onboard {
+		return d.join(ctx, m, claim, now)
+	}
 	in, err := d.person(ctx, m, claim, now)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,17 @@ func DriverText(code, firstName, lastDigits string, minutes int, hash string) st
 		code, who, lastDigits, minutes), hash)
 }
 
+// OnboardText is the message to a driver with the code that takes him into a fleet. It names the
+// fleet, because the code is his consent.
+func OnboardText(code, fleetName string, minutes int, hash string) string {
+	who := "a transporter"
+	if fleetName != "" {
+		who = fleetName
+	}
+	return retrievable(fmt.Sprintf("%s is the code with which you join the fleet of %s on Weelo. Tell it only to them, and only if you want to drive for them. Valid for %d minutes.",
+		code, who, minutes), hash)
+}
+
 // retrievable frames a message as the SMS Retriever wants it: "<#>" first, the hash on a last line.
 func retrievable(text, hash string) string {
 	if hash == "" {

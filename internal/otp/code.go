@@ -22,16 +22,18 @@ const Digits = 6
 // Flow separates the two ways of logging in; it is also the beginning of the key.
 type Flow string
 
-// The flows. In Driver the code goes to the transporter's phone.
+// The flows. In Driver the code goes to the transporter's phone; in Onboard to the driver's own, and
+// yields his membership in a fleet instead of a session.
 const (
-	Own    Flow = "otp"
-	Driver Flow = "driver-otp"
+	Own     Flow = "otp"
+	Driver  Flow = "driver-otp"
+	Onboard Flow = "driver-onboard"
 )
 
 // Key names one challenge: one phone in one role.
 type Key struct {
 	Flow  Flow
-	Role  fleet.Role // fleet.Driver in the driver's flow
+	Role  fleet.Role // fleet.Driver in the flows of drivers
 	Phone phone.Number
 }
 
@@ -42,8 +44,8 @@ func (k Key) String() string {
 
 // Literal is the key in a store, as operators know it: otp:9876543210:transporter, driver-otp:9123456789.
 func (k Key) Literal() string {
-	if k.Flow == Driver {
-		return string(Driver) + ":" + k.Phone.National()
+	if k.Flow == Driver || k.Flow == Onboard {
+		return string(k.Flow) + ":" + k.Phone.National()
 	}
 	return string(k.Flow) + ":" + k.Phone.National() + ":" + string(k.Role)
 }

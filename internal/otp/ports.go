@@ -58,6 +58,10 @@ type Policy struct {
 	DriverFloor    int      // driver codes an hour to one transporter: at least this, else twice the drivers
 	Unknown        Window   // unknown driver numbers from one address or device
 
+	OnboardLife   time.Duration // of a code that takes a driver into a fleet
+	OnboardTries  int           // per send of one
+	OnboardLimits []Window      // such codes that one transporter may ask for
+
 	FailCeiling int           // failed tries per phone …
 	FailWindow  time.Duration // … in this time
 	Lane        Window        // tries of a device that has logged in before, once the ceiling is reached
@@ -68,6 +72,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		Life: 5 * time.Minute, Cooldown: 30 * time.Second, Tries: 5, ClaimWindow: 30 * time.Second,
 		PerDestination: []Window{{5, time.Hour}, {10, 24 * time.Hour}}, DriverFloor: 10, Unknown: Window{10, 15 * time.Minute},
+		OnboardLife: 10 * time.Minute, OnboardTries: 3, OnboardLimits: []Window{{20, time.Hour}},
 		FailCeiling: 15, FailWindow: 24 * time.Hour, Lane: Window{5, time.Hour},
 	}
 }
@@ -89,10 +94,22 @@ func (p Policy) Scaled(n float64) Policy {
 	by := func(d time.Duration) time.Duration { return max(time.Millisecond, time.Duration(float64(d)/n)) }
 	p.Life, p.Cooldown, p.ClaimWindow, p.FailWindow = by(p.Life), by(p.Cooldown), by(p.ClaimWindow), by(p.FailWindow)
 	p.Unknown.Per, p.Lane.Per = by(p.Unknown.Per), by(p.Lane.Per)
-	windows := make([]Window, len(p.PerDestination))
-	for i, w := range p.PerDestination {
-		windows[i] = Window{w.Max, by(w.Per)}
+	p.OnboardLife = by(p.OnboardLife)
+	all := func(windows []Window) []Window {
+		scaled := make([]Window, len(windows))
+		for i, w := range windows {
+			scaled[i] = Window{w.Max, by(w.Per)}
+		}
+		return scaled
 	}
-	p.PerDestination = windows
+	p.PerDestination, p.OnboardLimits = all(p.PerDestination), all(p.OnboardLimits)
 	return p
+}
+
+// Of gives how long a code of a flow lives and how many tries it has.
+func (p Policy) Of(f Flow) (life time.Duration, tries int) {
+	if f == Onboard {
+		return p.OnboardLife, p.OnboardTries
+	}
+	return p.Life, p.Tries
 }

@@ -19,6 +19,17 @@ CREATE INDEX vehicle_by_transporter ON vehicle (transporter_id, number);
 -- What a wave of an order asks: which of these transporters have which of these kinds.
 CREATE INDEX vehicle_by_kind ON vehicle (transporter_id, vehicle_key);
 
+-- Drivers whom a transporter wants in his fleet, until their code came back or a day is over.
+CREATE TABLE fleet_invitation (
+    transporter_id text        NOT NULL,
+    phone          text        NOT NULL,
+    name           text        NOT NULL,
+    license_number text        NOT NULL,
+    email          text        NOT NULL,
+    at             timestamptz NOT NULL,
+    CONSTRAINT one_invitation_per_phone_and_fleet PRIMARY KEY (transporter_id, phone)
+);
+
 -- One row per sample of a driver. Nullable speed and bearing: the phone did not know.
 CREATE TABLE fix (
     driver_id   uuid             NOT NULL,
@@ -46,4 +57,5 @@ DROP INDEX live_trips_by_age;
 DROP INDEX live_trips_of_customer;
 DROP INDEX live_trips_of_transporter;
 DROP TABLE fix;
+DROP TABLE fleet_invitation;
 DROP TABLE vehicle;

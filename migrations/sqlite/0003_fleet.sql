@@ -27,6 +27,17 @@ CREATE TABLE fix_driver (
     CONSTRAINT one_key_per_driver UNIQUE (driver_id)
 ) STRICT;
 
+-- Drivers whom a transporter wants in his fleet, until their code came back or a day is over.
+CREATE TABLE fleet_invitation (
+    transporter_id text    NOT NULL,
+    phone          text    NOT NULL,
+    name           text    NOT NULL,
+    license_number text    NOT NULL,
+    email          text    NOT NULL,
+    at             integer NOT NULL,
+    CONSTRAINT one_invitation_per_phone_and_fleet PRIMARY KEY (transporter_id, phone)
+) STRICT, WITHOUT ROWID;
+
 -- One row per sample of a driver. Nullable speed and bearing: the phone did not know.
 CREATE TABLE fix (
     driver_key  integer NOT NULL,
@@ -53,4 +64,5 @@ DROP INDEX live_trips_of_customer;
 DROP INDEX live_trips_of_transporter;
 DROP TABLE fix;
 DROP TABLE fix_driver;
+DROP TABLE fleet_invitation;
 DROP TABLE vehicle;

@@ -85,3 +85,11 @@ func TestSupply(t *testing.T) {
 		return storetest.SupplyWorld{Supply: postgres.NewSupply(db), Vehicles: postgres.NewVehicles(db), PutUser: putUser(t, db), PutTrip: putTrip(t, db)}
 	})
 }
+
+func TestCrews(t *testing.T) {
+	t.Parallel()
+	storetest.Crews(t, func(t *testing.T) (fleet.Crews, func(fleet.User)) {
+		db := freshDB(t)
+		return postgres.NewCrews(db), putUser(t, db)
+	})
+}

@@ -91,3 +91,11 @@ func TestSupply(t *testing.T) {
 		return storetest.SupplyWorld{Supply: sqlite.NewSupply(db), Vehicles: sqlite.NewVehicles(db), PutUser: putUser(t, db), PutTrip: putTrip(t, db)}
 	})
 }
+
+func TestCrews(t *testing.T) {
+	t.Parallel()
+	storetest.Crews(t, func(t *testing.T) (fleet.Crews, func(fleet.User)) {
+		db := freshDB(t)
+		return sqlite.NewCrews(db), putUser(t, db)
+	})
+}

@@ -43,7 +43,8 @@ type Fleet struct {
 	Drivers      protocol.Drivers
 	Transporters protocol.Owners
 	Prices       pricing.Pricer
-	Limits       Limiter // nil: switches are not limited
+	Onboarding   Onboarding // without Logins: no driver can join
+	Limits       Limiter    // nil: switches are not limited
 	Log          *slog.Logger
 	Now          func() time.Time
 	NewID        func() string // a bare UUID
@@ -55,6 +56,9 @@ func RegisterFleet(a *API, d Fleet) {
 	d.registerVehicles(a)
 	d.registerPricing(a)
 	d.registerPeople(a)
+	if d.Onboarding.Logins != nil {
+		d.registerOnboarding(a)
+	}
 }
 
 func (d Fleet) registerPeople(a *API) {

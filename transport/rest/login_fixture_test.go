@@ -46,6 +46,7 @@ type pair struct {
 	users    session.Users
 	sessions session.Store
 	fails    otp.Fails
+	crews    fleet.Crews
 	// keys lists the shared store's keys; nil where there are none to list.
 	keys  func() []string
 	flush func() error
@@ -133,7 +134,7 @@ func devPair(t *testing.T, now func() time.Time) pair {
 	}
 	return pair{
 		codes: memory.NewOTP(now), limits: memory.NewLimits(now), tickets: memory.NewTickets(now),
-		users: sqlite.NewUsers(db), sessions: sqlite.NewSessions(db), fails: sqlite.NewFails(db),
+		users: sqlite.NewUsers(db), sessions: sqlite.NewSessions(db), fails: sqlite.NewFails(db), crews: sqlite.NewCrews(db),
 	}
 }
 
@@ -161,7 +162,7 @@ func pairOn(t *testing.T, database, url string) pair {
 	})
 	return pair{
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client),
-		users: postgres.NewUsers(db), sessions: postgres.NewSessions(db), fails: postgres.NewFails(db),
+		users: postgres.NewUsers(db), sessions: postgres.NewSessions(db), fails: postgres.NewFails(db), crews: postgres.NewCrews(db),
 		keys:  func() []string { return allKeys(t, client) },
 		flush: func() error { return client.FlushAll(context.Background()).Err() },
 	}
@@ -233,7 +234,7 @@ func start(t *testing.T, p pair, o options) task {
 	running.Go(func() { _ = dispatcher.Run(ctx) })
 	running.Go(func() { _ = k.watch.Run(ctx) })
 	desk, err := login.New(login.Config{
-		Codes: p.codes, Limits: p.limits, Fails: p.fails, Users: p.users, Sessions: k.keeper, Devices: p.sessions, SMS: dispatcher,
+		Codes: p.codes, Limits: p.limits, Fails: p.fails, Users: p.users, Crews: p.crews, Sessions: k.keeper, Devices: p.sessions, SMS: dispatcher,
 		Peppers: otp.Peppers{otp.PepperOf([]byte("pepper-for-tests-0123456789abcdefgh"))}, Policy: o.policy,
 		Hashes: notify.Hashes{Customer: "AAAAAAAAAAA", Captain: "BBBBBBBBBBB"}, Ops: []phone.Number{"+91" + ops1},
 		Random: rand.Reader, Log: logger,
@@ -245,6 +246,7 @@ func start(t *testing.T, p pair, o options) task {
 	k.ticket = session.NewTickets(p.tickets, rand.Reader)
 	api := rest.New(rest.Config{Version: "test", Tokens: k.mint, Revoked: k.watch.Revoked, Log: logger, TrustedHops: 1, Now: k.clock.Now})
 	rest.RegisterAuth(api, actors.NewLogins(system), k.keeper, p.users, k.ticket)
+	rest.RegisterFleet(api, rest.Fleet{Onboarding: rest.Onboarding{Logins: actors.NewLogins(system), Crews: p.crews}, Log: logger, Now: k.clock.Now})
 	k.Client = resttest.New(t, api)
 	return k
 }

@@ -1,0 +1,149 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"weelo/actors/protocol"
+	"weelo/internal/fault"
+	"weelo/internal/fleet"
+	"weelo/internal/otp"
+	"weelo/internal/phone"
+)
+
+// Onboarding is what the routes need by which drivers join a fleet: with a code that goes to the
+// driver's own phone.
+type Onboarding struct {
+	Logins protocol.Logins
+	Crews  fleet.Crews
+}
+
+func (d Fleet) registerOnboarding(a *API) {
+	transporter := []fleet.Role{fleet.Transporter}
+	const onboard = "/api/v1/driver/onboard/"
+	Handle(a, Route{Method: http.MethodPost, Path: onboard + "initiate", Name: "invite-driver", Tag: "drivers", Roles: transporter,
+		Summary: "Invite a driver: a code goes to his own phone", MaxBody: 16 << 10}, d.inviteDriver)
+	Handle(a, Route{Method: http.MethodPost, Path: onboard + "resend", Name: "invite-driver-again", Tag: "drivers", Roles: transporter,
+		Summary: "Send an invited driver a new code", MaxBody: 4 << 10}, d.inviteAgain)
+	Handle(a, Route{Method: http.MethodPost, Path: onboard + "verify", Name: "onboard-driver", Tag: "drivers", Roles: transporter,
+		Summary: "Take the driver into the fleet with the code that he tells", Status: http.StatusCreated, MaxBody: 4 << 10}, d.onboardDriver)
+}
+
+type inviteDriverInput struct {
+	Body struct {
+		Phone         string  `json:"phone" maxLength:"32" example:"9123456789"`
+		Name          string  `json:"name" minLength:"2" maxLength:"100" example:"Ravi Kumar"`
+		LicenseNumber string  `json:"licenseNumber" minLength:"5" maxLength:"30" example:"KA0120210001234"`
+		Email         *string `json:"email,omitempty" nullable:"true" maxLength:"254"`
+	}
+}
+
+// InvitedData answers an invitation.
+type InvitedData struct {
+	Message           string `json:"message"`
+	DriverPhoneMasked string `json:"driverPhoneMasked" example:"91****789"`
+	ExpiresInMinutes  int    `json:"expiresInMinutes"`
+	ExpiresIn         int    `json:"expiresIn" doc:"Seconds"`
+	ChallengeID       string `json:"challengeId" doc:"May be sent back with the code; then no other code is accepted"`
+}
+
+func recruit(number string) (otp.Key, error) {
+	n, err := phone.Parse(number)
+	if err != nil {
+		return otp.Key{}, err
+	}
+	return otp.Key{Flow: otp.Onboard, Role: fleet.Driver, Phone: n}, nil
+}
+
+func (d Fleet) inviteDriver(ctx context.Context, in *inviteDriverInput) (InvitedData, error) {
+	b := in.Body
+	key, err := recruit(b.Phone)
+	if err != nil {
+		return InvitedData{}, err
+	}
+	i := fleet.Invitation{
+		Transporter: Caller(ctx).UserID, Phone: key.Phone.E164(), Name: strings.TrimSpace(b.Name),
+		LicenseNumber: strings.ToUpper(strings.TrimSpace(b.LicenseNumber)), At: d.Now(),
+	}
+	if b.Email != nil {
+		i.Email = strings.TrimSpace(*b.Email)
+	}
+	if len(i.Name) < 2 {
+		return InvitedData{}, fault.Invalid("name", "Enter the driver's name.")
+	}
+	return d.invite(ctx, key, i)
+}
+
+type inviteAgainInput struct {
+	Body struct {
+		Phone string `json:"phone" maxLength:"32" example:"9123456789"`
+	}
+}
+
+var errNotInvited = fault.New(fault.NotFound, "INVITATION_NOT_FOUND", "This driver was not invited. Please add him again.")
+
+func (d Fleet) inviteAgain(ctx context.Context, in *inviteAgainInput) (InvitedData, error) {
+	key, err := recruit(in.Body.Phone)
+	if err != nil {
+		return InvitedData{}, err
+	}
+	i, err := d.Onboarding.Crews.Invitation(ctx, Caller(ctx).UserID, key.Phone.E164(), d.Now())
+	if errors.Is(err, fleet.ErrNoInvitation) {
+		return InvitedData{}, errNotInvited
+	}
+	if err != nil {
+		return InvitedData{}, err
+	}
+	i.At = d.Now()
+	return d.invite(ctx, key, i)
+}
+
+func (d Fleet) invite(ctx context.Context, key otp.Key, i fleet.Invitation) (InvitedData, error) {
+	sent, err := d.Onboarding.Logins.SendCode(ctx, &protocol.SendCode{Key: key, From: from(ctx), Invitation: &i})
+	if err != nil {
+		return InvitedData{}, err
+	}
+	return InvitedData{
+		Message: "A code was sent to the driver's phone.", DriverPhoneMasked: key.Phone.Hint(),
+		ExpiresInMinutes: (seconds(sent.ExpiresIn) + 59) / 60, ExpiresIn: seconds(sent.ExpiresIn), ChallengeID: sent.Challenge,
+	}, nil
+}
+
+type onboardDriverInput struct {
+	Body struct {
+		Phone       string  `json:"phone" maxLength:"32" example:"9123456789"`
+		OTP         string  `json:"otp" pattern:"^[0-9]{6}$" doc:"Six digits"`
+		ChallengeID *string `json:"challengeId,omitempty" maxLength:"64"`
+	}
+}
+
+// OnboardedData is the driver who joined.
+type OnboardedData struct {
+	Driver OnboardedDriver `json:"driver"`
+}
+
+// OnboardedDriver is a new member of the fleet.
+type OnboardedDriver struct {
+	ID            string `json:"id"`
+	Name          string `json:"name"`
+	Phone         string `json:"phone"`
+	LicenseNumber string `json:"licenseNumber"`
+	IsVerified    bool   `json:"isVerified" doc:"Whether the phone was verified"`
+}
+
+func (d Fleet) onboardDriver(ctx context.Context, in *onboardDriverInput) (OnboardedData, error) {
+	key, err := recruit(in.Body.Phone)
+	if err != nil {
+		return OnboardedData{}, err
+	}
+	m := submission(ctx, key, in.Body.OTP, in.Body.ChallengeID, nil)
+	m.Transporter = Caller(ctx).UserID
+	joined, err := d.Onboarding.Logins.SubmitCode(ctx, m)
+	if err != nil {
+		return OnboardedData{}, err
+	}
+	u := joined.User
+	return OnboardedData{OnboardedDriver{ID: string(u.ID), Name: u.Name, Phone: national(u.Phone), LicenseNumber: u.LicenseNumber, IsVerified: true}}, nil
+}
