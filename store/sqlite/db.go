@@ -23,6 +23,8 @@ const readers = 4
 type DB struct {
 	Write *sql.DB
 	Read  *sql.DB
+
+	writes, reads prepared
 }
 
 // Open opens or creates the file. It does not migrate: see Migrate.

@@ -12,8 +12,7 @@ import (
 
 // Fixes keeps the fixes of every driver, on the one writer.
 type Fixes struct {
-	db    *DB
-	stmts prepared
+	db *DB
 
 	mu   sync.Mutex
 	keys map[fleet.UserID]int64 // numbers of drivers that are committed; at most maxKeys

@@ -29,7 +29,7 @@ DELETE FROM fix WHERE (driver_key, ts_ms) IN (
 
 // Fixes gives a span of one driver's fixes, by time.
 func (s *Fixes) Fixes(ctx context.Context, driver fleet.UserID, after, to int64, limit int) ([]track.Fix, error) {
-	stmt, err := s.stmts.on(ctx, s.db.Read, fixesBetween)
+	stmt, err := s.db.reading(ctx, fixesBetween)
 	if err != nil {
 		return nil, fmt.Errorf("read fixes: %w", err)
 	}
@@ -55,7 +55,7 @@ func (s *Fixes) Fixes(ctx context.Context, driver fleet.UserID, after, to int64,
 // Newest gives the newest fix inside each window.
 func (s *Fixes) Newest(ctx context.Context, ws []history.Window) ([]track.Fix, error) {
 	newest := make([]track.Fix, len(ws))
-	stmt, err := s.stmts.on(ctx, s.db.Read, newestFix)
+	stmt, err := s.db.reading(ctx, newestFix)
 	if err != nil {
 		return nil, fmt.Errorf("newest fixes: %w", err)
 	}

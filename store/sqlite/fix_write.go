@@ -55,7 +55,7 @@ type fixWriter struct {
 func (w *fixWriter) prepare(ctx context.Context) error {
 	w.stmts, w.inTx = make(map[string]*sql.Stmt), make(map[string]*sql.Stmt)
 	for _, query := range []string{insertMany[0].text, insertMany[1].text, insertOne, replaceFix, giveKey, findKey, saveFixes, keepFixes, forgetSavepoint} {
-		stmt, err := w.fixes.stmts.on(ctx, w.fixes.db.Write, query)
+		stmt, err := w.fixes.db.writing(ctx, query)
 		if err != nil {
 			return err
 		}

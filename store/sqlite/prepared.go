@@ -13,8 +13,17 @@ type prepared struct {
 	stmts map[string]*sql.Stmt
 }
 
-// on gives the statement of a query. It must not be called inside a transaction: it would wait for
-// the transaction's own connection.
+// reading gives a statement that reads committed rows.
+func (db *DB) reading(ctx context.Context, query string) (*sql.Stmt, error) {
+	return db.reads.on(ctx, db.Read, query)
+}
+
+// writing gives a statement of the writer. It must not be called inside a transaction: it would wait
+// for the transaction's own connection.
+func (db *DB) writing(ctx context.Context, query string) (*sql.Stmt, error) {
+	return db.writes.on(ctx, db.Write, query)
+}
+
 func (p *prepared) on(ctx context.Context, db *sql.DB, query string) (*sql.Stmt, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -109,11 +109,17 @@ func (s *Sessions) RevokeUser(ctx context.Context, user fleet.UserID, why string
 	return ids, nil
 }
 
+const revokedSince = `
+SELECT id, user_id, revoked_at, revoked_why FROM session_family
+WHERE revoked_at >= ? ORDER BY revoked_at, id LIMIT ?`
+
 // RevokedSince gives revocations, oldest first.
 func (s *Sessions) RevokedSince(ctx context.Context, since time.Time, limit int) ([]session.Revocation, error) {
-	rows, err := s.db.Read.QueryContext(ctx, `
-		SELECT id, user_id, revoked_at, revoked_why FROM session_family
-		WHERE revoked_at >= ? ORDER BY revoked_at, id LIMIT ?`, micros(since), limit)
+	stmt, err := s.db.reading(ctx, revokedSince) // asked each second
+	if err != nil {
+		return nil, fmt.Errorf("read revocations: %w", err)
+	}
+	rows, err := stmt.QueryContext(ctx, micros(since), limit)
 	if err != nil {
 		return nil, fmt.Errorf("read revocations: %w", err)
 	}

@@ -16,10 +16,7 @@ import (
 
 // TripReads reads committed trips for people and for the recorder of fixes. It never writes: trips
 // are written through the ledger only.
-type TripReads struct {
-	db    *DB
-	stmts prepared
-}
+type TripReads struct{ db *DB }
 
 var (
 	_ access.Trips    = (*TripReads)(nil)
@@ -102,7 +99,7 @@ func (r *TripReads) Windows(ctx context.Context, asks []history.Ask) ([]history.
 	if err != nil {
 		return nil, fmt.Errorf("trip windows: %w", err)
 	}
-	stmt, err := r.stmts.on(ctx, r.db.Read, tripWindows)
+	stmt, err := r.db.reading(ctx, tripWindows)
 	if err != nil {
 		return nil, fmt.Errorf("trip windows: %w", err)
 	}
