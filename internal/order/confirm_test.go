@@ -85,13 +85,16 @@ func TestConfirmAllOrNone(t *testing.T) {
 	}
 	w.slots(order.Tally{Held: 2})
 
-	d := w.do(w.crew(id))
+	again := w.crew(id)
+	d := w.do(again)
 	with, err := d.With()
 	if err != nil || len(with) != 2 || with[0].Version != 0 || with[0].Ref.ID != w.s.Slots[0].TripID {
 		t.Errorf("with %+v, %v", with, err)
 	}
 	first := slices.Clone(w.s.Hold(id).TripIDs)
-	again := w.crew(id)
+	if err := w.refused(w.crew(id)); !errors.Is(err, order.ErrTrucksChanged) {
+		t.Errorf("confirmed with other trucks: %v", err)
+	}
 	again.TripIDs = []string{"x1", "x2"}
 	if d := w.do(again); !d.Replayed || len(d.Births) != 0 || !slices.Equal(w.s.Hold(id).TripIDs, first) {
 		t.Errorf("confirmed again: %+v", d)

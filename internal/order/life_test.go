@@ -42,6 +42,7 @@ type modelHold struct {
 	slots []string
 	until time.Time
 	is    string
+	done  order.Confirm // what it was confirmed with
 }
 
 // TestLife plays random commands in random order and checks, after each, the numbered invariants of
