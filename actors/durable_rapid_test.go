@@ -39,7 +39,7 @@ func randomly(t *rapid.T) {
 
 	var c cluster
 	defer c.stop(t)
-	c.grow(t, l)
+	c.grow(t, l, toys(ports(l), nil))
 
 	acked := &acks{of: map[string]bool{}}
 	steps := rapid.SliceOfN(rapid.SampledFrom([]string{"add", "add", "add", "add", "bomb", "restart", "pause", "letter"}), 5, 40).Draw(t, "steps")
@@ -54,7 +54,7 @@ func randomly(t *rapid.T) {
 		case "bomb":
 			clients.Go(func() { _ = c.any(i).Tell(context.Background(), to, bomb{"b" + id}) })
 		case "restart":
-			c.grow(t, l)
+			c.grow(t, l, toys(ports(l), nil))
 		case "pause":
 			<-time.After(700 * time.Millisecond)
 		}
@@ -72,10 +72,10 @@ type cluster struct {
 	runs   sync.WaitGroup
 }
 
-func (c *cluster) grow(t *rapid.T, l *actortest.Ledger) {
+func (c *cluster) grow(t *rapid.T, l *actortest.Ledger, kind actors.Kind) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s, err := actors.NewSystem(actors.Config{Node: fmt.Sprint("node-", len(c.tasks))}, toys(ports(l), nil))
+	s, err := actors.NewSystem(actors.Config{Node: fmt.Sprint("node-", len(c.tasks))}, kind)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -132,7 +132,7 @@ var (
 )
 
 // NewLedger is a Ledger in memory: rows with version and epoch, events, idempotency, timers, outbox
-// and inbox numbers, all or nothing as the stores do it.
+// and inbox numbers, all or nothing as the stores do it. It keeps no offers.
 func NewLedger(unique ...Unique) *Ledger { return overMemory(newMemory(unique)) }
 
 // Unfenced is NewLedger without the comparison of versions and epochs: the control that shows what
