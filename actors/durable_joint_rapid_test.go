@@ -18,6 +18,8 @@ import (
 // Three toys are stepped by themselves and in pairs, each by its own actor, which writes the other's row
 // behind its owner's back. Tasks come and go, commits lose their way, preparations are late. Then: a pair's
 // effect is on both or on neither, once, and on both if it was acknowledged.
+//
+// Invariants: 1, 3.
 func TestPairsAreWholeOnceAndKept(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) { rapid.SyncTest(t, randomPairs) })

@@ -351,6 +351,8 @@ func TestPreparationThatFails(t *testing.T) {
 
 // The answer to a joint step was lost: both rows are written or neither, and the retry meets the truth,
 // whatever a preparation would say by now.
+//
+// Invariants: 3, 24.
 func TestLostReplyOfAJointStep(t *testing.T) {
 	for name, f := range map[string]actortest.Fault{"after the commit": actortest.LostReply, "before the commit": actortest.LostWrite} {
 		t.Run(name, func(t *testing.T) {

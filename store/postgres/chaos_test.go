@@ -123,6 +123,8 @@ func TestCheckerSeesLostUpdates(t *testing.T) {
 
 // TestOneLiveTripEach: driver, vehicle and slot are on one live trip at most, whoever gives birth to trips
 // and ends them, through kills; and what is one transaction is there as a whole or not at all.
+//
+// Invariants: 8, 9, 10.
 func TestOneLiveTripEach(t *testing.T) {
 	t.Parallel()
 	history, joined := chaostest.Slots(t, killable(t, full), 3)
