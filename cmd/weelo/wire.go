@@ -21,6 +21,7 @@ import (
 	"weelo/internal/otp"
 	"weelo/internal/phone"
 	"weelo/internal/presence"
+	"weelo/internal/pricing"
 	"weelo/internal/session"
 	"weelo/internal/token"
 	"weelo/internal/track"
@@ -121,7 +122,7 @@ func (h *house) login(_ context.Context, keys config.Secrets) (err error) {
 	policy := otp.DefaultPolicy()
 	policy.Life = time.Duration(cfg.Login.OTPMinutes) * time.Minute
 	h.desk, err = login.New(login.Config{
-		Codes: h.st.codes, Limits: h.st.limits, Fails: h.st.fails, Users: h.st.users, Sessions: h.keeper, Devices: h.st.sessions, SMS: sms,
+		Codes: h.st.codes, Limits: h.st.limits, Fails: h.st.fails, Users: h.st.users, Crews: h.st.crews, Sessions: h.keeper, Devices: h.st.sessions, SMS: sms,
 		Peppers: peppers, Policy: policy.Scaled(cfg.Tests.LoginTimeScale),
 		Hashes: notify.Hashes{Customer: cfg.SMS.RetrieverCust, Captain: cfg.SMS.RetrieverCapt},
 		Ops:    ops, NoLimits: cfg.LimitsOff(), Random: rand.Reader, Log: p.log, Observer: p.metrics.OTP,
@@ -220,7 +221,9 @@ func (h *house) rest(context.Context, config.Secrets) error {
 	rest.RegisterTracking(h.api, rest.Tracking{Actors: h.system, Trips: h.reads, Recorder: h.tracks, Drivers: h.drivers, Now: time.Now})
 	rest.RegisterFleet(h.api, rest.Fleet{
 		People: h.st.people, Vehicles: h.st.vehicles, Trips: h.reads, Presence: h.st.presence, Positions: h.st.positions,
-		Drivers: h.drivers, Transporters: h.transporters, Limits: h.st.limits, Log: h.p.log, Now: time.Now, NewID: uuid.NewString,
+		Drivers: h.drivers, Transporters: h.transporters, Prices: pricing.Default(),
+		Onboarding: rest.Onboarding{Logins: actors.NewLogins(h.system), Crews: h.st.crews},
+		Limits:     h.st.limits, Log: h.p.log, Now: time.Now, NewID: uuid.NewString,
 	})
 	h.orderRoutes()
 	pages := http.NewServeMux()
