@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func (l *jointLoad) plain(t *testing.T, w postgres.Writer, claimer ledger.Claime
 	for range hotRounds {
 		var batch []ledger.Transition
 		for _, order := range l.orders {
-			for _, ref := range append(l.trips[order], order) {
+			for _, ref := range slices.Concat(l.trips[order], []ledger.Ref{order}) {
 				if random.IntN(4) > 0 {
 					tr := transition(ref, 1+random.Int64N(8), random.Int64N(3))
 					tr.Events[0].Recipients = []string{fmt.Sprint("r", random.IntN(3)), fmt.Sprint("r", random.IntN(3))}
@@ -188,9 +189,12 @@ func TestJointDeadlocksWithoutOrder(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if n := jointDeadlocks(t, writer, false); n == 0 {
-				t.Error("there was no deadlock, so the test proves nothing")
+			for range 3 { // a busy machine may spare one
+				if jointDeadlocks(t, writer, false) > 0 {
+					return
+				}
 			}
+			t.Error("there was no deadlock, so the test proves nothing")
 		})
 	}
 }
