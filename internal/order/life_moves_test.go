@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"weelo/internal/fleet"
 	"weelo/internal/order"
 	"weelo/internal/trip"
 )
@@ -40,15 +41,20 @@ func (l *life) free() []string {
 }
 
 func (l *life) hold(rt *rapid.T) {
-	by, quantity := l.anyone("by"), rapid.IntRange(1, 3).Draw(rt, "quantity")
+	l.place(l.anyone("by"), rapid.IntRange(1, 3).Draw(rt, "quantity"))
+}
+
+// place holds trucks; the hold's id, "" when it was refused.
+func (l *life) place(by fleet.UserID, quantity int) (holdID string) {
+	rt := l.rt
 	d, err := l.try(order.PlaceHold{By: byFleet(by), HoldID: l.name("HOLD_"), Type: "open", Subtype: "17 Feet", Quantity: quantity})
 	if l.s.OfferedTo(by) == nil {
 		l.mustBe(err, order.ErrNotFound, "12 only offered can accept")
-		return
+		return ""
 	}
 	if !l.open() {
 		l.mustBe(err, order.ErrInactive, "11 no accept after close")
-		return
+		return ""
 	}
 	if err == nil || errors.Is(err, order.ErrAlreadyHolds) {
 		for id, h := range l.holds {
@@ -59,7 +65,7 @@ func (l *life) hold(rt *rapid.T) {
 				if err == nil {
 					l.overdue()
 				}
-				return
+				return d.HoldID
 			}
 		}
 	}
@@ -76,7 +82,7 @@ func (l *life) hold(rt *rapid.T) {
 	}
 	if left < quantity {
 		l.mustBe(err, order.ErrNotEnough, "10 one winner")
-		return
+		return ""
 	}
 	l.mustBe(err, nil, "hold")
 	l.overdue()
@@ -88,6 +94,7 @@ func (l *life) hold(rt *rapid.T) {
 	for _, id := range h.slots {
 		*l.slots[id] = modelSlot{is: "held", hold: d.HoldID}
 	}
+	return d.HoldID
 }
 
 // pick draws one of the holds; nil when there is none.
@@ -138,10 +145,12 @@ func (l *life) release(*rapid.T) {
 }
 
 func (l *life) confirm(*rapid.T) {
-	id, h := l.pick()
-	if h == nil {
-		return
+	if id, h := l.pick(); h != nil {
+		l.confirmHold(id, h)
 	}
+}
+
+func (l *life) confirmHold(id string, h *modelHold) {
 	c, same := l.crew(id), false
 	if h.is == "confirmed" && rapid.Bool().Draw(l.rt, "the same") {
 		c, same = h.done, true
@@ -237,109 +246,6 @@ func (l *life) modelCloses(is string) {
 	}
 }
 
-// trip lets a driver, or his accept timer, do something; his letter is on its way.
-func (l *life) trip(rt *rapid.T) {
-	var live []string
-	for id, row := range l.trips {
-		if row.State.Live {
-			live = append(live, id)
-		}
-	}
-	if len(live) == 0 {
-		return
-	}
-	slices.Sort(live)
-	id := rapid.SampledFrom(live).Draw(rt, "trip")
-	row := l.trips[id]
-	commands := []trip.Command{
-		trip.Accept{By: l.driver(id)}, trip.Accept{By: l.driver(id)},
-		trip.Decline{By: l.driver(id)},
-		trip.ChangeStatus{By: l.driver(id), To: trip.AtPickup}, trip.ChangeStatus{By: l.driver(id), To: trip.InTransit},
-		trip.ChangeStatus{By: l.driver(id), To: trip.Completed},
-		trip.Cancel{By: byFleet(row.State.TransporterID), Reason: "breakdown"},
-	}
-	if armed, ok := row.State.Timers[trip.AcceptTimer]; ok {
-		commands = append(commands, trip.TimerFired{Name: trip.AcceptTimer, Number: armed.Number})
-	}
-	d, err := trip.Decide(row.State, rapid.SampledFrom(commands).Draw(rt, "command"), l.now, l.p.Trip)
-	if err != nil || len(d.Events) == 0 {
-		return
-	}
-	row.State = d.State
-	row.Version++
-	l.letters = append(l.letters, letters(rt, d)...)
-}
-
-// deliver lets the order read one letter, which may come again.
-func (l *life) deliver(rt *rapid.T) {
-	if len(l.letters) == 0 {
-		return
-	}
-	i := rapid.IntRange(0, len(l.letters)-1).Draw(rt, "letter")
-	n := l.letters[i]
-	if rapid.Bool().Draw(rt, "last copy") {
-		l.letters = slices.Delete(l.letters, i, i+1)
-	}
-	l.read(n)
-}
-
-func (l *life) read(n order.TripNotice) {
-	open, live := l.open(), l.s.Live
-	if _, err := l.try(n); err != nil {
-		l.rt.Fatalf("a letter was refused: %v", err)
-	}
-	if !live {
-		return
-	}
-	for _, slot := range l.slots {
-		if slot.trip == n.Notice.TripID {
-			l.modelReads(slot, n, open)
-		}
-	}
-}
-
-func (l *life) modelReads(slot *modelSlot, n order.TripNotice, open bool) {
-	onTrip := slot.is == "assigned" || slot.is == "accepted" || slot.is == "in_progress"
-	if !onTrip {
-		return
-	}
-	lost := n.Type == order.LetterCancelled || (n.Type == order.LetterDeclined && slot.is == "assigned")
-	switch {
-	case lost && open:
-		*slot = modelSlot{is: "searching"}
-		return
-	case lost:
-		*slot = modelSlot{is: "expired"}
-		return
-	case n.Type == order.LetterDeclined:
-		return
-	}
-	if slot.is == "assigned" {
-		slot.is = "accepted"
-		filled := 0
-		for _, other := range l.slots {
-			switch other.is {
-			case "accepted", "in_progress", "completed", "partial":
-				filled++
-			}
-		}
-		if open && filled > l.most {
-			extra := l.p.NextExtension
-			if filled == 1 {
-				extra = l.p.FirstExtension
-			}
-			l.end = l.end.Add(extra)
-		}
-		l.most = max(l.most, filled)
-	}
-	switch n.Type {
-	case order.LetterStarted:
-		slot.is = "in_progress"
-	case order.LetterEnded:
-		slot.is = "completed"
-	}
-}
-
 func (l *life) cancel(rt *rapid.T) {
 	if rapid.IntRange(0, 3).Draw(rt, "rarely") != 0 {
 		return
@@ -422,68 +328,4 @@ func (l *life) mustBe(err, want error, what string) {
 	if (want == nil) != (err == nil) || (want != nil && !errors.Is(err, want)) {
 		l.rt.Fatalf("%s: %v, want %v", what, err, want)
 	}
-}
-
-// runOut lets timers, drivers and letters run until nothing waits: the order must then have ended.
-func (l *life) runOut() {
-	for range 400 {
-		if len(l.letters) > 0 {
-			n := l.letters[0]
-			l.letters = l.letters[1:]
-			l.read(n)
-		} else if id := l.liveTrip(); id != "" {
-			l.finish(id)
-		} else if name := l.nextTimer(); name != "" {
-			l.fireTimer(name)
-		} else {
-			break
-		}
-		l.invariants(l.rt)
-	}
-	if l.s.Live || len(l.s.Timers) > 0 {
-		l.rt.Fatalf("4 no stuck state: everything ran out and the order is %s, %+v", l.s.Status, l.s.Tally())
-	}
-	for _, h := range l.s.Holds {
-		if h.Status == order.HoldActive {
-			l.rt.Fatalf("13 no orphan hold: %+v", h)
-		}
-	}
-}
-
-func (l *life) liveTrip() string {
-	var ids []string
-	for id, row := range l.trips {
-		if row.State.Live {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) == 0 {
-		return ""
-	}
-	return slices.Min(ids)
-}
-
-// finish lets a trip end as it would by itself: its driver completes it, or never answers.
-func (l *life) finish(id string) {
-	row := l.trips[id]
-	var c trip.Command = trip.ChangeStatus{By: l.driver(id), To: trip.Completed}
-	if armed, ok := row.State.Timers[trip.AcceptTimer]; ok {
-		c = trip.TimerFired{Name: trip.AcceptTimer, Number: armed.Number}
-	}
-	d, err := trip.Decide(row.State, c, l.now, l.p.Trip)
-	if err != nil {
-		l.rt.Fatalf("trip %s: %v", id, err)
-	}
-	row.State = d.State
-	l.letters = append(l.letters, letters(l.rt, d)...)
-}
-
-func (l *life) nextTimer() string {
-	next := ""
-	for name, armed := range l.s.Timers {
-		if next == "" || armed.DueMS < l.s.Timers[next].DueMS || (armed.DueMS == l.s.Timers[next].DueMS && name < next) {
-			next = name
-		}
-	}
-	return next
 }

@@ -72,6 +72,9 @@ func TestLife(t *testing.T) {
 			"dispute":   l.dispute,
 			"again":     l.again,
 			"partial":   l.partial,
+			"win":       l.win,
+			"win 2":     l.win,
+			"ride":      l.ride,
 		})
 		l.runOut()
 	})
