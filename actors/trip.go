@@ -2,13 +2,16 @@ package actors
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"time"
 
 	"weelo/actors/protocol"
 	"weelo/internal/fleet"
+	"weelo/internal/geo"
 	"weelo/internal/ledger"
 	"weelo/internal/track"
 	"weelo/internal/trip"
@@ -100,6 +103,8 @@ func byWhom(c trip.Command) trip.By {
 		return c.By
 	case trip.ChangeStatus:
 		return c.By
+	case trip.BreakDown:
+		return c.By
 	case trip.Cancel:
 		return c.By
 	default:
@@ -119,6 +124,13 @@ func (a *tripActor) Decide(s trip.State, command any, now time.Time) (Step[trip.
 	}
 	if !ok {
 		return Step[trip.State]{}, fmt.Errorf("actors: a trip has no command %T", command)
+	}
+	if step, is := c.(trip.ChangeStatus); is {
+		step.Fix = a.live
+		if a.cfg.Policy.PODCode {
+			step.NewCode = fourDigits()
+		}
+		c = step
 	}
 	d, err := trip.Decide(s, c, now, a.cfg.Policy)
 	if err != nil {
@@ -212,7 +224,16 @@ func (a *tripActor) onDriverMoved(ctx context.Context, d *trips, m *protocol.Dri
 	fix := m.Fix
 	a.heardMS, a.live = fix.TS, &fix
 	a.odo.grew(d)
-	d.Submit(ctx, Request{Do: trip.NoteFix{AtMS: fix.TS}}, Reply{})
+	d.Submit(ctx, Request{Do: trip.NoteFix{AtMS: fix.TS, Place: &geo.Point{Lat: fix.Lat, Lng: fix.Lng}}}, Reply{})
+}
+
+// fourDigits is a delivery code.
+func fourDigits() string {
+	n, err := rand.Int(rand.Reader, big.NewInt(10_000))
+	if err != nil { // crypto/rand does not fail
+		panic(err)
+	}
+	return fmt.Sprintf("%04d", n)
 }
 
 // Committed implements Behaviour: everybody is told, after the commit and never before.

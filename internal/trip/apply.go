@@ -13,8 +13,18 @@ func Apply(s State, e Event) State {
 	case Accepted:
 		s.enter(DriverAccepted, e.AtMS)
 		s.AcceptedMS = e.AtMS
-	case Declined, TimedOut, WasCancelled, StepReached:
+	case CameNear:
+		s.NearMS = e.AtMS
+	case CodeRefused:
+		s.Delivery.Tries++
+		if e.UntilMS != 0 {
+			s.Delivery.Tries, s.Delivery.UntilMS = 0, e.UntilMS
+		}
+	case Declined, TimedOut, WasCancelled, BrokeDown, StepReached:
 		s.enter(e.To, e.AtMS)
+		if e.Code != "" {
+			s.Delivery = &Delivery{Code: e.Code}
+		}
 		if !s.Live {
 			s.EndedMS, s.EndedBy, s.Reason = e.AtMS, e.By, e.Reason
 		}
@@ -48,6 +58,10 @@ func (s State) clone() State {
 	s.Reached = maps.Clone(s.Reached)
 	if s.Reached == nil {
 		s.Reached = map[Status]int64{}
+	}
+	if s.Delivery != nil {
+		d := *s.Delivery
+		s.Delivery = &d
 	}
 	s.Timers = maps.Clone(s.Timers)
 	if s.Timers == nil {

@@ -2,6 +2,7 @@ package trip
 
 import (
 	"weelo/internal/fleet"
+	"weelo/internal/geo"
 	"weelo/internal/track"
 )
 
@@ -25,8 +26,21 @@ type Decline struct {
 
 // ChangeStatus: the driver reports a step. The same status again: replay.
 type ChangeStatus struct {
-	By By
-	To Status
+	By     By
+	To     Status
+	Reason string // of a partial delivery, which needs one; ≤ 500 characters, for people
+	Code   string // of a delivery, when the trip has one
+	// Fix is the newest fix of the truck, nil when there is none, and NewCode four random digits. They are
+	// filled in by the trip's actor.
+	Fix     *track.Fix `json:"-"`
+	NewCode string     `json:"-"`
+}
+
+// BreakDown: the driver or the transporter says that the vehicle cannot go on. It ends the trip, and its
+// slot is searched for again. Repeated: replay.
+type BreakDown struct {
+	By   By
+	Note string // ≤ 500 characters, for people
 }
 
 // Cancel ends a live trip. Repeated: replay. The zero By is the order's own decision.
@@ -46,8 +60,11 @@ type TimerFired struct {
 }
 
 // NoteFix: a fix of the driver arrived. It becomes a write at most once per Policy.HeardEvery, and
-// at once when the trip was flagged as silent.
-type NoteFix struct{ AtMS int64 }
+// at once when the trip was flagged as silent, or when it is the first one near the pickup.
+type NoteFix struct {
+	AtMS  int64
+	Place *geo.Point // where he is; nil: it does not matter
+}
 
 // AddTrack: the fold of the trip's fixes, newly computed. Equal to the present one: nothing happens.
 type AddTrack struct{ Track track.Track }
@@ -55,6 +72,7 @@ type AddTrack struct{ Track track.Track }
 func (Accept) command()       {}
 func (Decline) command()      {}
 func (ChangeStatus) command() {}
+func (BreakDown) command()    {}
 func (Cancel) command()       {}
 func (TimerFired) command()   {}
 func (NoteFix) command()      {}
@@ -69,6 +87,8 @@ func CommandName(c Command) string {
 		return "Decline"
 	case ChangeStatus:
 		return "ChangeStatus"
+	case BreakDown:
+		return "BreakDown"
 	case Cancel:
 		return "Cancel"
 	case TimerFired:

@@ -32,6 +32,8 @@ func Decide(s State, c Command, now time.Time, p Policy) (Decision, error) {
 		return decline(s, c, now)
 	case ChangeStatus:
 		return changeStatus(s, c, now, p)
+	case BreakDown:
+		return breakDown(s, c, now)
 	case Cancel:
 		return cancel(s, c, now)
 	case TimerFired:
@@ -98,7 +100,16 @@ func changeStatus(s State, c ChangeStatus, now time.Time, p Policy) (Decision, e
 	case !s.Status.CanBecome(c.To) || c.To == Cancelled:
 		return Decision{}, refuseStep(s.Status, c.To)
 	}
-	e := Event{What: StepReached, AtMS: now.UnixMilli(), To: c.To, By: string(fleet.Driver)}
+	if err := checkStep(s, c, now, p); err != nil {
+		return Decision{}, err
+	}
+	if s.Delivery != nil && c.To.Terminal() && c.Code != s.Delivery.Code {
+		return wrongCode(s, now, p)
+	}
+	e := Event{What: StepReached, AtMS: now.UnixMilli(), To: c.To, By: string(fleet.Driver), Reason: c.Reason}
+	if p.PODCode && c.To.Carrying() && s.Delivery == nil {
+		e.Code = c.NewCode
+	}
 	if c.To.Terminal() {
 		e.Timers = []TimerSet{s.cancelTimer(SilenceTimer)}
 	} else {
@@ -158,14 +169,21 @@ func timerFired(s State, c TimerFired, now time.Time, p Policy) (Decision, error
 
 func noteFix(s State, c NoteFix, now time.Time, p Policy) (Decision, error) {
 	fresh := c.AtMS >= s.HeardMS+p.HeardEvery.Milliseconds() || (s.FlaggedMS != 0 && c.AtMS > s.HeardMS)
-	if !s.Status.Moving() || !fresh {
+	var events []Event
+	if s.Status.Moving() && fresh {
+		due := time.UnixMilli(max(c.AtMS, s.StatusMS)).Add(p.silence(s.Status))
+		events = append(events, Event{
+			What: Heard, AtMS: now.UnixMilli(), HeardMS: c.AtMS,
+			Timers: []TimerSet{s.armSilenceAt(due)},
+		})
+	}
+	if e, near := s.near(c, now, p); near {
+		events = append(events, e)
+	}
+	if len(events) == 0 {
 		return replay(s, now), nil
 	}
-	due := time.UnixMilli(max(c.AtMS, s.StatusMS)).Add(p.silence(s.Status))
-	return decided(s, now, Event{
-		What: Heard, AtMS: now.UnixMilli(), HeardMS: c.AtMS,
-		Timers: []TimerSet{s.armSilenceAt(due)},
-	})
+	return decided(s, now, events...)
 }
 
 func addTrack(s State, c AddTrack, now time.Time) (Decision, error) {

@@ -13,8 +13,11 @@ const (
 	TimedOut     Happening = "timed_out"    // the accept timer ran out
 	StepReached  Happening = "step_reached" // the driver reported a step, the last one included
 	WasCancelled Happening = "cancelled"
-	Heard        Happening = "heard"  // a sign of the driver worth writing down
-	WentSilent   Happening = "silent" // handed to people
+	BrokeDown    Happening = "broke_down"   // and the trip has ended, as a cancelled one
+	CameNear     Happening = "approaching"  // the truck is near the pickup for the first time
+	CodeRefused  Happening = "code_refused" // the driver gave a wrong code for the delivery
+	Heard        Happening = "heard"        // a sign of the driver worth writing down
+	WentSilent   Happening = "silent"       // handed to people
 	TrackFolded  Happening = "track"
 )
 
@@ -27,8 +30,13 @@ type Event struct {
 	By      string       `json:"by,omitempty"`    // driver, customer, transporter, ops, timer, order
 	Reason  string       `json:"reason,omitempty"`
 	Rupees  int          `json:"rupees,omitempty"`  // WasCancelled: the driver's compensation
+	Note    string       `json:"note,omitempty"`    // BrokeDown: what the driver or the transporter says of it
 	HeardMS int64        `json:"heardAt,omitempty"` // Heard, WentSilent: the last sign of the driver
 	Track   *track.Track `json:"track,omitempty"`   // TrackFolded
+	WayM    float64      `json:"wayM,omitempty"`    // CameNear: metres by road to the pickup
+	Seconds int64        `json:"seconds,omitempty"` // CameNear: and how long that takes
+	Code    string       `json:"code,omitempty"`    // StepReached: the code that a delivery needs from now on
+	UntilMS int64        `json:"until,omitempty"`   // CodeRefused: no further try before this
 	Timers  []TimerSet   `json:"timers,omitempty"`  // what it arms and cancels
 }
 

@@ -105,7 +105,7 @@ func orderMessage(before State, e Event) (name string, tell bool) {
 		return "DriverAccepted", true
 	case Declined, TimedOut:
 		return "DriverDeclined", true
-	case WasCancelled:
+	case WasCancelled, BrokeDown:
 		return "TripCancelled", e.By != "order" // the order knows what it did itself
 	case StepReached:
 		if e.To.Terminal() {

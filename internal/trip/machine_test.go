@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"weelo/internal/fault"
+	"weelo/internal/geo"
 	"weelo/internal/track"
 	"weelo/internal/trip"
 )
@@ -20,6 +21,7 @@ type life struct {
 	events   []trip.Event // everything that was decided
 	versions int64
 	now      time.Time
+	policy   trip.Policy
 
 	status  trip.Status // the model
 	endedBy string
@@ -31,8 +33,9 @@ type life struct {
 func TestLife(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		l := &life{now: start, status: trip.Pending}
-		d, err := trip.Born(assignment(), l.now, trip.DefaultPolicy())
+		l := &life{now: start, status: trip.Pending, policy: trip.DefaultPolicy()}
+		l.policy.PODCode = rapid.Bool().Draw(rt, "delivery codes")
+		d, err := trip.Born(assignment(), l.now, l.policy)
 		l.take(rt, d, err)
 		rt.Repeat(map[string]func(*rapid.T){
 			"": l.invariants,
@@ -45,6 +48,7 @@ func TestLife(t *testing.T) {
 			"accept":  l.accept,
 			"decline": l.decline,
 			"step":    l.step,
+			"broken":  l.breakDown,
 			"cancel":  l.cancel,
 			"timer":   l.timer,
 			"fix":     l.fix,
@@ -56,12 +60,12 @@ func TestLife(t *testing.T) {
 func (l *life) decide(rt *rapid.T, c trip.Command) (trip.Decision, error) {
 	before := cmp.Diff(l.state, l.state) // touches every field: a decision must not write to its input
 	snapshot, _ := l.state.Snapshot()
-	d, err := trip.Decide(l.state, c, l.now, trip.DefaultPolicy())
+	d, err := trip.Decide(l.state, c, l.now, l.policy)
 	after, _ := l.state.Snapshot()
 	if string(snapshot) != string(after) || before != "" {
 		rt.Fatalf("%T wrote to the state it was given", c)
 	}
-	again, errAgain := trip.Decide(l.state, c, l.now, trip.DefaultPolicy())
+	again, errAgain := trip.Decide(l.state, c, l.now, l.policy)
 	if (err == nil) != (errAgain == nil) || cmp.Diff(d.Events, again.Events) != "" {
 		rt.Fatalf("%T decided differently the second time", c)
 	}
@@ -134,28 +138,92 @@ func (l *life) decline(rt *rapid.T) {
 
 // place is the model's whole knowledge of the order of steps.
 var place = map[trip.Status]int{trip.DriverAccepted: 1, trip.EnRoutePickup: 2, trip.AtPickup: 3,
-	trip.LoadingComplete: 4, trip.InTransit: 5, trip.ArrivedAtDrop: 6, trip.Completed: 7}
+	trip.LoadingComplete: 4, trip.InTransit: 5, trip.ArrivedAtDrop: 6, trip.Completed: 7, trip.PartialDelivery: 7}
+
+const theCode = "4821"
 
 func (l *life) step(rt *rapid.T) {
 	to := rapid.SampledFrom([]trip.Status{trip.EnRoutePickup, trip.AtPickup, trip.LoadingComplete,
-		trip.InTransit, trip.ArrivedAtDrop, trip.Completed}).Draw(rt, "to")
-	d, err := l.decide(rt, trip.ChangeStatus{By: people["driver"], To: to})
+		trip.InTransit, trip.ArrivedAtDrop, trip.Completed, trip.PartialDelivery}).Draw(rt, "to")
+	c := trip.ChangeStatus{By: people["driver"], To: to, NewCode: theCode, Reason: "rain", Code: rapid.SampledFrom([]string{"", "1", theCode, theCode}).Draw(rt, "code")}
+	near := true
+	if away := rapid.SampledFrom([]float64{-1, 0, 0.02}).Draw(rt, "degrees away"); away >= 0 {
+		at := l.state.Pickup
+		if place[to] >= 6 {
+			at = l.state.Drop
+		}
+		near = away == 0
+		c.Fix = &track.Fix{TS: l.now.UnixMilli(), ReceivedMS: l.now.UnixMilli(), Lat: at.Latitude + away, Lng: at.Longitude}
+	}
+	coded, tries := l.state.Delivery != nil, 0
+	if coded {
+		tries = l.state.Delivery.Tries
+	}
+	d, err := l.decide(rt, c)
 	at := place[l.status]
 	switch {
+	case l.status != to && at > 0 && at < 7 && place[to] > at && (to != trip.PartialDelivery || at >= 5):
+		l.mayStep(rt, c, d, err, near, coded, tries)
 	case l.status == to:
 		mustReplay(rt, d, err)
 	case at == 7:
 		mustRefuse(rt, err, trip.ErrCompleted)
 	case at == 0:
 		mustRefuse(rt, err, trip.ErrNotActive)
-	case place[to] > at:
-		l.status = to
-		mustHave(rt, d, err, to)
 	default:
 		mustRefuse(rt, err, fault.New(fault.FailedPrecondition, "INVALID_STATUS_TRANSITION", ""))
 	}
-	if l.status == trip.Completed {
+	if place[l.status] == 7 {
 		l.endedBy = "driver"
+	}
+	l.take(rt, d, err)
+}
+
+// mayStep is what a step leads to that the order of steps allows.
+func (l *life) mayStep(rt *rapid.T, c trip.ChangeStatus, d trip.Decision, err error, near, coded bool, tries int) {
+	ends := place[c.To] == 7
+	switch locked := coded && l.state.Delivery.UntilMS > l.now.UnixMilli(); {
+	case !near && c.To == trip.AtPickup:
+		mustRefuse(rt, err, fault.New(fault.FailedPrecondition, "TOO_FAR_FROM_PICKUP", ""))
+	case !near && (c.To == trip.ArrivedAtDrop || c.To == trip.Completed):
+		mustRefuse(rt, err, fault.New(fault.FailedPrecondition, "TOO_FAR_FROM_DROP", ""))
+	case ends && locked:
+		mustRefuse(rt, err, trip.ErrCodeLocked)
+	case ends && coded && c.Code == "":
+		mustRefuse(rt, err, trip.ErrCodeNeeded)
+	case ends && coded && c.Code != theCode:
+		mustHave(rt, d, err, l.status) // counted, and nothing else
+		if now := d.State.Delivery; now.Tries != (tries+1)%5 || (now.Tries == 0) != (now.UntilMS > l.now.UnixMilli()) {
+			rt.Fatalf("%d tries became %+v", tries, *now)
+		}
+		mustRefuse(rt, d.State.RefusedCode(c.To), trip.ErrCodeWrong)
+	default:
+		l.status = c.To
+		mustHave(rt, d, err, c.To)
+		if err := d.State.RefusedCode(c.To); err != nil {
+			rt.Fatal(err)
+		}
+		if l.policy.PODCode && (c.To == trip.InTransit || c.To == trip.ArrivedAtDrop) && (d.State.Delivery == nil || d.State.Delivery.Code != theCode) {
+			rt.Fatalf("%s without a code", c.To)
+		}
+	}
+}
+
+func (l *life) breakDown(rt *rapid.T) {
+	by := rapid.SampledFrom([]string{"driver", "transporter", "customer", "ops", "order"}).Draw(rt, "by")
+	d, err := l.decide(rt, trip.BreakDown{By: people[by]})
+	switch {
+	case by != "driver" && by != "transporter":
+		mustRefuse(rt, err, trip.ErrNotFound)
+	case l.status == trip.Cancelled && l.state.Reason == trip.BrokenDown:
+		mustReplay(rt, d, err)
+	case place[l.status] == 7:
+		mustRefuse(rt, err, trip.ErrCompleted)
+	case place[l.status] == 0:
+		mustRefuse(rt, err, trip.ErrNotActive)
+	default:
+		l.status, l.endedBy = trip.Cancelled, by
+		mustHave(rt, d, err, trip.Cancelled)
 	}
 	l.take(rt, d, err)
 }
@@ -168,7 +236,7 @@ func (l *life) cancel(rt *rapid.T) {
 		mustRefuse(rt, err, trip.ErrNotFound)
 	case l.status == trip.Cancelled:
 		mustReplay(rt, d, err)
-	case l.status == trip.Completed:
+	case place[l.status] == 7:
 		mustRefuse(rt, err, trip.ErrCompleted)
 	case l.status == trip.DriverDeclined:
 		mustRefuse(rt, err, trip.ErrStateChanged)
@@ -199,7 +267,16 @@ func (l *life) timer(rt *rapid.T) {
 }
 
 func (l *life) fix(rt *rapid.T) {
-	d, err := l.decide(rt, trip.NoteFix{AtMS: l.now.Add(-time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(rt, "age"))).UnixMilli()})
+	c := trip.NoteFix{AtMS: l.now.Add(-time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(rt, "age"))).UnixMilli()}
+	if away := rapid.SampledFrom([]float64{-1, 0.001, 0.02}).Draw(rt, "degrees away"); away >= 0 {
+		c.Place = &geo.Point{Lat: l.state.Pickup.Latitude + away, Lng: l.state.Pickup.Longitude}
+	}
+	told := l.state.NearMS
+	d, err := l.decide(rt, c)
+	near := told == 0 && c.Place != nil && c.Place.Lat < l.state.Pickup.Latitude+0.01 && (place[l.status] == 1 || place[l.status] == 2)
+	if err == nil && (d.State.NearMS != told) != near {
+		rt.Fatalf("told the customer that the truck is near: %v; in %s, %+v", d.State.NearMS != told, l.status, c.Place)
+	}
 	l.take(rt, d, err)
 }
 

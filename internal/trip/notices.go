@@ -1,6 +1,8 @@
 package trip
 
 import (
+	"fmt"
+	"math"
 	"time"
 
 	"weelo/internal/fleet"
@@ -26,12 +28,23 @@ func notices(s State, e Event) []notice {
 	case TimedOut:
 		return []notice{s.statusNotice(e, "The driver did not answer in time."), s.timeoutNotice(e)}
 	case StepReached:
-		return []notice{s.statusNotice(e, stepMessage[e.To])}
+		out := []notice{s.statusNotice(e, stepMessage[e.To])}
+		if e.Code != "" && s.CustomerID != "" {
+			out = append(out, s.codeNotice(e))
+		}
+		return out
+	case BrokeDown:
+		return []notice{s.statusNotice(e, "The vehicle has broken down."), s.cancelledNotice(e)}
+	case CameNear:
+		if s.CustomerID == "" {
+			return []notice{{kind: "trip_" + string(e.What), data: e}}
+		}
+		return []notice{s.nearNotice(e)}
 	case WasCancelled:
 		return []notice{s.statusNotice(e, "The trip was cancelled."), s.cancelledNotice(e)}
 	case WentSilent:
 		return []notice{s.silentNotice(e)}
-	default: // Heard, TrackFolded: nobody is told
+	default: // Heard, TrackFolded, CodeRefused: nobody is told
 		return []notice{{kind: "trip_" + string(e.What), data: e}}
 	}
 }
@@ -206,6 +219,53 @@ func (s State) silentNotice(e Event) notice {
 		DriverName: s.Names.Driver, VehicleNumber: s.Vehicle.Number,
 		LastSeenSeconds: (e.AtMS - max(e.HeardMS, s.StatusMS)) / 1000, Timestamp: e.AtMS,
 		Message: "Nothing was heard from " + s.Names.Driver + " for a long time. Please check the trip.",
+	}}
+}
+
+// NearData is the data of driver_approaching.
+type NearData struct {
+	TripID        string       `json:"tripId"`
+	OrderID       string       `json:"orderId"`
+	BookingID     string       `json:"bookingId"`
+	DriverID      fleet.UserID `json:"driverId"`
+	DriverName    string       `json:"driverName"`
+	VehicleNumber string       `json:"vehicleNumber"`
+	DistanceKm    float64      `json:"distanceKm"` // by road, one decimal
+	Minutes       int64        `json:"durationMinutes"`
+	DurationText  string       `json:"durationText"`
+	Timestamp     int64        `json:"timestamp"`
+}
+
+func (s State) nearNotice(e Event) notice {
+	minutes := max(1, (e.Seconds+59)/60)
+	text := fmt.Sprintf("%d mins", minutes)
+	if minutes == 1 {
+		text = "1 min"
+	}
+	return notice{
+		kind: "driver_approaching", to: []string{string(s.CustomerID)}, expires: time.UnixMilli(e.AtMS).Add(time.Hour).UTC(),
+		data: NearData{
+			TripID: s.ID, OrderID: s.OrderID, BookingID: s.OrderID, DriverID: s.DriverID, DriverName: s.Names.Driver,
+			VehicleNumber: s.Vehicle.Number, DistanceKm: math.Round(e.WayM/100) / 10, Minutes: minutes, DurationText: text, Timestamp: e.AtMS,
+		},
+	}
+}
+
+// CodeData is the data of delivery_code, which only the customer gets.
+type CodeData struct {
+	TripID        string `json:"tripId"`
+	OrderID       string `json:"orderId"`
+	BookingID     string `json:"bookingId"`
+	VehicleNumber string `json:"vehicleNumber"`
+	DriverName    string `json:"driverName"`
+	Code          string `json:"code"`
+	Message       string `json:"message"`
+}
+
+func (s State) codeNotice(e Event) notice {
+	return notice{kind: "delivery_code", to: []string{string(s.CustomerID)}, data: CodeData{
+		TripID: s.ID, OrderID: s.OrderID, BookingID: s.OrderID, VehicleNumber: s.Vehicle.Number, DriverName: s.Names.Driver,
+		Code: e.Code, Message: "Give this code to the driver when your goods have arrived.",
 	}}
 }
 

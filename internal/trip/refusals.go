@@ -16,8 +16,14 @@ var (
 	ErrStateChanged = fault.New(fault.FailedPrecondition, "ASSIGNMENT_STATE_CHANGED", "This trip is no longer waiting for your answer.")
 	ErrStatus       = fault.New(fault.FailedPrecondition, "INVALID_STATUS", "This trip has already been accepted.")
 	ErrNotActive    = fault.New(fault.FailedPrecondition, "TRIP_NOT_ACTIVE", "This trip is not active.")
+	ErrCodeNeeded   = fault.New(fault.FailedPrecondition, "POD_OTP_REQUIRED", "Ask the customer for the delivery code.")
+	ErrCodeWrong    = fault.New(fault.FailedPrecondition, "POD_OTP_INVALID", "This is not the delivery code.")
+	ErrCodeLocked   = fault.New(fault.ResourceExhausted, "POD_OTP_LOCKED", "Too many wrong codes. Please wait before the next one.")
 	ErrCompleted    = fault.New(fault.FailedPrecondition, "TRIP_ALREADY_COMPLETED", "This trip is already completed.")
 )
+
+// BrokenDown is the reason of a trip that ended because its vehicle broke down.
+const BrokenDown = "breakdown"
 
 func refuseStep(from, to Status) error {
 	return fault.Newf(fault.FailedPrecondition, "INVALID_STATUS_TRANSITION",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
+	"weelo/internal/geo"
 	"weelo/internal/track"
 	"weelo/internal/trip"
 )
@@ -85,6 +87,7 @@ func play(t *testing.T, script string) string {
 	t.Helper()
 	var out strings.Builder
 	var s trip.State
+	p := trip.DefaultPolicy()
 	for line := range strings.Lines(script) {
 		line = strings.TrimRight(line, "\n")
 		if !strings.HasPrefix(line, "> ") {
@@ -103,23 +106,71 @@ func play(t *testing.T, script string) string {
 		var d trip.Decision
 		if words[1] == "born" {
 			a := assignment()
-			if len(words) > 2 && words[2] == "order" {
+			if slices.Contains(words, "order") {
 				a.OrderID, a.Slot = "b1", "s1"
 			}
-			d, err = trip.Born(a, now, trip.DefaultPolicy())
+			p.PODCode = slices.Contains(words, "pod")
+			d, err = trip.Born(a, now, p)
 		} else {
-			d, err = trip.Decide(s, command(t, words[1:]), now, trip.DefaultPolicy())
+			d, err = trip.Decide(s, command(t, words[1:], now), now, p)
 		}
-		describe(t, &out, d, err)
 		if err == nil {
 			s = d.State
 		}
+		if step, ok := command(t, words[1:], now).(trip.ChangeStatus); ok && err == nil {
+			err = d.State.RefusedCode(step.To)
+		}
+		describe(t, &out, d, err)
 	}
 	return out.String()
 }
 
-func command(t *testing.T, words []string) trip.Command {
+// placed reads "12.97,77.59" or "12.97,77.59,90s": a place, and how old the fix is that says so.
+func placed(t *testing.T, text string, now time.Time) *track.Fix {
 	t.Helper()
+	parts := strings.Split(text, ",")
+	lat, err1 := strconv.ParseFloat(parts[0], 64)
+	lng, err2 := strconv.ParseFloat(parts[1], 64)
+	var age time.Duration
+	var err3 error
+	if len(parts) > 2 {
+		age, err3 = time.ParseDuration(parts[2])
+	}
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	at := now.Add(-age).UnixMilli()
+	return &track.Fix{TS: at, ReceivedMS: at, Lat: lat, Lng: lng}
+}
+
+// step reads "at_pickup [who] [at=place] [code=…] [new=…] [reason=…]".
+func step(t *testing.T, words []string, now time.Time) trip.ChangeStatus {
+	t.Helper()
+	c := trip.ChangeStatus{By: people["driver"], To: trip.Status(words[0])}
+	for _, word := range words[1:] {
+		switch name, value, _ := strings.Cut(word, "="); name {
+		case "at":
+			c.Fix = placed(t, value, now)
+		case "mock":
+			c.Fix.Mock = true
+		case "code":
+			c.Code = value
+		case "new":
+			c.NewCode = value
+		case "reason":
+			c.Reason = value
+		default:
+			c.By = people[word]
+		}
+	}
+	return c
+}
+
+func command(t *testing.T, words []string, now time.Time) trip.Command {
+	t.Helper()
+	if words[0] == "born" {
+		return nil
+	}
 	arg := func(i int, otherwise string) string {
 		if i < len(words) {
 			return words[i]
@@ -146,7 +197,9 @@ func command(t *testing.T, words []string) trip.Command {
 	case "decline":
 		return trip.Decline{By: people["driver"], Reason: arg(1, "")}
 	case "step":
-		return trip.ChangeStatus{By: people[arg(2, "driver")], To: trip.Status(words[1])}
+		return step(t, words[1:], now)
+	case "breakdown":
+		return trip.BreakDown{By: people[arg(1, "driver")], Note: arg(2, "")}
 	case "cancel":
 		return trip.Cancel{By: people[arg(1, "customer")], Reason: arg(2, "")}
 	case "timer":
@@ -156,7 +209,12 @@ func command(t *testing.T, words []string) trip.Command {
 		}
 		return c
 	case "fix":
-		return trip.NoteFix{AtMS: ms(1)}
+		c := trip.NoteFix{AtMS: ms(1)}
+		if len(words) > 2 {
+			fix := placed(t, words[2], now)
+			c.Place = &geo.Point{Lat: fix.Lat, Lng: fix.Lng}
+		}
+		return c
 	case "track":
 		return trip.AddTrack{Track: track.Track{Whole: track.Fold{UpToMS: ms(2), Meters: float64(number(1))}}}
 	}

@@ -44,6 +44,9 @@ type State struct {
 	HeardMS   int64 `json:"heardAt,omitempty"`   // last sign of the driver, to within Policy.HeardEvery
 	FlaggedMS int64 `json:"flaggedAt,omitempty"` // silent since; 0 when not flagged
 
+	NearMS   int64     `json:"nearAt,omitempty"` // when the customer was told that the truck is near
+	Delivery *Delivery `json:"delivery,omitempty"`
+
 	Track  track.Track      `json:"track,omitzero"` // what its fixes fold to; the fixes themselves are history
 	Timers map[string]Timer `json:"timers"`         // armed ones
 	Count  int64            `json:"events"`         // events applied so far; names the next one
@@ -80,6 +83,13 @@ type Cargo struct {
 	Goods      string `json:"goods,omitempty"`
 	DistanceKm int    `json:"distanceKm"`
 	FareRupees int    `json:"fareRupees,omitempty"`
+}
+
+// Delivery is what proves a delivery: the customer knows the code, the driver asks him for it.
+type Delivery struct {
+	Code    string `json:"code"`
+	Tries   int    `json:"tries,omitempty"` // wrong ones since the last wait
+	UntilMS int64  `json:"until,omitempty"` // no further try before this
 }
 
 // Timer is one armed timer of the trip.

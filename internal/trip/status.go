@@ -77,10 +77,10 @@ func ParseStep(name string) (Status, error) {
 	switch s := Status(name); s {
 	case "heading_to_pickup", EnRoutePickup:
 		return EnRoutePickup, nil
-	case AtPickup, LoadingComplete, InTransit, ArrivedAtDrop, Completed:
+	case AtPickup, LoadingComplete, InTransit, ArrivedAtDrop, Completed, PartialDelivery:
 		return s, nil
 	default:
-		return "", fault.Invalid("status", "Status must be one of heading_to_pickup, at_pickup, loading_complete, in_transit, arrived_at_drop or completed.")
+		return "", fault.Invalid("status", "Status must be one of heading_to_pickup, at_pickup, loading_complete, in_transit, arrived_at_drop, completed or partial_delivery.")
 	}
 }
 

@@ -62,13 +62,14 @@ func TestStatusNames(t *testing.T) {
 	for name, want := range map[string]trip.Status{
 		"heading_to_pickup": trip.EnRoutePickup, "en_route_pickup": trip.EnRoutePickup, "at_pickup": trip.AtPickup,
 		"loading_complete": trip.LoadingComplete, "in_transit": trip.InTransit, "arrived_at_drop": trip.ArrivedAtDrop, "completed": trip.Completed,
+		"partial_delivery": trip.PartialDelivery,
 	} {
 		got, err := trip.ParseStep(name)
 		if err != nil || got != want {
 			t.Errorf("ParseStep(%q) = %q, %v; want %q", name, got, err, want)
 		}
 	}
-	for _, name := range []string{"", "pending", "driver_accepted", "cancelled", "partial_delivery", "AT_PICKUP", "flying"} {
+	for _, name := range []string{"", "pending", "driver_accepted", "cancelled", "AT_PICKUP", "flying"} {
 		if got, err := trip.ParseStep(name); err == nil {
 			t.Errorf("ParseStep(%q) = %q; want a refusal", name, got)
 		}
@@ -83,13 +84,16 @@ func TestStatusNames(t *testing.T) {
 	}
 }
 
-// TestTimeScale: only waits shrink, and a meaningless scale changes nothing.
+// TestTimeScale: waits shrink, how far a truck may be away grows, and a meaningless scale changes nothing.
 func TestTimeScale(t *testing.T) {
 	t.Parallel()
 	p := trip.DefaultPolicy()
 	fast := p.Scaled(10)
 	if fast.AcceptWithin*10 != p.AcceptWithin || fast.SilentInTransit*10 != p.SilentInTransit ||
 		fast.SilentBeforeTransit*10 != p.SilentBeforeTransit || fast.AcceptGrace*10 != p.AcceptGrace || fast.HeardEvery*10 != p.HeardEvery {
+		t.Errorf("scaled by 10: %+v", fast)
+	}
+	if fast.NearPickupM != 2000 || fast.NearDropM != 5000 || fast.ApproachingM != p.ApproachingM || fast.FixFresh != p.FixFresh || fast.PODLockFor*10 != p.PODLockFor {
 		t.Errorf("scaled by 10: %+v", fast)
 	}
 	if p.Scaled(0) != p {
