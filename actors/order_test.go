@@ -493,6 +493,8 @@ func TestHoldRunsOut(t *testing.T) {
 }
 
 // Expiry closes the search only: a driver who was asked before may still accept, and the order lives.
+//
+// Invariants: 25.
 func TestExpiryWaitsForPendingTrips(t *testing.T) {
 	in(t, func(t *testing.T) {
 		m := newMarket(t)

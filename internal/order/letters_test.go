@@ -9,6 +9,8 @@ import (
 )
 
 // TestPartialFillKeepsItsTrucks: at the end of the search the trucks that were found stay.
+//
+// Invariants: 15, 23, 25.
 func TestPartialFillKeepsItsTrucks(t *testing.T) {
 	t.Parallel()
 	w := born(t, 3)
