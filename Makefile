@@ -27,8 +27,8 @@ build: ## Build the one binary into bin/weelo (static, no cgo)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/weelo
 
 .PHONY: run
-run: build ## Build and start weelo dev (SQLite, demo world, live map); ARGS="--speed 5" for more
-	exec $(BIN) dev $(ARGS)
+run: build ## Build and start weelo dev (SQLite, demo world, live map) thirty times as fast; ARGS="--speed 1" for real time
+	exec $(BIN) dev $(or $(ARGS),--speed 30)
 
 .PHONY: deps
 deps: ## Install what the tests need and this machine lacks (Postgres, Redis, Chromium, Node)
@@ -76,6 +76,21 @@ test-bench: ## Run every benchmark once, so that it keeps working
 .PHONY: bench
 bench: build ## Compare with a bare WebSocket forwarder: CPU, memory, fan-out, commits
 	$(BIN) bench $(ARGS)
+
+# The seed of a soak is printed; SOAK_SEED=N plays the same day again.
+SOAK_SEED     := $(or $(SOAK_SEED),$(shell date +%s))
+SOAK_ORDERS   ?= 1000
+SOAK_ATTEMPTS ?= 1000000
+SOAK_CHECKS   ?= 5000
+SOAK_KILLS    ?= 5
+.PHONY: soak
+soak: deps build ## The long forms of the proofs (about an hour): a market of 1000 orders, 10^6 contested accepts, random lives, kills
+	@echo "soak with seed $(SOAK_SEED)"
+	SIMULATE_ORDERS=$(SOAK_ORDERS) SIMULATE_FLEET=400 SIMULATE_CUSTOMERS=100 SIMULATE_TRANSPORTERS=40 SIMULATE_SEED=$(SOAK_SEED) \
+	  $(GO) test -count=1 -timeout 30m -v -run '^TestSimulateOrders$$/^serve$$' ./test/acceptance
+	$(BIN) bench accept --attempts $(SOAK_ATTEMPTS) --taps 100 --seed $(SOAK_SEED)
+	$(GO) test -count=1 -p 1 -timeout 30m -rapid.checks=$(SOAK_CHECKS) -rapid.seed=$(SOAK_SEED) -run 'Life|Chance|Machine|AgainstAModel' ./internal/order ./internal/trip ./actors
+	$(GO) test -count=$(SOAK_KILLS) -p 1 -timeout 60m -v -run 'Kill|OneLiveTripEach|Register' ./store/postgres ./store/sqlite
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME (10s) each
