@@ -216,7 +216,7 @@ func (h *house) rest(context.Context, config.Secrets) error {
 			Ledger: h.ledger, Router: h.system, Publisher: h.hub, Users: h.st.users, Trucks: h.st.vehicles, Customers: h.st.users,
 			Policy: h.policy, NewID: uuid.NewString,
 		},
-		Actors: h.system, Trips: h.reads,
+		Actors: h.system, Trips: h.reads, Limits: h.requestLimits(), Log: h.p.log,
 	})
 	rest.RegisterTracking(h.api, rest.Tracking{Actors: h.system, Trips: h.reads, Recorder: h.tracks, Drivers: h.drivers, Now: time.Now})
 	rest.RegisterFleet(h.api, rest.Fleet{
@@ -266,4 +266,12 @@ func (h *house) sockets(context.Context, config.Secrets) error {
 // scaled divides a wait of the product by a test scale.
 func scaled(d time.Duration, scale float64) time.Duration {
 	return time.Duration(float64(d) / scale)
+}
+
+// requestLimits bound what one user may ask for; none with LIMITS=off.
+func (h *house) requestLimits() rest.RequestLimiter {
+	if h.p.cfg.LimitsOff() {
+		return nil
+	}
+	return h.st.limits
 }

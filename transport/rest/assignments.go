@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -39,6 +40,8 @@ type Assignments struct {
 	Assigner protocol.Assigner
 	Actors   Actors
 	Trips    TripReader
+	Limits   RequestLimiter // of drivers' answers; nil: not limited
+	Log      *slog.Logger   // needed with Limits
 }
 
 // PlaceInput is an address with its position, as the apps send it.
@@ -85,6 +88,13 @@ type assignmentsOfDriverInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
 }
 
+type breakdownInput struct {
+	ID   string `path:"id" maxLength:"64"`
+	Body struct {
+		Note string `json:"note,omitempty" maxLength:"500" doc:"What happened, for people"`
+	}
+}
+
 // RegisterAssignments adds the assignments' routes.
 func RegisterAssignments(a *API, d Assignments) {
 	const base, tag = "/api/v1/assignments", "assignments"
@@ -95,6 +105,9 @@ func RegisterAssignments(a *API, d Assignments) {
 		Summary: "Take the trip", Message: "Trip accepted"}, d.accept)
 	HandleAck(a, Route{Method: http.MethodPatch, Path: base + "/{id}/decline", Name: "decline-assignment", Tag: tag, Roles: driver,
 		Summary: "Refuse the trip", MaxBody: 4 << 10, Message: "Trip declined"}, d.decline)
+	Handle(a, Route{Method: http.MethodPost, Path: base + "/{id}/breakdown", Name: "break-down", Tag: tag,
+		Roles: []fleet.Role{fleet.Driver, fleet.Transporter}, MaxBody: 4 << 10, Message: "Breakdown reported",
+		Summary: "The vehicle cannot go on: the trip ends, and its order searches for another truck while it may"}, d.breakDown)
 	Handle(a, Route{Method: http.MethodGet, Path: base + "/driver", Name: "assignments-of-driver", Tag: tag, Roles: driver,
 		Summary: "The caller's trips, newest first"}, d.ofDriver)
 	Handle(a, Route{Method: http.MethodGet, Path: base + "/{id}", Name: "assignment", Tag: tag,
@@ -116,6 +129,9 @@ func (d Assignments) assign(ctx context.Context, in *assignInput) (AssignmentDat
 }
 
 func (d Assignments) accept(ctx context.Context, in *assignmentIDInput) (AssignmentData, error) {
+	if err := limited(ctx, d.Limits, d.Log, answerLimit); err != nil {
+		return AssignmentData{}, err
+	}
 	reply, err := askTrip(ctx, d.Actors, in.ID, trip.Accept{By: byCaller(ctx)})
 	if err != nil {
 		return AssignmentData{}, err
@@ -124,12 +140,24 @@ func (d Assignments) accept(ctx context.Context, in *assignmentIDInput) (Assignm
 }
 
 func (d Assignments) decline(ctx context.Context, in *declineInput) error {
+	if err := limited(ctx, d.Limits, d.Log, answerLimit); err != nil {
+		return err
+	}
 	reason := in.Body.Reason
 	if reason == "" {
 		reason = in.Body.ReasonType
 	}
 	_, err := askTrip(ctx, d.Actors, in.ID, trip.Decline{By: byCaller(ctx), Reason: reason})
 	return err
+}
+
+func (d Assignments) breakDown(ctx context.Context, in *breakdownInput) (AssignmentData, error) {
+	by := byCaller(ctx)
+	reply, err := askTrip(ctx, d.Actors, in.ID, trip.BreakDown{By: by, Note: in.Body.Note})
+	if err != nil {
+		return AssignmentData{}, err
+	}
+	return assignmentData(reply.State, by.Role), nil
 }
 
 func (d Assignments) one(ctx context.Context, in *assignmentIDInput) (AssignmentData, error) {

@@ -224,9 +224,12 @@ func newYard(t *testing.T) *yard {
 	return openYard(t, dev(t))
 }
 
-func openYard(t *testing.T, stores shelves) *yard {
+func openYard(t *testing.T, stores shelves, with ...func(*yard)) *yard {
 	t.Helper()
 	y := &yard{t: t, shelves: stores, mint: testMint(t), people: &onlinePeople{available: map[fleet.UserID]bool{}, silent: map[fleet.UserID]bool{}}}
+	for _, change := range with {
+		change(y)
+	}
 	y.populate()
 	y.serve()
 	return y
@@ -293,7 +296,7 @@ func (y *yard) serve() {
 
 	y.api = rest.New(rest.Config{Version: "test", Tokens: y.mint, Revoked: func(string) bool { return false }, Log: log, Now: time.Now})
 	trips := access.New(y.trips, y.positions, y.fixes, time.Now)
-	rest.RegisterAssignments(y.api, rest.Assignments{Assigner: births, Actors: system, Trips: trips})
+	rest.RegisterAssignments(y.api, rest.Assignments{Assigner: births, Actors: system, Trips: trips, Limits: y.orderLimits, Log: log})
 	rest.RegisterTracking(y.api, rest.Tracking{Actors: system, Trips: trips, Recorder: recorder, Drivers: onlineDrivers{y.people}, Now: time.Now})
 	rest.RegisterFleet(y.api, rest.Fleet{
 		People: y.shelves.people, Vehicles: y.vehicles, Trips: trips, Presence: y.presence, Positions: y.positions,
