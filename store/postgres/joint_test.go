@@ -53,9 +53,11 @@ func bornOrder(t *testing.T, w ledger.Writer) ledger.Ref {
 	return ref
 }
 
+// check looks at outcomes. A version and epoch that were guessed may become true between the look at the
+// row and the look for the reason: Broken, which no owner can meet.
 func (l *jointLoad) check(t *testing.T, outcomes []ledger.Outcome) bool {
 	for _, o := range outcomes {
-		if o.Status == ledger.Unknown || o.Status == ledger.Broken || (o.Status == ledger.Failed && l.strict) {
+		if o.Status == ledger.Unknown || (o.Status == ledger.Failed && l.strict) {
 			t.Errorf("%v (%v)", o.Status, o.Err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/anishathalye/porcupine"
+	"github.com/google/uuid"
 
 	"weelo/internal/ledger"
 	"weelo/internal/servertest"
@@ -242,12 +243,51 @@ func TestRetryWithoutKeyHasTwoEffects(t *testing.T) {
 	}
 }
 
-// TestVersionedRowIsARegisterThroughLostReplies: every 30th reply to COMMIT is lost, so that many
+// TestLostReplyOfAJointTransaction: when the answer to its COMMIT, or COMMIT itself, is lost, all of it is
+// unknown; all of it is there or nothing; and the retry with the key meets the truth.
+func TestLostReplyOfAJointTransaction(t *testing.T) {
+	t.Parallel()
+	for mode, c := range map[int32]struct {
+		version int64 // of the first row afterwards
+		retry   ledger.Status
+		other   ledger.Status // of the second one's retry
+	}{
+		loseReply:  {2, ledger.Replayed, ledger.Aborted},
+		loseCommit: {1, ledger.Committed, ledger.Committed},
+	} {
+		l := newLostReply(t)
+		birth := transition(ledger.Ref{Kind: ledger.Trip, ID: uuid.NewString()}, 0, 0)
+		l.cutter.mode.Store(mode)
+		for _, o := range l.w.CommitTogether(t.Context(), []ledger.Transition{l.command("key", `1`), birth}) {
+			if o.Status != ledger.Unknown {
+				t.Errorf("mode %d: outcome %v (%v)", mode, o.Status, o.Err)
+			}
+		}
+		l.cutter.mode.Store(passAll)
+		if l.cutter.cuts.Load() == 0 {
+			t.Fatal("no connection was cut")
+		}
+		l.reload(t)
+		_, err := l.claimer.Claim(t.Context(), birth.Ref, "n")
+		if there := err == nil; l.claimed.Version != c.version || there != (c.version == 2) {
+			t.Errorf("mode %d: version %d, the birth is there: %v (%v)", mode, l.claimed.Version, there, err)
+		}
+		retry := l.w.CommitTogether(t.Context(), []ledger.Transition{l.command("key", `2`), transition(ledger.Ref{Kind: ledger.Trip, ID: uuid.NewString()}, 0, 0)})
+		if retry[0].Status != c.retry || retry[1].Status != c.other {
+			t.Errorf("mode %d: the retry is %v and %v (%v)", mode, retry[0].Status, retry[1].Status, retry[0].Err)
+		}
+		if n := l.effects(t); n != 1 {
+			t.Errorf("mode %d: one command had %d effects", mode, n)
+		}
+	}
+}
+
+// TestVersionedRowIsARegisterThroughLostReplies: every tenth reply to COMMIT is lost, so that many
 // steps have happened of which nobody was told.
 func TestVersionedRowIsARegisterThroughLostReplies(t *testing.T) {
 	t.Parallel()
 	l := newLostReply(t)
-	l.cutter.every.Store(30)
+	l.cutter.every.Store(10)
 	l.cutter.mode.Store(loseReply)
 	backend := chaostest.Backend{Writer: l.w, Claimer: l.claimer, Read: readTrip(l.db)}
 	history := chaostest.Registers(t, backend, 0)
