@@ -22,7 +22,7 @@ func TestSimulateOrders(t *testing.T) {
 			fleet := setting("SIMULATE_FLEET", "48")
 			seed := []string{"seed", "--demo", "--drivers", fleet, "--customers", setting("SIMULATE_CUSTOMERS", "12"),
 				"--transporters", setting("SIMULATE_TRANSPORTERS", "8"), "--out", world, "--url", s.server.base}
-			simulate := []string{"simulate", "--world", world, "--orders", setting("SIMULATE_ORDERS", "24"), "--races", "--speed", "30",
+			simulate := []string{"simulate", "--world", world, "--orders", setting("SIMULATE_ORDERS", "16"), "--races", "--speed", "30",
 				"--seed", setting("SIMULATE_SEED", "1"), "--limit", setting("SIMULATE_LIMIT", "10m")}
 			if name == "dev" {
 				dir := s.args[len(s.args)-1]
