@@ -64,7 +64,7 @@ func (c *conn) command(ctx context.Context, member *hub.Socket, kind wire.Kind, 
 			return errWatch
 		}
 	case wire.Ping:
-		member.Send(wire.AppendPong(nil))
+		member.Answer(wire.AppendPong(nil))
 	case wire.Auth:
 		return c.onAuth(member, now)
 	case wire.Replay:
@@ -146,7 +146,7 @@ func (c *conn) onFixes(ctx context.Context, member *hub.Socket, now time.Time) e
 	if newest.TS != 0 {
 		c.driver.Report(newest)
 	}
-	member.Send(wire.AppendAck(nil, ack))
+	member.Answer(wire.AppendAck(nil, ack))
 	return nil
 }
 

@@ -4,19 +4,22 @@ import (
 	"bufio"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"syscall"
 )
 
-// output is the writing half of a connection. The socket library writes control frames through it,
+// output is a connection under the socket library. The library writes control frames through it,
 // each in one piece; the hub's messages are framed here, because the library cannot write without
 // waiting. Both take the lock, so that no frame gets into another.
 type output struct {
 	net.Conn
 	raw     syscall.RawConn // nil: not a kernel socket (tests), TryWrite always declines
 	attempt func(fd uintptr) bool
+	input   input
 
 	turn chan struct{} // holds a token while somebody writes; closing the connection ends the wait for it
 	rest []byte        // of a frame that went out in part; before anything else
@@ -30,9 +33,69 @@ func newOutput(c net.Conn) *output {
 	if k, ok := c.(syscall.Conn); ok {
 		if raw, err := k.SyscallConn(); err == nil {
 			o.raw, o.attempt = raw, o.once
+			o.input.fill = o.input.once
 		}
 	}
 	return o
+}
+
+// input is the reading half: what has arrived is taken from the kernel in one piece, into a buffer
+// that is held only while there is something in it. It belongs to whoever reads.
+type input struct {
+	fill   func(fd uintptr) bool
+	buffer *[]byte // of the pool; nil: nothing is left over
+	rest   []byte  // of buffer
+	n      int     // results of fill
+	err    error
+}
+
+// arrivals are buffers for what has arrived: a batch of ten fixes has about 1,100 bytes.
+var arrivals = sync.Pool{New: func() any { b := make([]byte, 4096); return &b }}
+
+// once reads what is there; false: nothing is, and the connection is to be waited for.
+func (i *input) once(fd uintptr) bool {
+	i.buffer = arrivals.Get().(*[]byte)
+	for {
+		i.n, i.err = syscall.Read(int(fd), *i.buffer)
+		if !errors.Is(i.err, syscall.EINTR) {
+			break
+		}
+	}
+	if i.err == nil && i.n > 0 {
+		return true
+	}
+	i.release()
+	return !errors.Is(i.err, syscall.EAGAIN)
+}
+
+func (i *input) release() {
+	arrivals.Put(i.buffer)
+	i.buffer, i.rest = nil, nil
+}
+
+// Read implements net.Conn for the socket library.
+func (o *output) Read(b []byte) (int, error) {
+	i := &o.input
+	if o.raw == nil || len(b) == 0 {
+		return o.Conn.Read(b)
+	}
+	if i.buffer == nil {
+		if err := o.raw.Read(i.fill); err != nil {
+			return 0, err
+		}
+		switch {
+		case i.err != nil:
+			return 0, os.NewSyscallError("read", i.err)
+		case i.n == 0:
+			return 0, io.EOF
+		}
+		i.rest = (*i.buffer)[:i.n]
+	}
+	n := copy(b, i.rest)
+	if i.rest = i.rest[n:]; len(i.rest) == 0 {
+		i.release()
+	}
+	return n, nil
 }
 
 // once is one write that does not wait.
@@ -132,8 +195,8 @@ func appendFrame(dst, m []byte) []byte {
 	return append(dst, m...)
 }
 
-// The buffers that the socket library gets: small, because messages are read into pooled buffers and
-// written past it. A frame header and a position fit into the first, a control frame into the second.
+// The buffers that the socket library gets: small, because messages are read from and into pooled
+// buffers and written past it. A frame header and a position fit into the first, a control frame into the second.
 const (
 	readBuffer  = 512
 	writeBuffer = 144
