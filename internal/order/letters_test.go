@@ -52,7 +52,7 @@ func TestExtensions(t *testing.T) {
 	}
 	w.accept(trips[1])
 	lasts(210 * time.Second)
-	w.drive(trips[0], trip.Cancel{By: byFleet(asha), Reason: "breakdown"})
+	w.drive(trips[0], trip.BreakDown{By: byFleet(asha), Note: "engine"})
 	lasts(210 * time.Second)
 	w.accept(w.confirm(ravi, 1)[0])
 	lasts(210 * time.Second)
@@ -98,7 +98,7 @@ func TestBreakdownOfAFullOrder(t *testing.T) {
 	w.accept(trips[0])
 	w.accept(trips[1])
 	w.status(order.FullyFilled)
-	w.drive(trips[0], trip.Cancel{By: byFleet(asha), Reason: "breakdown"})
+	w.drive(trips[0], trip.BreakDown{By: byFleet(asha), Note: "engine"})
 	w.status(order.PartiallyFilled)
 	w.slots(order.Tally{Filled: 1, Searching: 1})
 	if w.s.Searching || !w.s.WasFull {
@@ -117,7 +117,7 @@ func TestBreakdownOfAFullOrder(t *testing.T) {
 	w.accept(again)
 	w.status(order.FullyFilled)
 	w.wait(time.Hour)
-	w.drive(trips[1], trip.Cancel{By: byFleet(asha), Reason: "breakdown"})
+	w.drive(trips[1], trip.BreakDown{By: byFleet(asha), Note: "engine"})
 	w.status(order.PartiallyFilled)
 	w.slots(order.Tally{Filled: 1, Expired: 1})
 	w.step(again, trip.Completed)
@@ -131,7 +131,7 @@ func TestOnlyTruckBreaksDownOnTheWay(t *testing.T) {
 	w.accept(id)
 	w.step(id, trip.InTransit)
 	w.wait(time.Hour)
-	w.drive(id, trip.Cancel{By: byFleet(asha), Reason: "breakdown"})
+	w.drive(id, trip.BreakDown{By: byFleet(asha), Note: "engine"})
 	w.status(order.Expired)
 }
 

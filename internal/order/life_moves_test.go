@@ -278,9 +278,11 @@ func (l *life) cancel(rt *rapid.T) {
 			m := l.slots[slot.ID]
 			row, known := l.trips[m.trip]
 			switch {
-			case m.is == "completed" || m.is == "expired" || m.is == "cancelled":
+			case m.is == "completed" || m.is == "partial" || m.is == "expired" || m.is == "cancelled":
 			case known && row.State.Status == trip.Completed:
 				m.is = "completed"
+			case known && row.State.Status == trip.PartialDelivery:
+				m.is = "partial"
 			default:
 				m.is = "cancelled"
 			}

@@ -82,7 +82,8 @@ func (l *life) trip(rt *rapid.T) {
 		trip.Decline{By: l.driver(id)},
 		trip.ChangeStatus{By: l.driver(id), To: trip.AtPickup}, trip.ChangeStatus{By: l.driver(id), To: trip.InTransit},
 		trip.ChangeStatus{By: l.driver(id), To: trip.Completed},
-		trip.Cancel{By: byFleet(row.State.TransporterID), Reason: "breakdown"},
+		trip.ChangeStatus{By: l.driver(id), To: trip.PartialDelivery, Reason: "two crates are wet"},
+		trip.Cancel{By: byFleet(row.State.TransporterID), Reason: "no truck"}, trip.BreakDown{By: l.driver(id), Note: "tyre"},
 	}
 	if armed, ok := row.State.Timers[trip.AcceptTimer]; ok {
 		commands = append(commands, trip.TimerFired{Name: trip.AcceptTimer, Number: armed.Number})
@@ -157,6 +158,9 @@ func (l *life) modelReads(slot *modelSlot, n order.TripNotice, open bool) {
 		slot.is = "in_progress"
 	case order.LetterEnded:
 		slot.is = "completed"
+		if n.Notice.Status == trip.PartialDelivery {
+			slot.is = "partial"
+		}
 	}
 }
 
