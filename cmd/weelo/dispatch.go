@@ -33,7 +33,7 @@ func dispatchPolicy(c config.Dispatch, scale float64) order.Policy {
 	p.RebookAfter, p.RebookAfterRepeated = s(c.RebookSeconds), s(c.RebookLongSeconds)
 	p.ScheduledLead = c.ScheduledLead.D()
 	p.Trip = trip.DefaultPolicy()
-	p.Trip.AcceptWithin = s(c.AcceptSeconds)
+	p.Trip.AcceptWithin, p.Trip.PODCode = s(c.AcceptSeconds), c.PODCode
 	return p.Scaled(scale)
 }
 

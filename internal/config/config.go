@@ -96,6 +96,7 @@ type Dispatch struct {
 	HoldExtensions    int      `env:"HOLD_EXTENSIONS_MAX" envDefault:"2" doc:"Extensions of one hold, 0 to 10."`
 	HoldMaxSeconds    int      `env:"HOLD_MAX_SECONDS" envDefault:"130" doc:"Seconds a hold lasts at most, its extensions included; HOLD_SECONDS to 1800."`
 	AcceptSeconds     int      `env:"DRIVER_ACCEPT_TIMEOUT_SECONDS" envDefault:"45" doc:"Seconds a driver has to accept a trip, 10 to 600."`
+	PODCode           bool     `env:"POD_OTP" envDefault:"false" doc:"true asks the driver for a code that the customer was given before a delivery counts."`
 	RebookSeconds     int      `env:"REBOOK_COOLDOWN_SECONDS" envDefault:"15" doc:"Seconds after a cancelled order before its customer may book again, 0 to 600."`
 	RebookLongSeconds int      `env:"REBOOK_COOLDOWN_REPEATED_SECONDS" envDefault:"120" doc:"The same after repeated cancellations, 0 to 3600."`
 	ScheduledLead     Duration `env:"SCHEDULED_BROADCAST_LEAD" envDefault:"2h" doc:"How long before its pickup a scheduled order begins to search, 1m to 7d."`

@@ -285,3 +285,36 @@ func TestOfManyAssignmentsAtOnceOneWins(t *testing.T) {
 		}
 	})
 }
+
+func TestATripThatDoesNotEndAsPlanned(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, aTripThatDoesNotEndAsPlanned)
+}
+
+func aTripThatDoesNotEndAsPlanned(y *yard) {
+	t := y.t
+	t.Helper()
+	id := y.assign(0)
+	driver, status := y.asDriver(0), "/api/v1/tracking/trip/"+id+"/status"
+	driver.Call("PATCH", "/api/v1/assignments/"+id+"/accept", nil).Want(200)
+	driver.Call("PUT", status, `{"status":"partial_delivery","reason":"rain"}`).Refused(400, "INVALID_STATUS_TRANSITION")
+	driver.Call("PUT", status, `{"status":"in_transit"}`).Want(200)
+	driver.Call("PUT", status, `{"status":"partial_delivery"}`).Refused(400, "VALIDATION_ERROR")
+	driver.Call("PUT", status, `{"status":"partial_delivery","reason":"rain"}`).Want(200)
+	driver.Call("PUT", status, `{"status":"partial_delivery","reason":"rain"}`).Want(200)
+	driver.Call("PUT", status, `{"status":"completed"}`).Refused(400, "TRIP_ALREADY_COMPLETED")
+
+	id = y.assign(0) // driver and truck are free again
+	path := "/api/v1/assignments/" + id + "/breakdown"
+	y.asOwner().Call("POST", path, `{"note":"gearbox"}`).Refused(400, "TRIP_NOT_ACTIVE")
+	driver.Call("PATCH", "/api/v1/assignments/"+id+"/accept", nil).Want(200)
+	y.asRival().Call("POST", path, `{"note":"gearbox"}`).Refused(404, "ASSIGNMENT_NOT_FOUND")
+	y.asCustomer().Call("POST", path, `{"note":"gearbox"}`).Refused(403, "FORBIDDEN")
+	var broken rest.AssignmentData
+	y.asOwner().Call("POST", path, `{"note":"gearbox"}`).Want(200).Data(&broken)
+	if broken.Status != "cancelled" {
+		t.Errorf("broken down as %+v", broken)
+	}
+	driver.Call("POST", path, `{}`).Want(200)
+	y.assign(0)
+}

@@ -107,6 +107,8 @@ type statusInput struct {
 	TripID string `path:"tripId" maxLength:"64"`
 	Body   struct {
 		Status string `json:"status" maxLength:"40"`
+		OTP    string `json:"otp,omitempty" maxLength:"8" doc:"The customer's delivery code, with completed and partial_delivery, where one is asked for"`
+		Reason string `json:"reason,omitempty" maxLength:"500" doc:"What could not be delivered; required with partial_delivery"`
 	}
 }
 
@@ -143,8 +145,11 @@ func (d Tracking) changeStatus(ctx context.Context, in *statusInput) error {
 	if err != nil {
 		return err
 	}
-	_, err = askTrip(ctx, d.Actors, in.TripID, trip.ChangeStatus{By: byCaller(ctx), To: to})
-	return err
+	reply, err := askTrip(ctx, d.Actors, in.TripID, trip.ChangeStatus{By: byCaller(ctx), To: to, Code: in.Body.OTP, Reason: in.Body.Reason})
+	if err != nil {
+		return err
+	}
+	return reply.State.RefusedCode(to)
 }
 
 func (d Tracking) batch(ctx context.Context, in *batchInput) (BatchData, error) {
@@ -220,6 +225,7 @@ type TrackData struct {
 	AgeMS         int64      `json:"locationAgeMs"`
 	OdometerM     int64      `json:"odometerMeters"`
 	Stops         []StopData `json:"stops" nullable:"false"`
+	DeliveryCode  string     `json:"deliveryCode,omitempty" doc:"For the customer, while the driver will ask for it"`
 }
 
 // StopData is a stand of the truck; departedAt is null while it stands.
@@ -242,7 +248,11 @@ func (d Tracking) one(ctx context.Context, in *tripIDInput) (TrackData, error) {
 	if err != nil {
 		return TrackData{}, err
 	}
-	return trackData(seen[0], d.Now()), nil
+	data := trackData(seen[0], d.Now())
+	if s := seen[0].Trip; s.Live && s.Delivery != nil && Caller(ctx).Role == fleet.Customer {
+		data.DeliveryCode = s.Delivery.Code
+	}
+	return data, nil
 }
 
 // newest asks a live trip for its odometer, which reaches the row now and then only. A trip that does
