@@ -112,15 +112,21 @@ func (f *demoFleet) drive(ctx context.Context, c crew, n uint64, from *world.Sto
 		}
 	}
 	begin := time.Now().Add(-time.Duration(float64(driven) / f.Speed))
-	until := begin.Add(time.Duration(float64(ride.route.Duration()) / f.Speed))
-	steps, stopSteps := context.WithCancel(ctx)
-	defer stopSteps()
+	ride.stands.Store(driven == 0 && status != "in_transit" && status != "arrived_at_drop")
+	driving, there := context.WithCancel(ctx)
+	defer there()
 	var reporting sync.WaitGroup
-	reporting.Go(func() { f.steps(steps, ride, status) })
-	arrival, cancel := context.WithDeadline(ctx, until)
-	defer cancel()
-	ride.stream(ctx, begin, arrival.Done(), f.Interval)
-	stopSteps()
+	reporting.Go(func() {
+		defer there()
+		f.steps(ctx, ride, status)
+		left := begin
+		if ride.stands.Load() {
+			left = time.Now()
+			ride.leave()
+		}
+		pause(ctx, time.Until(left.Add(time.Duration(float64(ride.route.Duration())/f.Speed))))
+	})
+	ride.stream(ctx, begin, driving.Done(), f.Interval)
 	reporting.Wait()
 	if ctx.Err() != nil {
 		return arrived, nil
@@ -128,7 +134,8 @@ func (f *demoFleet) drive(ctx context.Context, c crew, n uint64, from *world.Sto
 	if ride.driver.Token, err = f.Token(ctx, fleet.UserID(c.driver.ID)); err != nil { // the drive may have outlived the last one
 		return arrived, err
 	}
-	err = errors.Join(ride.step(ctx, "arrived_at_drop"), ride.step(ctx, "completed"))
+	ride.leftAt.CompareAndSwap(0, begin.UnixNano())
+	err = errors.Join(ride.stepThere(ctx, "arrived_at_drop", false), ride.stepThere(ctx, "completed", false))
 	return lane.To, err
 }
 
@@ -177,11 +184,14 @@ func (f *demoFleet) steps(ctx context.Context, r *ride, from string) {
 	if from == "arrived_at_drop" {
 		return
 	}
+	if !r.stands.Load() {
+		all, at = all[:5], max(at, 3) // on its way already: what lies behind is not reported any more
+	}
 	for _, s := range all[max(at+1, 2):] {
 		if !pause(ctx, time.Duration(float64(5+rand.IntN(20))*float64(time.Second)/f.Speed)) {
 			return
 		}
-		if err := r.step(ctx, s); err != nil && ctx.Err() == nil {
+		if err := r.stepThere(ctx, s, true); err != nil && ctx.Err() == nil {
 			f.Log.WarnContext(ctx, "a simulated step failed", "trip_id", r.tripID, "status", s, "err", err)
 			return
 		}

@@ -196,7 +196,7 @@ func (d *driverAgent) drive(ctx context.Context, token string, j *journey, data 
 		if !m.think(ctx, rng, 60*time.Second) {
 			return ctx.Err()
 		}
-		if err := d.step(ctx, r, step); err != nil {
+		if err := r.stepThere(ctx, step, true); err != nil {
 			return err
 		}
 	}
@@ -207,25 +207,11 @@ func (d *driverAgent) drive(ctx context.Context, token string, j *journey, data 
 	stop()
 	streaming.Wait()
 	if rng.Float64() < 0.5 {
-		if err := d.step(ctx, r, "arrived_at_drop"); err != nil {
+		if err := r.stepThere(ctx, "arrived_at_drop", false); err != nil {
 			return err
 		}
 	}
-	return d.step(ctx, r, "completed")
-}
-
-// step reports a status from where the truck is, as a driver does who is told that he is too far away.
-func (d *driverAgent) step(ctx context.Context, r *ride, status string) (err error) {
-	for range 6 {
-		if r.leftAt.Load() != 0 { // the stream has ended
-			r.send(ctx, r.record(time.Now(), time.Now()))
-		}
-		err = r.step(ctx, status)
-		if !refusedWith(err, "TOO_FAR_FROM_PICKUP", "TOO_FAR_FROM_DROP") || !pause(ctx, 300*time.Millisecond) {
-			return err
-		}
-	}
-	return err
+	return r.stepThere(ctx, "completed", false)
 }
 
 // active is the trip that the server says he is on; "": none.

@@ -186,6 +186,39 @@ func (r *ride) deliver(ctx context.Context, fixes []track.Fix) (ack *wire.Receiv
 	return ack, err
 }
 
+// stepTries is how often a driver says where he is when he is told that he is too far away.
+const stepTries = 6
+
+// stepThere reports a status from where the truck stands. A driver who is told that he is too far away
+// shows his position again; while the stream runs it does so by itself.
+func (r *ride) stepThere(ctx context.Context, status string, streaming bool) (err error) {
+	for range stepTries {
+		if !streaming {
+			r.send(ctx, r.record(time.Now(), time.Now()))
+		}
+		err = r.step(ctx, status)
+		if !refusedWith(err, "TOO_FAR_FROM_PICKUP", "TOO_FAR_FROM_DROP") || !pause(ctx, 300*time.Millisecond) {
+			return err
+		}
+	}
+	return err
+}
+
+// arrive puts the truck at its drop at once, as if it had been driven there: the stream has ended, and
+// the first fixes let the server believe the new place.
+func (r *ride) arrive(ctx context.Context, interval time.Duration) {
+	r.leftAt.Store(time.Now().Add(-time.Duration(float64(r.route.Duration())/r.speed) - time.Minute).UnixNano())
+	r.stands.Store(false)
+	for range acquiring {
+		if now := time.Now(); r.session.Fix(ctx, r.at(now, now), r.tripID) {
+			r.meter.singles.Add(1)
+		}
+		if !pause(ctx, min(time.Second, interval)) {
+			return
+		}
+	}
+}
+
 // step reports a status and remembers that the server took it.
 func (r *ride) step(ctx context.Context, status string) error {
 	if err := r.api.step(ctx, r.crew, r.tripID, status); err != nil {

@@ -157,6 +157,7 @@ func (r *run) ride(ctx context.Context, c crew, opened func()) error {
 	r.rides = append(r.rides, ride)
 	r.mu.Unlock()
 	opened()
+	ride.stands.Store(true)
 	var steps sync.WaitGroup
 	steps.Go(func() { r.steps(ctx, ride) })
 	ride.stream(ctx, time.Now(), r.done, r.Interval)
@@ -202,16 +203,18 @@ func (r *run) watch(ctx context.Context, ride *ride) error {
 	return nil
 }
 
-// steps reports the Captain app's steps in the first half of the stream.
+// steps reports the Captain app's steps in the first half of the stream; the truck stands at its pickup
+// meanwhile.
 func (r *run) steps(ctx context.Context, ride *ride) {
 	for _, status := range []string{"at_pickup", "loading_complete", "in_transit"} {
 		if !pause(ctx, r.Duration/8) {
 			return
 		}
-		if err := ride.step(ctx, status); err != nil && ctx.Err() == nil {
+		if err := ride.stepThere(ctx, status, true); err != nil && ctx.Err() == nil {
 			r.meter.fail("step", err)
 		}
 	}
+	ride.leave()
 }
 
 // report writes a line of progress every two seconds.
@@ -226,7 +229,8 @@ func (r *run) end(ctx context.Context) {
 	var ends sync.WaitGroup
 	for _, ride := range r.rides {
 		ends.Go(func() {
-			if err := ride.step(ctx, "completed"); err != nil {
+			ride.arrive(ctx, r.Interval)
+			if err := ride.stepThere(ctx, "completed", false); err != nil {
 				r.meter.fail("complete", err)
 			}
 		})
