@@ -26,14 +26,14 @@ func (l *life) overdue() {
 func (l *life) giveBack(h *modelHold, is string) {
 	h.is = is
 	for _, id := range h.slots {
-		*l.slots[id] = modelSlot{is: "searching"}
+		l.slots[id].become(modelSlot{is: "searching"})
 	}
 }
 
-func (l *life) free() []string {
+func (l *life) free(key string) []string {
 	var ids []string
 	for _, slot := range l.s.Slots {
-		if l.slots[slot.ID].is == "searching" {
+		if l.slots[slot.ID].is == "searching" && slot.Key == key {
 			ids = append(ids, slot.ID)
 		}
 	}
@@ -41,13 +41,13 @@ func (l *life) free() []string {
 }
 
 func (l *life) hold(rt *rapid.T) {
-	l.place(l.anyone("by"), rapid.IntRange(1, 3).Draw(rt, "quantity"))
+	l.place(l.anyone("by"), rapid.IntRange(1, 3).Draw(rt, "quantity"), l.kind())
 }
 
 // place holds trucks; the hold's id, "" when it was refused.
-func (l *life) place(by fleet.UserID, quantity int) (holdID string) {
+func (l *life) place(by fleet.UserID, quantity int, need order.Need) (holdID string) {
 	rt := l.rt
-	d, err := l.try(order.PlaceHold{By: byFleet(by), HoldID: l.name("HOLD_"), Type: "open", Subtype: "17 Feet", Quantity: quantity})
+	d, err := l.try(order.PlaceHold{By: byFleet(by), HoldID: l.name("HOLD_"), Type: need.Type, Subtype: need.Subtype, Quantity: quantity})
 	if l.s.OfferedTo(by) == nil {
 		l.mustBe(err, order.ErrNotFound, "12 only offered can accept")
 		return ""
@@ -58,7 +58,7 @@ func (l *life) place(by fleet.UserID, quantity int) (holdID string) {
 	}
 	if err == nil || errors.Is(err, order.ErrAlreadyHolds) {
 		for id, h := range l.holds {
-			if h.is == "active" && h.by == by && h.until.After(l.now) {
+			if h.is == "active" && h.by == by && h.key == need.Key && h.until.After(l.now) {
 				if same := len(h.slots) == quantity; same != (err == nil) || (same && d.HoldID != id) {
 					rt.Fatalf("%s holds %d already and asks for %d: %v %v", by, len(h.slots), quantity, d.HoldID, err)
 				}
@@ -71,12 +71,12 @@ func (l *life) place(by fleet.UserID, quantity int) (holdID string) {
 	}
 	left := 0
 	for _, slot := range l.slots {
-		if slot.is == "searching" {
+		if slot.is == "searching" && slot.key == need.Key {
 			left++
 		}
 	}
 	for _, h := range l.holds {
-		if h.is == "active" && !h.until.After(l.now) {
+		if h.is == "active" && h.key == need.Key && !h.until.After(l.now) {
 			left += len(h.slots)
 		}
 	}
@@ -86,16 +86,19 @@ func (l *life) place(by fleet.UserID, quantity int) (holdID string) {
 	}
 	l.mustBe(err, nil, "hold")
 	l.overdue()
-	h := &modelHold{by: by, slots: l.free()[:quantity], until: l.now.Add(l.p.HoldFor), is: "active"}
+	h := &modelHold{by: by, key: need.Key, slots: l.free(need.Key)[:quantity], until: l.now.Add(l.p.HoldFor), is: "active"}
 	if h.until.After(l.end) {
 		h.until = l.end
 	}
 	l.holds[d.HoldID] = h
 	for _, id := range h.slots {
-		*l.slots[id] = modelSlot{is: "held", hold: d.HoldID}
+		l.slots[id].become(modelSlot{is: "held", hold: d.HoldID})
 	}
 	return d.HoldID
 }
+
+// kind draws one of the order's lines.
+func (l *life) kind() order.Need { return rapid.SampledFrom(l.s.Needs).Draw(l.rt, "kind") }
 
 // pick draws one of the holds; nil when there is none.
 func (l *life) pick() (string, *modelHold) {
@@ -175,7 +178,7 @@ func (l *life) confirmHold(id string, h *modelHold) {
 		l.mustBe(err, nil, "confirm")
 		h.is, h.done = "confirmed", c
 		for i, slot := range h.slots {
-			*l.slots[slot] = modelSlot{is: "assigned", trip: d.Births[i].State.ID}
+			l.slots[slot].become(modelSlot{is: "assigned", trip: d.Births[i].State.ID})
 		}
 	}
 }
@@ -196,7 +199,7 @@ func (l *life) late(*rapid.T) {
 	if _, err := l.try(order.Offer{Found: table(near(by, 3000, 2))}); err != nil {
 		l.rt.Fatal(err)
 	}
-	if l.s.OfferedTo(by) == nil && l.open() && len(l.free()) > 0 {
+	if l.s.OfferedTo(by) == nil && l.open() && len(l.free(truck17))+len(l.free("container_20ft")) > 0 {
 		l.rt.Fatalf("%s came online and was not offered an order that searches", by)
 	}
 }
@@ -312,7 +315,7 @@ func (l *life) again(rt *rapid.T) {
 	}
 	for _, slot := range l.slots {
 		if slot.is == "expired" {
-			*slot = modelSlot{is: "searching"}
+			slot.become(modelSlot{is: "searching"})
 		}
 	}
 }

@@ -35,10 +35,11 @@ type life struct {
 	most  int // trucks that were filled at once
 }
 
-type modelSlot struct{ is, hold, trip string }
+type modelSlot struct{ key, is, hold, trip string }
 
 type modelHold struct {
 	by    fleet.UserID
+	key   string
 	slots []string
 	until time.Time
 	is    string
@@ -85,7 +86,10 @@ func bornLife(rt *rapid.T) *life {
 		rt: rt, ids: map[string]bool{}, shown: map[fleet.UserID]bool{},
 		slots: map[string]*modelSlot{}, holds: map[string]*modelHold{},
 	}
-	n := wish(rapid.IntRange(1, 4).Draw(rt, "trucks"))
+	n := wish(rapid.IntRange(1, 3).Draw(rt, "trucks"))
+	if more := rapid.IntRange(0, 2).Draw(rt, "containers"); more > 0 {
+		n.Needs = append(n.Needs, order.Need{Type: "container", Subtype: "20 Feet", Quantity: more, PriceRupees: 20000})
+	}
 	var found []fleet.Candidate
 	for _, id := range []fleet.UserID{asha, ravi, meena}[:rapid.IntRange(0, 3).Draw(rt, "found")] {
 		found = append(found, near(id, 1000, 3))
@@ -93,7 +97,7 @@ func bornLife(rt *rapid.T) *life {
 	l.world = bornOf(rt, n, table(found...))
 	l.end = start.Add(l.p.SearchFor)
 	for _, slot := range l.s.Slots {
-		l.slots[slot.ID] = &modelSlot{is: "searching"}
+		l.slots[slot.ID] = &modelSlot{key: slot.Key, is: "searching"}
 	}
 	l.s = order.State{} // taken below like every other decision
 	l.record(l.last)
@@ -313,6 +317,12 @@ func (l *life) sameAsModel(rt *rapid.T) {
 func (l *life) closed() bool { return l.s.Closed }
 
 func (l *life) open() bool { return l.s.Live && !l.s.Closed && l.now.Before(l.end) }
+
+// become gives a slot of the model another status; what it was for stays.
+func (m *modelSlot) become(now modelSlot) {
+	now.key = m.key
+	*m = now
+}
 
 func (l *life) anyone(label string) fleet.UserID {
 	return rapid.SampledFrom([]fleet.UserID{asha, ravi, meena, outsider}).Draw(l.rt, label)

@@ -13,7 +13,7 @@ import (
 
 // win is what most often happens: one truck is held, confirmed and accepted at once.
 func (l *life) win(*rapid.T) {
-	id := l.place(l.anyone("by"), 1)
+	id := l.place(l.anyone("by"), 1, l.kind())
 	if id == "" {
 		return
 	}
@@ -127,10 +127,10 @@ func (l *life) modelReads(slot *modelSlot, n order.TripNotice, open bool) {
 	lost := n.Type == order.LetterCancelled || (n.Type == order.LetterDeclined && slot.is == "assigned")
 	switch {
 	case lost && open:
-		*slot = modelSlot{is: "searching"}
+		slot.become(modelSlot{is: "searching"})
 		return
 	case lost:
-		*slot = modelSlot{is: "expired"}
+		slot.become(modelSlot{is: "expired"})
 		return
 	case n.Type == order.LetterDeclined:
 		return

@@ -173,6 +173,7 @@ func (w *world) hold(by fleet.UserID, quantity int) string {
 func (w *world) crew(holdID string) order.Confirm {
 	w.t.Helper()
 	h := w.s.Hold(holdID)
+	need := w.s.Needs[h.Need]
 	c := order.Confirm{
 		By: byFleet(h.TransporterID), Name: string(h.TransporterID), HoldID: holdID,
 		Crew:   fleet.Crew{Vehicles: map[fleet.VehicleID]fleet.VehicleFact{}, Drivers: map[fleet.UserID]fleet.DriverFact{}},
@@ -184,7 +185,7 @@ func (w *world) crew(holdID string) order.Confirm {
 		c.Picks = append(c.Picks, order.Pick{VehicleID: v, DriverID: d})
 		c.TripIDs = append(c.TripIDs, "t-"+n)
 		c.Crew.Vehicles[v] = fleet.VehicleFact{Vehicle: fleet.Vehicle{
-			ID: v, TransporterID: h.TransporterID, Number: "KA01AB1234", Type: "open", Subtype: "17 Feet", Status: fleet.VehicleAvailable,
+			ID: v, TransporterID: h.TransporterID, Number: "KA01AB1234", Type: need.Type, Subtype: need.Subtype, Status: fleet.VehicleAvailable,
 		}}
 		c.Crew.Drivers[d] = fleet.DriverFact{User: fleet.User{
 			ID: d, TransporterID: h.TransporterID, Role: fleet.Driver, Name: "Suresh", Phone: "+919123456789",
