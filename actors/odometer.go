@@ -2,8 +2,12 @@ package actors
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"math"
 	"time"
+
+	"github.com/google/uuid"
 
 	"weelo/internal/fleet"
 	"weelo/internal/history"
@@ -119,7 +123,7 @@ type settleTrack struct {
 
 // close adds the timer to the transition, which is made for it alone when the track is unchanged. It
 // reports whether there is anything to write.
-func (st settleTrack) close(t *ledger.Transition, s trip.State) (write bool, err error) {
+func (st settleTrack) close(t *ledger.Transition, s trip.State, now time.Time) (write bool, err error) {
 	if st.number == 0 {
 		return len(t.Events) > 0, nil
 	}
@@ -127,6 +131,10 @@ func (st settleTrack) close(t *ledger.Transition, s trip.State) (write bool, err
 		if t.State, err = s.Snapshot(); err != nil {
 			return false, err
 		}
+		t.Events = []ledger.Event{{ // a version leaves a line in the history
+			ID: uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "trip/%s/settled/%d", s.ID, st.number)).String(), Type: "trip_track_settled",
+			PayloadVersion: 1, At: now, TripID: s.ID, OrderID: s.OrderID, Data: json.RawMessage("{}"),
+		}}
 	}
 	t.Timers = append(t.Timers, ledger.TimerChange{Name: trackTimer, Number: st.number})
 	return true, nil

@@ -170,11 +170,26 @@ func orderStep(d order.Decision) (Step[order.State], error) {
 	}
 	step.Transition = &t
 	step.With, err = d.With()
+	for i := range step.With {
+		foldAfterwards(&step.With[i], d.Cancels)
+	}
 	return step, err
+}
+
+// foldAfterwards arms the last fold of the track of a trip that the step ends, as its own actor would.
+func foldAfterwards(t *ledger.Transition, cancels []order.TripStep) {
+	for _, c := range cancels {
+		if s := c.Decision.State; s.ID == t.Ref.ID && s.AcceptedMS != 0 {
+			t.Timers = append(t.Timers, ledger.TimerChange{Name: trackTimer, Due: t.At.Add(foldSettle), Number: s.Count})
+		}
+	}
 }
 
 // Refused implements refuser: the indexes have the last word about a confirmation.
 func (a *orderActor) Refused(command any, index int, constraint string) error {
+	if index < 0 && constraint == searchingOrder {
+		return order.ErrActiveOrder("") // which, the façade finds out
+	}
 	c, ok := command.(order.Confirm)
 	if !ok || index < 0 || index >= len(c.Picks) {
 		return nil

@@ -48,10 +48,13 @@ func (a *orderActor) lookForTimer(s order.State, c order.TimerFired, now time.Ti
 	}
 	return func(ctx context.Context) (any, error) {
 		found, err := a.look(ctx, w)
-		if c.Found = found; err == nil {
-			observeWave(a.cfg.Observer, found.Table)
+		if err != nil {
+			a.self.Log().WarnContext(ctx, "wave not sent; the sweeper tries again", "timer", c.Name, "error", err)
+			return nil, err
 		}
-		return c, err
+		observeWave(a.cfg.Observer, found.Table)
+		c.Found = found
+		return c, nil
 	}
 }
 

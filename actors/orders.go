@@ -85,7 +85,13 @@ func (o *Orders) Cancel(ctx context.Context, r protocol.OrderRequest) (*protocol
 
 // SearchAgain implements protocol.Orders.
 func (o *Orders) SearchAgain(ctx context.Context, r protocol.OrderRequest) (*protocol.OrderReply, error) {
-	return o.ask(ctx, r.OrderID, &protocol.OrderCommand{Do: order.SearchAgain{By: r.By}, By: r.By, Repeat: r.Repeat})
+	reply, err := o.ask(ctx, r.OrderID, &protocol.OrderCommand{Do: order.SearchAgain{By: r.By}, By: r.By, Repeat: r.Repeat})
+	if errors.Is(err, order.ErrActiveOrder("")) { // refused by the index, which names nobody
+		if named := o.noneActive(ctx, r.By.User); named != nil {
+			return nil, named
+		}
+	}
+	return reply, err
 }
 
 // ContinuePartial implements protocol.Orders.

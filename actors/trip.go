@@ -138,7 +138,7 @@ func (a *tripActor) Decide(s trip.State, command any, now time.Time) (Step[trip.
 	}
 	t, write, err := d.Transition(0, 0) // the shell knows version and epoch
 	if settling && err == nil {
-		write, err = settle.close(&t, d.State)
+		write, err = settle.close(&t, d.State, now)
 	}
 	if err != nil || !write {
 		return Step[trip.State]{State: d.State, Replayed: d.Replayed}, err

@@ -118,8 +118,14 @@ func tripStatus(name string) trip.Status {
 	return trip.Status(name)
 }
 
+// trackTimer is the timer of a trip's last fold: its actor's own, and not in the snapshot.
+const trackTimer = "track"
+
 // checkTimers compares the armed timers of a snapshot with their rows, and, at rest, with the clock.
 func (f *finder) checkTimers(armed map[string]int64, due map[string]int64, rows []ledger.Timer, o Options) {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(t ledger.Timer) bool {
+		return f.ref.Kind == ledger.Trip && t.Name == trackTimer
+	})
 	for _, t := range rows {
 		number, ok := armed[t.Name]
 		if !ok || number != t.Number || due[t.Name] != t.Due.UnixMilli() {
