@@ -14,6 +14,8 @@ var (
 	ErrNoVehicle = errors.New("fleet: no such vehicle")
 	// ErrVehicleBusy: a live trip holds the vehicle.
 	ErrVehicleBusy = errors.New("fleet: the vehicle is on a trip")
+	// ErrDriverBusy: the driver is on a live trip.
+	ErrDriverBusy = errors.New("fleet: the driver is on a trip")
 	// ErrInFleet: the driver is in the fleet of another transporter.
 	ErrInFleet = errors.New("fleet: the driver is in another fleet")
 	// ErrNoInvitation: nobody invited this phone, or it was too long ago.
@@ -82,4 +84,8 @@ type Crews interface {
 	// membership version 1, one who was there before keeps his id and gets the next version. Joining the
 	// fleet that he is in changes nothing. ErrInFleet, and nothing changed, when he is in another.
 	Join(ctx context.Context, i Invitation, id UserID, at time.Time) (User, error)
+	// Leave takes a driver out of the fleet: his next membership version, and not available. ErrNoUser
+	// when the transporter has no such driver; ErrDriverBusy, and nothing changed, while he is on a live
+	// trip.
+	Leave(ctx context.Context, transporter, driver UserID, at time.Time) error
 }

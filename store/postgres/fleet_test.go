@@ -82,7 +82,7 @@ func TestSupply(t *testing.T) {
 	t.Parallel()
 	storetest.Supply(t, func(t *testing.T) storetest.SupplyWorld {
 		db := freshDB(t)
-		return storetest.SupplyWorld{Supply: postgres.NewSupply(db), Vehicles: postgres.NewVehicles(db), PutUser: putUser(t, db), PutTrip: putTrip(t, db)}
+		return storetest.SupplyWorld{Supply: postgres.NewSupply(db), Vehicles: postgres.NewVehicles(db), Crews: postgres.NewCrews(db), PutUser: putUser(t, db), PutTrip: putTrip(t, db)}
 	})
 }
 

@@ -79,3 +79,27 @@ func (s *Crews) Join(ctx context.Context, i fleet.Invitation, id fleet.UserID, a
 	}
 	return u, nil
 }
+
+// Leave takes a driver who is on no live trip out of the fleet.
+func (s *Crews) Leave(ctx context.Context, transporter, driver fleet.UserID, at time.Time) error {
+	done, err := s.db.Write.ExecContext(ctx, `
+		UPDATE app_user SET transporter_id = NULL, membership_version = membership_version + 1, available = 0, updated_at = ?3
+		WHERE id = ?1 AND transporter_id = ?2 AND NOT EXISTS (SELECT 1 FROM trip t WHERE t.driver_id = ?1 AND t.live)`,
+		string(driver), string(transporter), micros(at))
+	if err != nil {
+		return fmt.Errorf("leave a fleet: %w", err)
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	var known bool
+	err = s.db.Write.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM app_user WHERE id = ?1 AND transporter_id = ?2)`,
+		string(driver), string(transporter)).Scan(&known)
+	switch {
+	case err != nil:
+		return fmt.Errorf("leave a fleet: %w", err)
+	case known:
+		return fleet.ErrDriverBusy
+	}
+	return fleet.ErrNoUser
+}

@@ -88,7 +88,7 @@ func TestSupply(t *testing.T) {
 	t.Parallel()
 	storetest.Supply(t, func(t *testing.T) storetest.SupplyWorld {
 		db := freshDB(t)
-		return storetest.SupplyWorld{Supply: sqlite.NewSupply(db), Vehicles: sqlite.NewVehicles(db), PutUser: putUser(t, db), PutTrip: putTrip(t, db)}
+		return storetest.SupplyWorld{Supply: sqlite.NewSupply(db), Vehicles: sqlite.NewVehicles(db), Crews: sqlite.NewCrews(db), PutUser: putUser(t, db), PutTrip: putTrip(t, db)}
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 type SupplyWorld struct {
 	Supply   fleet.Supply
 	Vehicles fleet.Vehicles
+	Crews    fleet.Crews
 	PutUser  func(u fleet.User)
 	PutTrip  func(s trip.State, version int64)
 }
@@ -146,6 +147,37 @@ func Supply(t *testing.T, open func(t *testing.T) SupplyWorld) {
 		must(t, err)
 		if !isNew || again.TransporterID != "t2" {
 			t.Errorf("the number of a deleted vehicle: %+v, new %v; want one of t2", again, isNew)
+		}
+	})
+
+	t.Run("a driver leaves his fleet, and not while he is on a live trip", func(t *testing.T) {
+		t.Parallel()
+		w := open(t)
+		for n, id := range []fleet.UserID{"t1", "t2"} {
+			w.PutUser(fleet.User{ID: id, Phone: fmt.Sprintf("+9198000000%02d", n), Role: fleet.Transporter, CreatedAt: at, UpdatedAt: at})
+		}
+		for n := range 2 {
+			w.PutUser(fleet.User{ID: fleet.UserID(fmt.Sprint("d", n)), Phone: fmt.Sprintf("+9191000000%02d", n), Role: fleet.Driver, TransporterID: "t1",
+				MembershipVersion: 3, Available: true, CreatedAt: at, UpdatedAt: at})
+		}
+		w.PutTrip(tripOf(1, trip.Pending, "v1", "d1"), 1)
+		w.PutTrip(tripOf(2, trip.Completed, "v2", "d0"), 7)
+		for _, c := range []struct {
+			owner, driver fleet.UserID
+			want          error
+		}{{"t1", "d1", fleet.ErrDriverBusy}, {"t2", "d0", fleet.ErrNoUser}, {"t1", "d9", fleet.ErrNoUser}, {"t1", "d0", nil}, {"t1", "d0", fleet.ErrNoUser}} {
+			if err := w.Crews.Leave(t.Context(), c.owner, c.driver, at.Add(time.Hour)); !errors.Is(err, c.want) {
+				t.Errorf("%s leaves %s: %v, want %v", c.driver, c.owner, err, c.want)
+			}
+		}
+		crew, err := w.Supply.Crew(t.Context(), nil, []fleet.UserID{"d0", "d1"})
+		must(t, err)
+		left, stayed := crew.Drivers["d0"], crew.Drivers["d1"]
+		if left.TransporterID != "" || left.MembershipVersion != 4 || left.Available || !left.UpdatedAt.Equal(at.Add(time.Hour)) {
+			t.Errorf("who left: %+v", left)
+		}
+		if stayed.TransporterID != "t1" || stayed.MembershipVersion != 3 || !stayed.Available {
+			t.Errorf("who stayed: %+v", stayed)
 		}
 	})
 

@@ -246,7 +246,8 @@ func start(t *testing.T, p pair, o options) task {
 	k.ticket = session.NewTickets(p.tickets, rand.Reader)
 	api := rest.New(rest.Config{Version: "test", Tokens: k.mint, Revoked: k.watch.Revoked, Log: logger, TrustedHops: 1, Now: k.clock.Now})
 	rest.RegisterAuth(api, actors.NewLogins(system), k.keeper, p.users, k.ticket)
-	rest.RegisterFleet(api, rest.Fleet{Onboarding: rest.Onboarding{Logins: actors.NewLogins(system), Crews: p.crews}, Log: logger, Now: k.clock.Now})
+	rest.RegisterFleet(api, rest.Fleet{Onboarding: rest.Onboarding{Logins: actors.NewLogins(system), Crews: p.crews, Sessions: k.keeper},
+		Drivers: onlineDrivers{&onlinePeople{available: map[fleet.UserID]bool{}}}, Log: logger, Now: k.clock.Now})
 	k.Client = resttest.New(t, api)
 	return k
 }

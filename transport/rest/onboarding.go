@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"weelo/actors/protocol"
 	"weelo/internal/fault"
@@ -18,6 +19,10 @@ import (
 type Onboarding struct {
 	Logins protocol.Logins
 	Crews  fleet.Crews
+	// Sessions ends those of a driver who left; nil: they end when they are refreshed, by his membership.
+	Sessions interface {
+		End(ctx context.Context, user fleet.UserID, why string, now time.Time) (int, error)
+	}
 }
 
 func (d Fleet) registerOnboarding(a *API) {
@@ -29,6 +34,8 @@ func (d Fleet) registerOnboarding(a *API) {
 		Summary: "Send an invited driver a new code", MaxBody: 4 << 10}, d.inviteAgain)
 	Handle(a, Route{Method: http.MethodPost, Path: onboard + "verify", Name: "onboard-driver", Tag: "drivers", Roles: transporter,
 		Summary: "Take the driver into the fleet with the code that he tells", Status: http.StatusCreated, MaxBody: 4 << 10}, d.onboardDriver)
+	Handle(a, Route{Method: http.MethodDelete, Path: "/api/v1/profile/drivers/{driverId}", Name: "dismiss-driver", Tag: "drivers", Roles: transporter,
+		Summary: "Take a driver who is on no live trip out of the fleet; his sessions end"}, d.dismissDriver)
 }
 
 type inviteDriverInput struct {
@@ -146,4 +153,36 @@ func (d Fleet) onboardDriver(ctx context.Context, in *onboardDriverInput) (Onboa
 	}
 	u := joined.User
 	return OnboardedData{OnboardedDriver{ID: string(u.ID), Name: u.Name, Phone: national(u.Phone), LicenseNumber: u.LicenseNumber, IsVerified: true}}, nil
+}
+
+type driverIDInput struct {
+	ID string `path:"driverId" maxLength:"64"`
+}
+
+var (
+	errNoSuchDriver = fault.New(fault.NotFound, "DRIVER_NOT_FOUND", "This driver is not in your fleet.")
+	errDriverOnTrip = fault.New(fault.Conflict, "DRIVER_ON_TRIP", "This driver is on a trip. He can be removed once it has ended.")
+)
+
+func (d Fleet) dismissDriver(ctx context.Context, in *driverIDInput) (messageData, error) {
+	driver := fleet.UserID(in.ID)
+	err := d.Onboarding.Crews.Leave(ctx, Caller(ctx).UserID, driver, d.Now())
+	switch {
+	case errors.Is(err, fleet.ErrNoUser):
+		return messageData{}, errNoSuchDriver
+	case errors.Is(err, fleet.ErrDriverBusy):
+		return messageData{}, errDriverOnTrip
+	case err != nil:
+		return messageData{}, err
+	}
+	// He has left. What follows only makes it known sooner.
+	if d.Onboarding.Sessions != nil {
+		if _, err := d.Onboarding.Sessions.End(ctx, driver, "left the fleet", d.Now()); err != nil {
+			d.Log.WarnContext(ctx, "sessions of a driver who left are open until they are refreshed", "driver", driver, "error", err)
+		}
+	}
+	if err := d.Drivers.SetAvailable(ctx, driver, false); err != nil {
+		d.Log.WarnContext(ctx, "a driver who left is shown online until he is silent", "driver", driver, "error", err)
+	}
+	return messageData{Message: "The driver was removed from your fleet."}, nil
 }

@@ -154,3 +154,31 @@ func TestWhoMayInviteAndWhom(t *testing.T) {
 		t.Errorf("%d messages sent", n)
 	}
 }
+
+func TestADriverWhoIsRemovedIsLoggedOutAndMayJoinAnother(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, p pair) {
+		boss, driver := people(t, p)
+		policy := otp.DefaultPolicy()
+		policy.Cooldown = time.Millisecond
+		k := start(t, p, options{policy: policy})
+		k.Call("POST", "/api/v1/driver-auth/send-otp", `{"driverPhone":"`+d1+`"}`).Want(200)
+		var in struct{ AccessToken, RefreshToken string }
+		k.Call("POST", "/api/v1/driver-auth/verify-otp", `{"driverPhone":"`+d1+`","otp":"`+k.sms.all()[0].Code+`"}`).Want(200).Data(&in)
+		const of = "/api/v1/profile/drivers/"
+		theirs := k.owner(t, rival(t, p))
+		theirs.Call("DELETE", of+string(driver), nil).Refused(404, "DRIVER_NOT_FOUND")
+		k.owner(t, boss).Call("DELETE", of+string(driver), nil).Want(200)
+		k.owner(t, boss).Call("DELETE", of+string(driver), nil).Refused(404, "DRIVER_NOT_FOUND")
+		k.As(in.AccessToken).Call("POST", "/api/v1/auth/logout", nil).Refused(401, "UNAUTHORIZED")
+		k.Call("POST", "/api/v1/auth/refresh", `{"refreshToken":"`+in.RefreshToken+`"}`).Refused(401, "INVALID_REFRESH_TOKEN")
+		k.Call("POST", "/api/v1/driver-auth/send-otp", `{"driverPhone":"`+d1+`"}`).Refused(400, "NO_TRANSPORTER")
+		theirs.Call("POST", initiate, inviteJSON(d1)).Want(200)
+		var got rest.OnboardedData
+		theirs.Call("POST", verify, verifyJSON(d1, k.sms.all()[1].Code)).Want(201).Data(&got)
+		u, err := p.users.User(t.Context(), driver)
+		if err != nil || got.Driver.ID != string(driver) || u.TransporterID == boss || u.MembershipVersion != 3 {
+			t.Errorf("joined as %+v, stored %+v, %v", got, u, err)
+		}
+	})
+}
