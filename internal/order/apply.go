@@ -186,7 +186,7 @@ func (s *State) applyStatus(e Event) {
 func (s State) closeReason() string {
 	t := s.Tally()
 	switch {
-	case t.Filled == t.Total:
+	case t.Full():
 		return ""
 	case t.Filled > 0:
 		return ReasonPartialFill

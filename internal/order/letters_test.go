@@ -216,3 +216,37 @@ func TestPartialDelivery(t *testing.T) {
 		t.Errorf("the slot is %+v", w.s.Slots[0])
 	}
 }
+
+// TestLastOpenSlotLostBeforeTheTimer: the search is over when nothing is left to find, whether or not its
+// timer was heard, and everybody is told.
+//
+// Invariants: 17, 19.
+func TestLastOpenSlotLostBeforeTheTimer(t *testing.T) {
+	t.Parallel()
+	w := born(t, 2)
+	w.accept(w.confirm(asha, 1)[0])
+	w.wait(170 * time.Second)
+	id := w.confirm(asha, 1)[0]
+	w.now = time.UnixMilli(w.s.ExpiresMS).UTC().Add(time.Second)
+	w.decline(id)
+	w.status(order.PartiallyFilled)
+	if w.s.Searching || !w.s.Closed || len(w.s.Timers) != 0 || w.s.ReasonCode != order.ReasonPartialFill {
+		t.Errorf("searching %v, closed %v, timers %v, reason %q", w.s.Searching, w.s.Closed, w.s.Timers, w.s.ReasonCode)
+	}
+	if len(w.heard(asha, order.KindClosed)) != 1 || len(w.heard(ravi, order.KindClosed)) != 1 || len(w.heard(customer, order.KindStatus)) != 1 {
+		t.Errorf("people heard %+v", w.told)
+	}
+}
+
+// TestFullWithoutWhatWasGivenUp: a truck that the customer gave up is not waited for.
+func TestFullWithoutWhatWasGivenUp(t *testing.T) {
+	t.Parallel()
+	w := born(t, 2)
+	trips := w.confirm(asha, 2)
+	w.accept(trips[0])
+	w.drive(trips[1], trip.Cancel{By: byCustomer(), Reason: "one is enough"})
+	w.status(order.FullyFilled)
+	if w.s.Searching || len(w.s.Timers) != 0 || len(w.heard(ravi, order.KindClosed)) != 1 {
+		t.Errorf("searching %v, timers %v, told %+v", w.s.Searching, w.s.Timers, w.told)
+	}
+}

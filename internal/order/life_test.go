@@ -230,6 +230,11 @@ func (l *life) invariants(rt *rapid.T) {
 	if (!s.Live || s.Status == order.FullyFilled) && slices.Contains(slices.Collect(maps.Values(l.shown)), true) {
 		rt.Fatalf("1 no ghost request: %s, and still shown to %v", s.Status, l.shown)
 	}
+	if left := s.Tally().Undecided(); left == 0 && s.Searches > 0 {
+		if s.Searching || slices.Contains(slices.Collect(maps.Values(l.shown)), true) {
+			rt.Fatalf("nothing is left to find, and yet searching %v, shown to %v", s.Searching, l.shown)
+		}
+	}
 	if s.Status == order.Cancelled && s.Cancellation != nil {
 		for id, row := range l.trips {
 			if row.State.Live {

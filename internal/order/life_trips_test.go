@@ -84,6 +84,7 @@ func (l *life) trip(rt *rapid.T) {
 		trip.ChangeStatus{By: l.driver(id), To: trip.Completed},
 		trip.ChangeStatus{By: l.driver(id), To: trip.PartialDelivery, Reason: "two crates are wet"},
 		trip.Cancel{By: byFleet(row.State.TransporterID), Reason: "no truck"}, trip.BreakDown{By: l.driver(id), Note: "tyre"},
+		trip.Cancel{By: byCustomer(), Reason: "one fewer"},
 	}
 	if armed, ok := row.State.Timers[trip.AcceptTimer]; ok {
 		commands = append(commands, trip.TimerFired{Name: trip.AcceptTimer, Number: armed.Number})
@@ -126,6 +127,9 @@ func (l *life) modelReads(slot *modelSlot, n order.TripNotice, open bool) {
 	}
 	lost := n.Type == order.LetterCancelled || (n.Type == order.LetterDeclined && slot.is == "assigned")
 	switch {
+	case n.Type == order.LetterCancelled && n.Notice.By == "customer":
+		slot.become(modelSlot{is: "cancelled"})
+		return
 	case lost && open:
 		slot.become(modelSlot{is: "searching"})
 		return

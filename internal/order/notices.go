@@ -180,7 +180,7 @@ func (s State) fillNotices(e Event) []notice {
 	d := FillData{
 		OrderID: s.ID, BookingID: s.ID,
 		VehicleType: s.Needs[slot.Need].Type, VehicleSubtype: s.Needs[slot.Need].Subtype,
-		TrucksNeeded: t.Total, TotalTrucks: t.Total, TrucksFilled: t.Filled, TrucksRemaining: t.Total - t.Filled,
+		TrucksNeeded: t.Total, TotalTrucks: t.Total, TrucksFilled: t.Filled, TrucksRemaining: t.Total - t.Cancelled - t.Filled,
 		OrderStatus: s.due(), ExpiresAt: s.ExpiresMS, Revision: s.Revision, Lifecycle: s.Count,
 		GivenBack: e.What != SlotFilled,
 	}
@@ -192,8 +192,8 @@ func (s State) fillNotices(e Event) []notice {
 		truck := s.truck(slot)
 		d.Assignment = &truck
 	}
-	if t.Filled == t.Total {
-		for _, slot := range s.Slots {
+	for _, slot := range s.Slots {
+		if t.Full() && slot.Status.Filled() {
 			d.Assignments = append(d.Assignments, s.truck(slot))
 		}
 	}

@@ -36,6 +36,7 @@ func (b *builder) done(by string) (Decision, error) {
 	if len(b.d.Events) == 0 {
 		return b.replay()
 	}
+	b.closeWhenDecided(by)
 	if next := b.s.due(); next != b.s.Status {
 		b.add(Event{What: StatusChanged, To: next, By: by})
 	}
@@ -50,6 +51,15 @@ func (b *builder) done(by string) (Decision, error) {
 	b.d.Contended = b.d.Contended || (b.s.Searching && !b.d.before.Searching)
 	b.d.State = b.s
 	return b.d, nil
+}
+
+// closeWhenDecided ends a search that has nothing left to find though its order is not full: its last
+// open slots were lost after its time, before its timer was heard.
+func (b *builder) closeWhenDecided(by string) {
+	t := b.s.Tally()
+	if b.s.Live && !b.s.Closed && b.s.Searches > 0 && t.Undecided() == 0 && !t.Full() && !b.s.due().Terminal() {
+		b.add(Event{What: SearchClosed, By: by, Reason: b.s.closeReason()})
+	}
 }
 
 // due is the status that follows from the slots.
@@ -76,7 +86,7 @@ func (s State) due() Status {
 		return Created
 	case started:
 		return InProgress
-	case t.Filled == t.Total:
+	case t.Full():
 		return FullyFilled
 	case t.Filled > 0:
 		return PartiallyFilled
@@ -99,7 +109,7 @@ func (s State) waits() map[string]int64 {
 		return due
 	}
 	t := s.Tally()
-	if !s.Closed && t.Searching+t.Held+t.Assigned > 0 {
+	if !s.Closed && t.Undecided() > 0 {
 		due[SearchTimer] = s.ExpiresMS
 	}
 	if !s.Closed && t.Searching > 0 && s.NextWaveMS != 0 {

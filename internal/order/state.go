@@ -31,6 +31,7 @@ type State struct {
 	Route       []Stop     `json:"route"` // 2..4, the pickup first, the drop last
 	DistanceKm  int        `json:"distanceKm"`
 	Goods       string     `json:"goods,omitempty"`
+	Notes       string     `json:"notes,omitempty"` // of the customer, for whoever drives
 	WeightKg    int        `json:"weightKg,omitempty"`
 	TotalRupees int        `json:"totalRupees"`
 	Needs       []Need     `json:"needs"`
@@ -267,6 +268,12 @@ func (s State) OfferedTo(transporter fleet.UserID) *Offered {
 type Tally struct {
 	Total, Searching, Held, Assigned, Filled, Completed, Cancelled, Expired int
 }
+
+// Full tells whether every truck that is still wanted is there: those the customer gave up do not count.
+func (t Tally) Full() bool { return t.Filled > 0 && t.Filled == t.Total-t.Cancelled }
+
+// Undecided counts the slots that may still be filled.
+func (t Tally) Undecided() int { return t.Searching + t.Held + t.Assigned }
 
 // Tally counts the slots.
 func (s State) Tally() Tally {

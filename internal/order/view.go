@@ -64,7 +64,7 @@ func (s State) IsActive() bool { return s.Live }
 // RemainingSeconds is what is left of the search, upwards; 0 when nobody searches any more.
 func (s State) RemainingSeconds(now time.Time) int {
 	t := s.Tally()
-	if !s.Live || s.Closed || t.Searching+t.Held+t.Assigned == 0 {
+	if !s.Live || s.Closed || t.Undecided() == 0 {
 		return 0
 	}
 	from := now

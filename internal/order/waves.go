@@ -203,7 +203,7 @@ func (b *builder) continuePartial(c ContinuePartial) (Decision, error) {
 	switch {
 	case !b.s.Live:
 		return Decision{}, ErrInactive
-	case b.s.Closed || t.Filled == t.Total:
+	case b.s.Closed || t.Full():
 		return b.replay()
 	case t.Filled == 0:
 		return Decision{}, ErrNothingFilled
