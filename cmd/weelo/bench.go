@@ -5,13 +5,19 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"weelo/internal/bench"
 	"weelo/internal/config"
+	"weelo/internal/history"
 	"weelo/store/postgres"
 	"weelo/store/sqlite"
 )
@@ -68,17 +74,56 @@ Experiments: ` + strings.Join(bench.Experiments(), ", ") + `.`,
 	}
 }
 
-// benchBare is the forwarder's process: weelo bench bare ADDRESS [naive].
+// benchBare is the forwarder's process: weelo bench bare ADDRESS [naive|durable].
 func benchBare(ctx context.Context, args []string) error {
-	if len(args) == 0 || len(args) > 2 || len(args) == 2 && args[1] != "naive" {
-		return usagef("weelo bench bare ADDRESS [naive] is started by weelo bench")
+	if len(args) == 0 || len(args) > 2 || len(args) == 2 && args[1] != "naive" && args[1] != "durable" {
+		return usagef("weelo bench bare ADDRESS [naive|durable] is started by weelo bench")
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", args[0])
 	if err != nil {
 		return err
 	}
+	if len(args) == 2 && args[1] == "durable" {
+		return benchDurable(ctx, l)
+	}
 	return bench.ServeBare(ctx, l, len(args) == 2)
+}
+
+// benchDurable is the forwarder over a history of its own.
+func benchDurable(ctx context.Context, l net.Listener) error {
+	dir, err := os.MkdirTemp("", "weelo-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	db, err := sqlite.Open(ctx, filepath.Join(dir, databaseFile))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if _, err := db.Migrate(ctx); err != nil {
+		return err
+	}
+	keep, err := history.NewRecorder(sqlite.NewFixes(db), alwaysDriving{}, time.Now, slog.New(slog.DiscardHandler), history.Config{})
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return keep.Run(ctx) })
+	g.Go(func() error { return bench.ServeDurable(ctx, l, keep) })
+	return g.Wait()
+}
+
+// alwaysDriving puts every driver on a trip without an end.
+type alwaysDriving struct{}
+
+func (alwaysDriving) Windows(_ context.Context, asks []history.Ask) ([]history.Window, error) {
+	ws := make([]history.Window, len(asks))
+	for i, a := range asks {
+		ws[i] = history.Window{TripID: "trip", Driver: a.Driver, To: math.MaxInt64}
+	}
+	return ws, nil
 }
 
 func benchmark(ctx context.Context, o bench.Options, asJSON bool, s surroundings) error {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"weelo/transport/wire"
 )
 
 // Bare is the forwarder to compare with: what a good programmer would write with coder/websocket in an
@@ -23,12 +25,16 @@ type Bare struct {
 	mu       sync.RWMutex
 	watchers map[string][]*websocket.Conn
 	naive    bool
+	keep     Keeper // nil: nothing is kept
 }
 
 // ServeBare runs the forwarder on a listener until ctx ends. naive reads with Conn.Read in the request's
 // own goroutine, as the library's example does: the yardstick for memory.
 func ServeBare(ctx context.Context, l net.Listener, naive bool) error {
-	b := &Bare{watchers: map[string][]*websocket.Conn{}, naive: naive}
+	return serve(ctx, l, &Bare{watchers: map[string][]*websocket.Conn{}, naive: naive})
+}
+
+func serve(ctx context.Context, l net.Listener, b *Bare) error {
 	web := &http.Server{Handler: b, ReadHeaderTimeout: connectWait}
 	stop := context.AfterFunc(ctx, func() { _ = web.Close() })
 	defer stop()
@@ -74,6 +80,7 @@ func (b *Bare) readNaive(ctx context.Context, c *websocket.Conn, topic string, f
 func (b *Bare) read(c *websocket.Conn, topic string, forward bool) {
 	defer func() { _ = c.CloseNow() }()
 	buffer := make([]byte, 0, 4096)
+	var batch wire.Message
 	for {
 		_, r, err := c.Reader(context.Background())
 		if err != nil {
@@ -93,6 +100,9 @@ func (b *Bare) read(c *websocket.Conn, topic string, forward bool) {
 				return
 			}
 		}
+		if forward && b.keep != nil && !b.store(c, topic, &batch, buffer) {
+			return
+		}
 		if forward {
 			b.forward(topic, buffer)
 		}
@@ -111,9 +121,15 @@ func (b *Bare) forward(topic string, m []byte) {
 type bareTarget struct {
 	command []string
 	naive   bool
+	durable bool
 }
 
-func (b bareTarget) Name() string { return "bare" }
+func (b bareTarget) Name() string {
+	if b.durable {
+		return "durable"
+	}
+	return "bare"
+}
 
 func (b bareTarget) Start(ctx context.Context, _ Need) (Server, error) {
 	port, err := freePort(ctx)
@@ -123,6 +139,9 @@ func (b bareTarget) Start(ctx context.Context, _ Need) (Server, error) {
 	args := append(append([]string(nil), b.command[1:]...), port)
 	if b.naive {
 		args = append(args, "naive")
+	}
+	if b.durable {
+		args = append(args, "durable")
 	}
 	child, err := startChild(ctx, exec.CommandContext(ctx, b.command[0], args...), os.Environ(), "http://"+port)
 	if err != nil {

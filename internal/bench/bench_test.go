@@ -14,7 +14,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"weelo/internal/fleet"
+	"weelo/internal/history"
 	"weelo/internal/ledger"
+	"weelo/internal/track"
 )
 
 // TestMain makes the test binary the forwarder's process too, as `weelo bench bare` is.
@@ -23,7 +26,10 @@ func TestMain(m *testing.M) {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 		defer stop()
 		l, err := net.Listen("tcp", os.Args[2])
-		if err == nil {
+		switch {
+		case err == nil && len(os.Args) > 3 && os.Args[3] == "durable":
+			err = ServeDurable(ctx, l, atOnce{})
+		case err == nil:
 			err = ServeBare(ctx, l, len(os.Args) > 3)
 		}
 		if err != nil {
@@ -34,6 +40,13 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// atOnce says that it has kept everything.
+type atOnce struct{}
+
+func (atOnce) Record(_ context.Context, _ fleet.UserID, _ string, fixes []track.Fix) (history.Result, error) {
+	return history.Result{Processed: len(fixes), Accepted: len(fixes)}, nil
+}
+
 // TestRunMeasuresBothSides runs every experiment for a moment, with the forwarder on both sides.
 func TestRunMeasuresBothSides(t *testing.T) {
 	t.Parallel()
@@ -41,7 +54,7 @@ func TestRunMeasuresBothSides(t *testing.T) {
 	var progress bytes.Buffer
 	report, err := Run(t.Context(), Options{
 		Runs: 1, Duration: 400 * time.Millisecond, Drivers: 5, Rate: 200, FanOut: 20, Idle: 20, Ledgers: []LedgerUnderTest{fakeLedger()},
-		bare: bareTarget{command: command}, naive: bareTarget{command: command, naive: true}, weelo: bareTarget{command: command},
+		bare: bareTarget{command: command}, naive: bareTarget{command: command, naive: true}, durable: bareTarget{command: command, durable: true}, weelo: bareTarget{command: command},
 		warmUp: 200 * time.Millisecond, settle: 100 * time.Millisecond,
 	}, &progress)
 	if err != nil {
@@ -59,7 +72,7 @@ func TestRunMeasuresBothSides(t *testing.T) {
 		}
 	}
 	want := []string{
-		"CPU per delivered location", "CPU per location, 10 a frame", "CPU per delivery, fan-out", "memory per idle socket",
+		"CPU per delivered location", "CPU per location, 10 a frame", "the same, beside a durable forwarder", "CPU per delivery, fan-out", "memory per idle socket",
 		"delay of others, p99, with a hot driver", "commits, fake",
 	}
 	if d := cmp.Diff(want, names); d != "" {

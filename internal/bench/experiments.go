@@ -18,12 +18,18 @@ func (r *runner) single(ctx context.Context) error {
 }
 
 // batch: ten fixes a message. The product commits them to history before it answers, and shows the
-// newest; the forwarder passes the message on.
+// newest; the forwarder passes the message on. The second row is against a forwarder with the same
+// history: it tells the price of the promise from the price of the product.
 func (r *runner) batch(ctx context.Context) error {
+	measure := func(ctx context.Context, s Server) (float64, string, error) { return r.costPerLocation(ctx, s, 10) }
+	need := Need{Drivers: r.Drivers, Trips: true}
 	row := Row{Name: "CPU per location, 10 a frame", Unit: "µs", Target: 2, What: fmt.Sprintf("%d drivers, %d fixes/s; weelo commits every batch to disk before its ack", r.Drivers, r.Rate)}
-	return r.alternate(ctx, row, r.bare, r.weelo, Need{Drivers: r.Drivers, Trips: true}, func(ctx context.Context, s Server) (float64, string, error) {
-		return r.costPerLocation(ctx, s, 10)
-	})
+	if err := r.alternate(ctx, row, r.bare, r.weelo, need, measure); err != nil {
+		return err
+	}
+	row.Name, row.Target = "the same, beside a durable forwarder", 0
+	row.Against = "coder/websocket that decodes, commits to the same history and answers"
+	return r.alternate(ctx, row, r.durable, r.weelo, need, measure)
 }
 
 func (r *runner) costPerLocation(ctx context.Context, s Server, batch int) (float64, string, error) {

@@ -28,9 +28,9 @@ type Options struct {
 	Profiles string        // folder for CPU profiles of the product, one per experiment; "": none
 
 	// for the tests; zero: the bare forwarder and the product, 2 s and 3 s
-	bare, naive, weelo Target
-	warmUp             time.Duration // of traffic before it is measured
-	settle             time.Duration // of idle sockets before their memory is read
+	bare, naive, durable, weelo Target
+	warmUp                      time.Duration // of traffic before it is measured
+	settle                      time.Duration // of idle sockets before their memory is read
 }
 
 // Experiments are the names for Options.Only.
@@ -69,6 +69,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.naive == nil {
 		o.naive = bareTarget{command: bare, naive: true}
+	}
+	if o.durable == nil {
+		o.durable = bareTarget{command: bare, durable: true}
 	}
 	if o.weelo == nil {
 		o.weelo = weeloTarget{binary: o.Binary}
