@@ -248,7 +248,7 @@ func (h *house) sockets(context.Context, config.Secrets) error {
 		return err
 	}
 	apps, err := socketio.New(socketio.Config{
-		Hub: h.hub, Access: views, Inbox: h.st.inbox, Tokens: h.mint, Sessions: h.keeper, Revocations: h.revoked,
+		Hub: h.hub, Access: views, Orders: views, Inbox: h.st.inbox, Tokens: h.mint, Sessions: h.keeper, Revocations: h.revoked,
 		Drivers: h.drivers, Transporters: h.transporters, Observer: h.p.metrics.Frames, Log: h.p.log,
 		Origins: cfg.Server.AllowedOrigins, Unlimited: cfg.LimitsOff(),
 	})

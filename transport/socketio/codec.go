@@ -257,6 +257,9 @@ func (c *codec) Offer(o hub.Offer) [][]byte {
 		}
 	}
 	d["serverTimeMs"] = now.UnixMilli()
+	if o.Replayed {
+		d["_replayed"] = true
+	}
 	return [][]byte{eventMessage("new_broadcast", d)}
 }
 

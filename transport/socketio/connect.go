@@ -258,7 +258,7 @@ func (c *conn) afterBegin(ctx context.Context, a auth, plan hub.Plan) {
 	switch c.who.Role {
 	case fleet.Customer:
 		c.codec.initial.Store(true)
-		err = c.joinOwnRoom(ctx)
+		err = errors.Join(c.joinOwnRoom(ctx), c.sendOrders(ctx))
 		c.codec.initial.Store(false)
 	case fleet.Driver:
 		err = c.sendPending(ctx, a, plan)
@@ -267,6 +267,23 @@ func (c *conn) afterBegin(ctx context.Context, a auth, plan hub.Plan) {
 	if err != nil {
 		c.server.log.Warn("state at connect not sent", "conn", c.id, "error", err)
 	}
+}
+
+// sendOrders tells a customer how his live orders stand.
+func (c *conn) sendOrders(ctx context.Context) error {
+	if c.server.cfg.Orders == nil {
+		return nil
+	}
+	orders, err := c.server.cfg.Orders.LiveOrders(ctx, c.who)
+	for _, o := range orders {
+		t := o.Tally()
+		c.socket.Send(eventMessage("order_state_sync", fields{
+			"orderId": o.ID, "bookingId": o.ID, "status": string(o.Status), "dispatchState": string(o.Dispatch), "reasonCode": o.ReasonCode,
+			"trucksConfirmed": t.Filled, "totalTrucks": t.Total, "expiresAt": o.ExpiresMS, "dispatchRevision": o.Revision,
+			"orderLifecycleVersion": o.Count, "eventVersion": 1, "serverTimeMs": c.server.cfg.Now().UnixMilli(),
+		}))
+	}
+	return err
 }
 
 // sendPending shows a driver the assignment that waits for his answer, unless the replay just did.

@@ -56,6 +56,9 @@ var outward = map[string][]emission{
 	"driver_approaching": {
 		{name: "driver_approaching"},
 	},
+	"delivery_code": {
+		{name: "delivery_code"},
+	},
 	"order_completed": {
 		{name: "booking_completed", to: fleet.Customer},
 		{name: "order_completed", to: fleet.Transporter},
@@ -70,14 +73,17 @@ var outward = map[string][]emission{
 	},
 	"order_fill": {
 		{name: "trucks_remaining_update"},
+		{name: "booking_partially_filled", to: fleet.Transporter, when: partlyFilled, build: partial},
 		{name: "booking_fully_filled", when: filled},
 	},
 	"hold_expired": {
 		{name: "hold_expired"},
+		{name: "flex_hold_expired", when: phase("FLEX")},
 	},
 	"offer_closed": {
 		{name: "broadcast_expired", when: reason("timeout"), build: offerClosed},
 		{name: "broadcast_dismissed", when: not(reason("timeout")), build: offerClosed},
+		{name: "booking_cancelled", when: reason("customer_cancelled"), build: offerClosed},
 	},
 }
 
@@ -85,6 +91,7 @@ var outward = map[string][]emission{
 const soon = 2 * time.Second
 
 func status(wanted ...string) func(fields) bool { return oneOf("status", wanted) }
+func phase(wanted ...string) func(fields) bool  { return oneOf("phase", wanted) }
 func kind(wanted ...string) func(fields) bool   { return oneOf("kind", wanted) }
 func reason(wanted ...string) func(fields) bool { return oneOf("reason", wanted) }
 
@@ -108,6 +115,18 @@ func not(f func(fields) bool) func(fields) bool {
 func filled(d fields) bool {
 	remaining, ok := number(d["trucksRemaining"])
 	return ok && remaining == 0
+}
+
+// partlyFilled tells whether some trucks of the order are found and some are not.
+func partlyFilled(d fields) bool {
+	remaining, ok := number(d["trucksRemaining"])
+	found, known := number(d["trucksFilled"])
+	return ok && known && remaining > 0 && found > 0
+}
+
+// partial is what the transporter's app reads of a partly filled order.
+func partial(d fields, _ time.Time) fields {
+	return fields{"orderId": d["orderId"], "bookingId": d["bookingId"], "filled": d["trucksFilled"], "total": d["totalTrucks"]}
 }
 
 // withRemaining adds how long the driver still has to answer.

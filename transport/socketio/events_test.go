@@ -23,15 +23,18 @@ import (
 var eventTypes = []string{
 	"trip_assigned", "trip_status", "trip_cancelled", "trip_timeout", "offer_closed", "order_status", "order_fill",
 	"hold_expired", "driver_status", "driver_connectivity", "driver_approaching", "order_completed",
+	"delivery_code",
 }
 
-// contractNames are the names of the contract (§2.4) that an app listens to or may get.
+// contractNames are the names of the contract (§2.4) that an app listens to or may get, and ours that no
+// app knows yet.
 var contractNames = []string{
 	"trip_assigned", "assignment_status_changed", "driver_timeout", "assignment_timeout", "driver_accepted", "driver_declined",
 	"trip_cancelled", "truck_assigned", "driver_status_changed", "driver_connectivity_issue", "driver_may_be_offline",
 	"assignment_stale", "driver_approaching", "booking_completed", "order_completed", "order_expired", "order_cancelled",
 	"broadcast_state_changed", "order_status_update", "trucks_remaining_update", "booking_fully_filled", "hold_expired",
-	"broadcast_expired", "broadcast_dismissed",
+	"broadcast_expired", "broadcast_dismissed", "booking_cancelled", "booking_partially_filled", "flex_hold_expired",
+	"delivery_code",
 }
 
 // TestEveryEventTypeHasItsNames walks the table: which event types exist, what they become for whom.
@@ -77,9 +80,14 @@ func TestEveryEventTypeHasItsNames(t *testing.T) {
 		{"order_status", `{"status":"cancelled"}`, names("order_cancelled", fleet.Customer, fleet.Transporter, fleet.Driver)},
 		{"order_status", `{"status":"fully_filled"}`, names("broadcast_state_changed", fleet.Customer)},
 		{"order_status", `{"status":"completed"}`, names("order_status_update", fleet.Customer)},
-		{"order_fill", `{"trucksRemaining":1}`, names("trucks_remaining_update", fleet.Customer)},
+		{"order_fill", `{"trucksRemaining":1}`, names("trucks_remaining_update", fleet.Customer, fleet.Transporter)},
+		{"order_fill", `{"trucksRemaining":1,"trucksFilled":2,"totalTrucks":3}`, map[fleet.Role]string{
+			fleet.Customer: "trucks_remaining_update", fleet.Transporter: "trucks_remaining_update booking_partially_filled",
+		}},
 		{"order_fill", `{"trucksRemaining":0}`, names("trucks_remaining_update booking_fully_filled", fleet.Customer)},
-		{"hold_expired", `{}`, names("hold_expired", fleet.Transporter)},
+		{"hold_expired", `{"phase":"FLEX"}`, names("hold_expired flex_hold_expired", fleet.Transporter)},
+		{"delivery_code", `{}`, names("delivery_code", fleet.Customer)},
+		{"offer_closed", `{"reason":"customer_cancelled"}`, names("broadcast_dismissed booking_cancelled", fleet.Transporter)},
 		{"offer_closed", `{"reason":"timeout"}`, names("broadcast_expired", fleet.Transporter)},
 		{"offer_closed", `{"reason":"fully_filled"}`, names("broadcast_dismissed", fleet.Transporter)},
 	}

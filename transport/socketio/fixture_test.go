@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/ledger"
+	"weelo/internal/order"
 	"weelo/internal/token"
 	"weelo/internal/track"
 	"weelo/transport/hub"
@@ -26,12 +28,12 @@ import (
 
 // The people and things of every test here.
 const (
-	asha  = fleet.UserID("a0000000-0000-4000-8000-000000000001") // transporter
-	ravi  = fleet.UserID("c0000000-0000-4000-8000-000000000001") // customer
-	mohan = fleet.UserID("d0000000-0000-4000-8000-000000000001") // driver of asha
-	trip1 = "70000000-0000-4000-8000-000000000001"               // mohan drives it for ravi
-	trip2 = "70000000-0000-4000-8000-000000000002"               // somebody else's
-	order = "60000000-0000-4000-8000-000000000001"               // ravi's
+	asha   = fleet.UserID("a0000000-0000-4000-8000-000000000001") // transporter
+	ravi   = fleet.UserID("c0000000-0000-4000-8000-000000000001") // customer
+	mohan  = fleet.UserID("d0000000-0000-4000-8000-000000000001") // driver of asha
+	trip1  = "70000000-0000-4000-8000-000000000001"               // mohan drives it for ravi
+	trip2  = "70000000-0000-4000-8000-000000000002"               // somebody else's
+	order1 = "60000000-0000-4000-8000-000000000001"               // ravi's
 )
 
 // wait is how long a test waits for what must come.
@@ -53,9 +55,9 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, inbox: &inbox{entries: map[string][]ledger.InboxEntry{}}, access: &access{}, people: newPeople()}
 	quiet := slog.New(slog.DiscardHandler)
-	w.hub = hub.New(hub.Config{Inbox: w.inbox, Access: w.access, Log: quiet})
+	w.hub = hub.New(hub.Config{Inbox: w.inbox, Access: w.access, Receipts: w.people, Log: quiet})
 	cfg := Config{
-		Hub: w.hub, Access: w.access, Inbox: w.inbox, Tokens: w.people, Sessions: w.people, Revocations: w.people, Drivers: w.people,
+		Hub: w.hub, Access: w.access, Orders: w.access, Inbox: w.inbox, Tokens: w.people, Sessions: w.people, Revocations: w.people, Drivers: w.people,
 		Transporters: fleets{w.people}, Push: w.people, Observer: w.people, Log: quiet,
 	}
 	if change != nil {
@@ -111,8 +113,19 @@ func (w *world) store(kind string, data any, to ...fleet.UserID) ledger.Event {
 
 // access lets the people of the fixture see their own.
 type access struct {
-	mu    sync.Mutex
-	views []protocol.TripView
+	mu     sync.Mutex
+	views  []protocol.TripView
+	offers []hub.Offer
+	orders []order.State
+}
+
+func (a *access) LiveOrders(_ context.Context, who token.Identity) ([]order.State, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if who.Role != fleet.Customer {
+		return nil, nil
+	}
+	return a.orders, nil
 }
 
 func (a *access) show(v protocol.TripView) {
@@ -141,7 +154,7 @@ func (a *access) Watch(_ context.Context, who token.Identity, scope hub.Scope) (
 	found := a.find(func(v protocol.TripView) bool {
 		return sees(who, v) && (scope.Kind == hub.Trip && v.TripID == scope.ID || scope.Kind == hub.Order && v.OrderID == scope.ID)
 	})
-	if scope.Kind == hub.Fleet && scope.ID == string(who.UserID) || scope.Kind == hub.Order && scope.ID == order && who.UserID == ravi {
+	if scope.Kind == hub.Fleet && scope.ID == string(who.UserID) || scope.Kind == hub.Order && scope.ID == order1 && who.UserID == ravi {
 		return found, nil
 	}
 	if len(found) == 0 {
@@ -154,7 +167,11 @@ func (a *access) Live(_ context.Context, who token.Identity) ([]protocol.TripVie
 	return a.find(func(v protocol.TripView) bool { return sees(who, v) && v.EndedMS == 0 }), nil
 }
 
-func (a *access) Offers(context.Context, token.Identity) ([]hub.Offer, error) { return nil, nil }
+func (a *access) Offers(context.Context, token.Identity) ([]hub.Offer, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.offers), nil
+}
 
 type inbox struct {
 	mu      sync.Mutex
@@ -242,6 +259,17 @@ func (p *people) until(t *testing.T, what string, condition func() bool) {
 			t.Fatalf("%s did not happen", what)
 		}
 	}
+}
+
+// Delivered and Seen are what becomes of offers.
+func (p *people) Delivered(user fleet.UserID, offers []string, _ time.Time) {
+	for _, id := range offers {
+		p.note("delivered " + id + " to " + string(user))
+	}
+}
+
+func (p *people) Seen(user fleet.UserID, offer string, _ time.Time) {
+	p.note("seen " + offer + " by " + string(user))
 }
 
 func (p *people) count(what string) int {

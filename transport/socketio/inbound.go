@@ -10,6 +10,7 @@ import (
 
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
+	"weelo/internal/order"
 	"weelo/internal/track"
 	"weelo/transport/hub"
 )
@@ -32,8 +33,8 @@ var inbound = map[string]struct {
 	"leave_order":       {handle: (*conn).leave},
 	"leave_trip":        {handle: (*conn).leave},
 	"ping":              {handle: (*conn).ping, lossy: true},
-	"dispatch_ack":      {handle: (*conn).seen},
-	"broadcast_ack":     {handle: (*conn).seen},
+	"dispatch_ack":      {handle: (*conn).seenOffer},
+	"broadcast_ack":     {handle: (*conn).seenOffer},
 	"fcm_token_refresh": {handle: (*conn).refreshPushToken},
 }
 
@@ -312,15 +313,27 @@ func (c *conn) ping([]json.RawMessage) error {
 	return nil
 }
 
-// seen: a broadcast or numbered event reached a person's screen. It is counted with the events and
-// changes nothing: retention prunes the inbox, not receipts.
-func (c *conn) seen(args []json.RawMessage) error {
+// seenOffer: a broadcast reached a transporter's screen. It is kept for explain and changes nothing else:
+// retention prunes the inbox, not receipts.
+func (c *conn) seenOffer(args []json.RawMessage) error {
 	o, err := firstObject(args)
 	if err != nil {
 		return err
 	}
-	_, _, err = o.seq("seq")
-	return err
+	if _, _, err := o.seq("seq"); err != nil {
+		return err
+	}
+	for _, name := range []string{"orderId", "broadcastId", "bookingId"} {
+		id, err := o.optionalText(name, maxID)
+		if err != nil {
+			return err
+		}
+		if c.who.Role == fleet.Transporter && uuid.Validate(id) == nil {
+			c.socket.SeenOffer(order.OfferID(id, c.who.UserID))
+			break
+		}
+	}
+	return nil
 }
 
 // refreshPushToken keeps the phone's push token and says whether it did.

@@ -109,7 +109,7 @@ func TestOfficialClientConnectsAndTalks(t *testing.T) {
 
 	customer.emit(`["ping"]`, false)
 	customer.event("pong")
-	customer.emit(fmt.Sprintf(`["join_booking",%q]`, order), true)
+	customer.emit(fmt.Sprintf(`["join_booking",%q]`, order1), true)
 	customer.event("location_updated")
 	if got := customer.next("ack"); got.Answer["success"] != true {
 		t.Errorf("%+v", got)

@@ -7,6 +7,7 @@ import (
 
 	"weelo/actors/protocol"
 	"weelo/internal/ledger"
+	"weelo/internal/order"
 	"weelo/internal/token"
 	"weelo/transport/hub"
 )
@@ -33,6 +34,12 @@ type Revocations interface {
 // that nothing was kept.
 type PushTokens interface {
 	Register(ctx context.Context, who token.Identity, pushToken string) error
+}
+
+// Orders gives a customer's live orders, the newest first (transport/access). Without it nothing is sent
+// of them at a connect.
+type Orders interface {
+	LiveOrders(ctx context.Context, who token.Identity) ([]order.State, error)
 }
 
 // Observer counts what comes in. It is called on the hot path.

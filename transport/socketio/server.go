@@ -48,6 +48,7 @@ type Config struct {
 	Revocations  Revocations
 	Drivers      protocol.Drivers
 	Transporters protocol.Transporters
+	Orders       Orders       // nil: none are known
 	Push         PushTokens   // nil: push tokens are not kept
 	Observer     Observer     // nil: nothing is counted
 	Log          *slog.Logger // nil: slog.Default

@@ -21,19 +21,19 @@ import (
 // moving is the trip of the fixture as its people see it.
 func moving() protocol.TripView {
 	return protocol.TripView{
-		TripID: trip1, OrderID: order, Version: 3, Status: "in_transit", Customer: ravi, Transporter: asha,
+		TripID: trip1, OrderID: order1, Version: 3, Status: "in_transit", Customer: ravi, Transporter: asha,
 		Driver: protocol.Person{ID: mohan, Name: "Mohan"}, Live: &track.Fix{TS: time.Now().UnixMilli(), Lat: 12.9, Lng: 77.5},
 	}
 }
 
 func at(lat float64) protocol.Position {
 	now := time.Now().UnixMilli()
-	return protocol.Position{TripID: trip1, OrderID: order, Driver: mohan, Transporter: asha, Customer: ravi,
+	return protocol.Position{TripID: trip1, OrderID: order1, Driver: mohan, Transporter: asha, Customer: ravi,
 		Fix: track.Fix{TS: now, ReceivedMS: now, Lat: lat, Lng: 77.6}}
 }
 
 func statusData(status string) trip.StatusData {
-	return trip.StatusData{AssignmentID: trip1, TripID: trip1, OrderID: order, Status: status, Timestamp: time.Now().UnixMilli()}
+	return trip.StatusData{AssignmentID: trip1, TripID: trip1, OrderID: order1, Status: status, Timestamp: time.Now().UnixMilli()}
 }
 
 func TestAnEventReachesEverybodyInHisWords(t *testing.T) {
@@ -42,7 +42,7 @@ func TestAnEventReachesEverybodyInHisWords(t *testing.T) {
 	customer, transporter, driver := w.connect("ravi", ""), w.connect("asha", ""), w.connect("mohan", "")
 	w.deliver("trip_status", statusData("driver_accepted"), ravi, asha, mohan)
 	for _, c := range []*client{customer, transporter, driver} {
-		if got := c.event("assignment_status_changed"); got["status"] != "driver_accepted" || got["_seq"] != 1.0 || got["bookingId"] != order {
+		if got := c.event("assignment_status_changed"); got["status"] != "driver_accepted" || got["_seq"] != 1.0 || got["bookingId"] != order1 {
 			t.Errorf("%v", got)
 		}
 	}
@@ -83,15 +83,15 @@ func TestRooms(t *testing.T) {
 	w := newWorld(t, nil)
 	w.access.show(moving())
 	for _, join := range []string{
-		fmt.Sprintf(`["join_booking",%q]`, order), fmt.Sprintf(`["join_booking",%q]`, trip1), fmt.Sprintf(`["join_order",%q]`, order),
-		fmt.Sprintf(`["join_trip",{"tripId":%q}]`, trip1), fmt.Sprintf(`["join_trip",%q]`, order), fmt.Sprintf(`["join_order",{"orderId":%q}]`, order),
+		fmt.Sprintf(`["join_booking",%q]`, order1), fmt.Sprintf(`["join_booking",%q]`, trip1), fmt.Sprintf(`["join_order",%q]`, order1),
+		fmt.Sprintf(`["join_trip",{"tripId":%q}]`, trip1), fmt.Sprintf(`["join_trip",%q]`, order1), fmt.Sprintf(`["join_order",{"orderId":%q}]`, order1),
 	} {
 		t.Run(join, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, nil)
 			w.access.show(moving())
 			c := w.connect("mohan", "") // a driver has no room of his own
-			if strings.Contains(join, order) {
+			if strings.Contains(join, order1) {
 				c = w.connect("ravi", "")
 				c.event("location_updated")
 			}
