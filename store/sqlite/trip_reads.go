@@ -75,8 +75,8 @@ func (r *TripReads) OfDriver(ctx context.Context, driver fleet.UserID, statuses 
 	return page, total, err
 }
 
-// tripWindows is one statement for all: each of its own would take and give back the read lock.
-const tripWindows = `
+// askedWindows is one statement for all: each of its own would take and give back the read lock.
+const askedWindows = `
 WITH ask AS (SELECT key AS at, value ->> 0 AS driver, value ->> 1 AS trip FROM json_each(?))
 SELECT ask.at, t.id, t.state ->> 'acceptedAt', coalesce(t.state ->> 'endedAt', 0)
 FROM ask JOIN trip t ON t.id = (
@@ -99,7 +99,7 @@ func (r *TripReads) Windows(ctx context.Context, asks []history.Ask) ([]history.
 	if err != nil {
 		return nil, fmt.Errorf("trip windows: %w", err)
 	}
-	stmt, err := r.db.reading(ctx, tripWindows)
+	stmt, err := r.db.reading(ctx, askedWindows)
 	if err != nil {
 		return nil, fmt.Errorf("trip windows: %w", err)
 	}
