@@ -36,6 +36,9 @@ func Apply(s State, e Event) State {
 			s.Dispatch = DispatchFailed
 		}
 		s.closeOffers(ClosedTimeout)
+	case FilledUp:
+		s.WasFull, s.Searching = true, false
+		s.closeOffers(ClosedFull)
 	case StatusChanged:
 		s.applyStatus(e)
 	case WasCancelled:
@@ -171,11 +174,7 @@ func (s *State) applySlot(e Event) {
 
 func (s *State) applyStatus(e Event) {
 	s.Status, s.Live, s.StatusMS = e.To, !e.To.Terminal(), e.AtMS
-	switch {
-	case e.To == FullyFilled:
-		s.WasFull, s.Searching = true, false
-		s.closeOffers(ClosedFull)
-	case !s.Live:
+	if !s.Live {
 		s.EndedMS, s.EndedBy = e.AtMS, e.By
 		s.Closed, s.Searching, s.NextWaveMS = true, false, 0
 		s.closeOffers(ClosedTimeout)

@@ -23,6 +23,7 @@ const (
 	SlotEnded     Happening = "slot_ended" // completed, partial, cancelled, expired
 	Reoffered     Happening = "reoffered"  // trucks became free again: who was offered it sees it anew
 	SearchClosed  Happening = "search_closed"
+	FilledUp      Happening = "filled_up" // every truck is there: nobody is asked any more
 	StatusChanged Happening = "status"
 	WasCancelled  Happening = "cancelled"
 	DisputeRaised Happening = "dispute_raised"

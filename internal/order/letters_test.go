@@ -250,3 +250,27 @@ func TestFullWithoutWhatWasGivenUp(t *testing.T) {
 		t.Errorf("searching %v, timers %v, told %+v", w.s.Searching, w.s.Timers, w.told)
 	}
 }
+
+// TestFullWhileSomeAreOnTheirWay: a truck may drive while others are still searched for; when the last is
+// found the offers close, though the order is in progress and stays so.
+//
+// Invariants: 17.
+func TestFullWhileSomeAreOnTheirWay(t *testing.T) {
+	t.Parallel()
+	w := born(t, 2)
+	first := w.confirm(asha, 1)[0]
+	w.accept(first)
+	w.step(first, trip.InTransit)
+	w.status(order.InProgress)
+	w.accept(w.confirm(ravi, 1)[0])
+	w.status(order.InProgress)
+	if w.s.Searching || !w.s.WasFull || len(w.s.Timers) != 0 {
+		t.Errorf("searching %v, was full %v, timers %v", w.s.Searching, w.s.WasFull, w.s.Timers)
+	}
+	if got := w.heard(ravi, order.KindClosed); len(got) != 1 || got[0].Data.(order.ClosedData).Reason != order.ClosedFull {
+		t.Errorf("ravi heard %+v", w.told)
+	}
+	if got := w.heard(customer, order.KindFill); len(got) != 1 || len(got[0].Data.(order.FillData).Assignments) != 2 {
+		t.Errorf("the customer heard %+v", got)
+	}
+}

@@ -53,12 +53,19 @@ func (b *builder) done(by string) (Decision, error) {
 	return b.d, nil
 }
 
-// closeWhenDecided ends a search that has nothing left to find though its order is not full: its last
-// open slots were lost after its time, before its timer was heard.
+// closeWhenDecided tells everybody when nothing is left to find: because every truck is there, though
+// some may be on their way already, or because the last open slots were lost after the search's time,
+// before its timer was heard.
 func (b *builder) closeWhenDecided(by string) {
-	t := b.s.Tally()
-	if b.s.Live && !b.s.Closed && b.s.Searches > 0 && t.Undecided() == 0 && !t.Full() && !b.s.due().Terminal() {
-		b.add(Event{What: SearchClosed, By: by, Reason: b.s.closeReason()})
+	s, t := b.s, b.s.Tally()
+	switch {
+	case !s.Live || s.Searches == 0 || s.Cancellation != nil || t.Undecided() > 0:
+	case t.Full():
+		if !s.WasFull || s.Searching || len(s.openOffers()) > 0 {
+			b.add(Event{What: FilledUp, By: by})
+		}
+	case !s.Closed && !s.due().Terminal():
+		b.add(Event{What: SearchClosed, By: by, Reason: s.closeReason()})
 	}
 }
 
