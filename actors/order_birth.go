@@ -33,7 +33,7 @@ func (o *Orders) Create(ctx context.Context, r protocol.NewOrder) (*protocol.Ord
 	now := o.cfg.Ledger.now()
 	n, err := o.describe(reads, r, now)
 	if err != nil {
-		return nil, err
+		return o.unlessBorn(reads, r, err)
 	}
 	found, err := o.firstWave(reads, n, now)
 	if err != nil {
@@ -123,7 +123,11 @@ func (o *Orders) bear(ctx context.Context, d order.Decision, r protocol.NewOrder
 	defer cancel()
 	out := o.cfg.Ledger.Writer.Commit(commit, []ledger.Transition{t})[0]
 	if out.Status != ledger.Committed {
-		return o.notBorn(commit, out, r.By.User)
+		reply, err := o.notBorn(commit, out, r.By.User)
+		if out.Status == ledger.Taken {
+			return o.unlessBorn(commit, r, err)
+		}
+		return reply, err
 	}
 	done := Committed{Transition: t, Numbers: out.Numbers, Versions: out.Offers}
 	o.cfg.Publisher.Deliver(deliveries(done))
@@ -132,6 +136,16 @@ func (o *Orders) bear(ctx context.Context, d order.Decision, r protocol.NewOrder
 	o.cfg.Observer.Order(string(d.State.Status))
 	observeOffers(o.cfg.Observer, out.Offers)
 	return reply, nil
+}
+
+// unlessBorn refuses, unless the same request was granted since its record was looked for: the order that
+// is in its way may be its own.
+func (o *Orders) unlessBorn(ctx context.Context, r protocol.NewOrder, refusal error) (*protocol.OrderReply, error) {
+	kept, used, err := o.cfg.Ledger.recall(ctx, string(r.By.User), r.Key, r.Hash)
+	if err == nil && used {
+		return bornBefore(kept, nil)
+	}
+	return nil, refusal
 }
 
 // notBorn turns an outcome that wrote nothing, or may have, into an answer.

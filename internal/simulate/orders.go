@@ -22,6 +22,7 @@ type OrderOptions struct {
 	Speed    float64       // the server's TIME_SCALE; 0: 1
 	Seed     uint64        // of everybody's choices
 	Interval time.Duration // between a driver's fixes; 0: 2 s
+	Pace     time.Duration // between two bookings, in real time; 0: 350 ms, less when the limit asks for it
 	Limit    time.Duration // of the whole; 0: 10 min. What was not booked by then is not, and is counted as an error
 	Settle   time.Duration // for the last events to arrive; 0: 15 s
 }
@@ -33,6 +34,7 @@ func (o *OrderOptions) complete() error {
 	setDefault(&o.Interval, 2*time.Second)
 	setDefault(&o.Limit, 10*time.Minute)
 	setDefault(&o.Settle, 15*time.Second)
+	setDefault(&o.Pace, min(350*time.Millisecond, o.Limit*6/10/time.Duration(max(1, o.Orders))))
 	drivers := 0
 	for _, t := range o.World.Transporters {
 		drivers += min(len(t.Drivers), len(t.Vehicles))
@@ -174,6 +176,7 @@ func (m *market) trade(ctx context.Context, customers []*customerAgent) {
 					m.meter.fail("booking", err)
 				}
 			})
+			pause(ctx, m.Pace)
 		case <-ctx.Done():
 			m.meter.fail("out of time", fmt.Errorf("%d of %d orders were booked", n, m.Orders))
 			return

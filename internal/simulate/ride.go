@@ -186,8 +186,9 @@ func (r *ride) deliver(ctx context.Context, fixes []track.Fix) (ack *wire.Receiv
 	return ack, err
 }
 
-// stepTries is how often a driver says where he is when he is told that he is too far away.
-const stepTries = 6
+// stepTries is how often a driver says where he is when he is told that he is too far away, once a
+// second: a trip hears of its driver's position every 30 s.
+const stepTries = 45
 
 // stepThere reports a status from where the truck stands. A driver who is told that he is too far away
 // shows his position again; while the stream runs it does so by itself.
@@ -197,7 +198,7 @@ func (r *ride) stepThere(ctx context.Context, status string, streaming bool) (er
 			r.send(ctx, r.record(time.Now(), time.Now()))
 		}
 		err = r.step(ctx, status)
-		if !refusedWith(err, "TOO_FAR_FROM_PICKUP", "TOO_FAR_FROM_DROP") || !pause(ctx, 300*time.Millisecond) {
+		if !refusedWith(err, "TOO_FAR_FROM_PICKUP", "TOO_FAR_FROM_DROP") || !pause(ctx, time.Second) {
 			return err
 		}
 	}
@@ -210,9 +211,10 @@ func (r *ride) arrive(ctx context.Context, interval time.Duration) {
 	r.leftAt.Store(time.Now().Add(-time.Duration(float64(r.route.Duration())/r.speed) - time.Minute).UnixNano())
 	r.stands.Store(false)
 	for range acquiring {
-		if now := time.Now(); r.session.Fix(ctx, r.at(now, now), r.tripID) {
-			r.meter.singles.Add(1)
-		}
+		now := time.Now()
+		f := r.at(now, now)
+		f.TS = now.UnixMilli()
+		r.session.Fix(ctx, f, r.tripID)
 		if !pause(ctx, min(time.Second, interval)) {
 			return
 		}
