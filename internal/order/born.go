@@ -22,6 +22,7 @@ type NewOrder struct {
 	DistanceKm  int    // 0: the straight line
 	Needs       []Need // Key and CapacityTons are filled in
 	Goods       string
+	Notes       string // ≤ 500 characters
 	WeightKg    int
 	ScheduledMS int64 // when the trucks are wanted; 0: now
 }
@@ -80,6 +81,8 @@ func (n NewOrder) Checked(price PriceCheck, now time.Time, p Policy) (NewOrder, 
 		return NewOrder{}, fault.Invalid("distanceKm", "The distance must be at most 5000 km.")
 	case len([]rune(n.Goods)) > 200:
 		return NewOrder{}, fault.Invalid("goodsType", "The kind of goods may have at most 200 characters.")
+	case len([]rune(n.Notes)) > 500:
+		return NewOrder{}, fault.Invalid("notes", "The notes may have at most 500 characters.")
 	case n.WeightKg < 0 || n.WeightKg > 1_000_000:
 		return NewOrder{}, fault.Invalid("cargoWeightKg", "The weight must be at most 1000 tons.")
 	case n.ScheduledMS != 0 && n.ScheduledMS < now.Add(-time.Minute).UnixMilli():
@@ -185,7 +188,7 @@ func Birth(n NewOrder, slotIDs []string, found Found, now time.Time, p Policy) (
 	opens := n.opens(now, p)
 	birth := State{
 		ID: n.ID, Status: Created, Live: true, CustomerID: n.CustomerID, Customer: n.Customer,
-		Pickup: n.Pickup, Drop: n.Drop, Route: n.Route, DistanceKm: n.DistanceKm, Goods: n.Goods, WeightKg: n.WeightKg,
+		Pickup: n.Pickup, Drop: n.Drop, Route: n.Route, DistanceKm: n.DistanceKm, Goods: n.Goods, Notes: n.Notes, WeightKg: n.WeightKg,
 		Needs: n.Needs, Dispatch: Queued, ScheduledMS: n.ScheduledMS,
 		OpensMS: opens.UnixMilli(), ExpiresMS: opens.Add(p.SearchFor).UnixMilli(),
 	}
