@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"weelo/internal/access"
 	"weelo/internal/fleet"
@@ -28,6 +31,7 @@ type BookingData struct {
 	TotalAmount    int       `json:"totalAmount"`
 	DistanceKm     int       `json:"distanceKm"`
 	GoodsType      string    `json:"goodsType"`
+	Notes          *string   `json:"notes" nullable:"true"`
 	Status         string    `json:"status"`
 	ScheduledAt    Timestamp `json:"scheduledAt"`
 	CreatedAt      Timestamp `json:"createdAt"`
@@ -57,10 +61,12 @@ func (d Orders) registerBookings(a *API) {
 		Summary: "The caller's orders as bookings, newest first"}, d.bookings)
 	Handle(a, Route{Method: http.MethodGet, Path: base + "/{bookingId}", Name: "booking", Tag: tag,
 		Summary: "One order as a booking"}, d.booking)
-	// The mux cannot tell /bookings/{id}/trucks from /bookings/orders/{id} by rank, so that it is given
-	// a pattern that is the weaker one everywhere.
-	Handle(a, Route{Method: http.MethodGet, Path: base + "/{bookingId}/{part}", Name: "booking-trucks", Tag: tag,
-		Summary: "The trucks of an order: part is trucks"}, d.trucks)
+	// Neither of /bookings/{id}/trucks and /bookings/orders/{id} is the more exact one, which the mux does
+	// not take: it is given a pattern that yields to every other, and the document the address.
+	const part = base + "/{bookingId}/{part}"
+	Handle(a, Route{Method: http.MethodGet, Path: part, Name: "booking-trucks", Tag: tag,
+		Summary: "The trucks of an order"}, d.trucks)
+	a.documented(part, "part", base+"/{bookingId}/trucks")
 	Handle(a, Route{Method: http.MethodPatch, Path: base + "/{bookingId}/cancel", Name: "cancel-booking", Tag: tag, Roles: customer,
 		Summary: "End the order and its trips", MaxBody: 4 << 10, Message: "Booking cancelled"}, d.cancelBooking)
 }
@@ -76,6 +82,7 @@ type bookInput struct {
 		PricePerTruck  float64         `json:"pricePerTruck" minimum:"1" maximum:"1000000"`
 		GoodsType      *string         `json:"goodsType,omitempty" nullable:"true" maxLength:"200"`
 		CargoWeightKg  *float64        `json:"cargoWeightKg,omitempty" nullable:"true" minimum:"0" maximum:"1000000"`
+		Notes          *string         `json:"notes,omitempty" nullable:"true" maxLength:"500"`
 		ScheduledAt    *string         `json:"scheduledAt,omitempty" nullable:"true" maxLength:"40"`
 	}
 }
@@ -83,7 +90,7 @@ type bookInput struct {
 func (d Orders) book(ctx context.Context, in *bookInput) (oneBookingData, error) {
 	b := in.Body
 	asked, err := orderBody{
-		Pickup: &b.Pickup, Drop: &b.Drop, DistanceKm: b.DistanceKm, GoodsType: b.GoodsType, CargoWeightKg: b.CargoWeightKg, ScheduledAt: b.ScheduledAt,
+		Pickup: &b.Pickup, Drop: &b.Drop, DistanceKm: b.DistanceKm, GoodsType: b.GoodsType, CargoWeightKg: b.CargoWeightKg, Notes: b.Notes, ScheduledAt: b.ScheduledAt,
 		Trucks: []needInput{{b.VehicleType, b.VehicleSubtype, b.TrucksNeeded, b.PricePerTruck}},
 	}.order()
 	if err != nil {
@@ -102,7 +109,7 @@ func bookingOf(s order.State, by order.By, now time.Time) BookingData {
 		ID: v.ID, CustomerID: string(v.CustomerID), CustomerName: v.CustomerName, CustomerPhone: national(v.CustomerPhone),
 		Pickup: orderSpot(v.Pickup), Drop: orderSpot(v.Drop), VehicleType: v.VehicleType, VehicleSubtype: v.VehicleSubtype,
 		TrucksNeeded: v.TotalTrucks, TrucksFilled: v.TrucksFilled, PricePerTruck: v.PricePerTruck, TotalAmount: v.TotalRupees,
-		DistanceKm: v.DistanceKm, GoodsType: v.Goods, Status: string(v.Status), ScheduledAt: AtMS(v.ScheduledMS),
+		DistanceKm: v.DistanceKm, GoodsType: v.Goods, Notes: optional(s.Notes), Status: string(v.Status), ScheduledAt: AtMS(v.ScheduledMS),
 		CreatedAt: AtMS(v.CreatedMS), UpdatedAt: AtMS(v.UpdatedMS), ExpiresAt: AtMS(v.ExpiresMS),
 	}
 	if v.Status == order.Completed {
@@ -183,7 +190,7 @@ type AssignedTruckData struct {
 
 type bookingPartInput struct {
 	ID   string `path:"bookingId" maxLength:"64"`
-	Part string `path:"part" maxLength:"64" doc:"trucks"`
+	Part string `path:"part" maxLength:"64"`
 }
 
 func (d Orders) trucks(ctx context.Context, in *bookingPartInput) (TrucksData, error) {
@@ -242,4 +249,13 @@ func (d Orders) tripsOf(ctx context.Context, s order.State) ([]access.Seen, erro
 		}
 	}
 	return d.Trips.WithPosition(ctx, rows)
+}
+
+// documented gives a route that ends in a parameter the address in the document that it is called by.
+func (a *API) documented(path, parameter, address string) {
+	doc := a.huma.OpenAPI()
+	item := doc.Paths[path]
+	item.Get.Parameters = slices.DeleteFunc(item.Get.Parameters, func(p *huma.Param) bool { return p.Name == parameter })
+	delete(doc.Paths, path)
+	doc.Paths[address] = item
 }

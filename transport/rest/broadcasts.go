@@ -196,6 +196,7 @@ type BroadcastData struct {
 	VehicleSubtype string                 `json:"vehicleSubtype"`
 	GoodsType      string                 `json:"goodsType"`
 	Weight         *string                `json:"weight" nullable:"true" doc:"Kilograms"`
+	Notes          *string                `json:"notes" nullable:"true"`
 	FarePerTruck   int                    `json:"farePerTruck"`
 	TotalFare      int                    `json:"totalFare"`
 	Status         string                 `json:"status"`
@@ -235,7 +236,7 @@ func (d Orders) broadcastData(s order.State, transporter fleet.UserID) (Broadcas
 		Minutes:   int(fleet.RoadTime(float64(o.DistanceKm) * 1000).Minutes()),
 		Requested: make([]RequestedVehicleData, len(o.Requested)), TrucksNeeded: o.TrucksNeeded, TrucksFilled: o.TrucksFilled, StillNeeded: o.StillNeeded,
 		YouCanProvide: o.YouCanProvide, YourAvailable: o.YourAvailable, YourTotal: o.YourTotal, PickupKm: o.PickupKm, PickupMinutes: o.PickupMinutes,
-		VehicleType: o.VehicleType, VehicleSubtype: o.VehicleSubtype, GoodsType: o.GoodsType, FarePerTruck: o.FarePerTruck, TotalFare: o.TotalFare,
+		VehicleType: o.VehicleType, VehicleSubtype: o.VehicleSubtype, GoodsType: o.GoodsType, Notes: optional(s.Notes), FarePerTruck: o.FarePerTruck, TotalFare: o.TotalFare,
 		Status: string(s.Status), IsUrgent: o.IsUrgent, ScheduledAt: AtMS(o.ScheduledAt), CreatedAt: AtMS(o.CreatedAt), ExpiresAt: AtMS(o.ExpiresAt),
 		BroadcastTime: o.CreatedAt, ExpiryTime: o.ExpiresAt, Revision: o.Revision, Lifecycle: o.Lifecycle, PayloadVersion: o.PayloadVersion,
 	}

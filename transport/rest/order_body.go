@@ -73,6 +73,7 @@ type orderBody struct {
 	Trucks              []needInput       `json:"trucks,omitempty" maxItems:"50" doc:"Another name of vehicleRequirements"`
 	GoodsType           *string           `json:"goodsType,omitempty" nullable:"true" maxLength:"200"`
 	CargoWeightKg       *float64          `json:"cargoWeightKg,omitempty" nullable:"true" minimum:"0" maximum:"1000000"`
+	Notes               *string           `json:"notes,omitempty" nullable:"true" maxLength:"500" doc:"For whoever drives"`
 	ScheduledAt         *string           `json:"scheduledAt,omitempty" nullable:"true" maxLength:"40" doc:"When the trucks are wanted; without it, now"`
 }
 
@@ -82,7 +83,7 @@ type createOrderInput struct{ Body orderBody }
 // spellings of the same request are the same order.
 func (b orderBody) order() (order.NewOrder, error) {
 	n := order.NewOrder{
-		DistanceKm: max(1, rounded(b.DistanceKm)), Goods: text(b.GoodsType),
+		DistanceKm: max(1, rounded(b.DistanceKm)), Goods: text(b.GoodsType), Notes: text(b.Notes),
 	}
 	if b.CargoWeightKg != nil {
 		n.WeightKg = rounded(*b.CargoWeightKg)

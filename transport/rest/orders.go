@@ -14,7 +14,6 @@ import (
 	"weelo/internal/fleet"
 	"weelo/internal/ledger"
 	"weelo/internal/order"
-	"weelo/internal/otp"
 	"weelo/internal/token"
 )
 
@@ -29,12 +28,6 @@ type OrderTrips interface {
 type OfferReads interface {
 	Open(ctx context.Context, recipient string, now time.Time, limit int) ([]ledger.Offer, error)
 	Receipt(ctx context.Context, rs []ledger.OfferReceipt) error
-}
-
-// RequestLimiter counts requests over sliding windows, and can be asked without counting: otp.Limits.
-type RequestLimiter interface {
-	Limiter
-	Wait(ctx context.Context, key string, windows []otp.Window) (wait time.Duration, err error)
 }
 
 // Orders is what the routes of orders, offers and holds need.
@@ -100,139 +93,6 @@ func (in pageInput) page() (order.Page, error) {
 	status, err := order.ParseFilter(in.Status)
 	q.Statuses = []order.Status{status}
 	return q, err
-}
-
-var (
-	errKeyMissing = fault.New(fault.InvalidArgument, "MISSING_IDEMPOTENCY_KEY", "Send X-Idempotency-Key with a UUID, the same for every repeat of the request.")
-	errRate       = fault.New(fault.ResourceExhausted, "RATE_LIMIT_EXCEEDED", "That was too often. Please wait a moment.")
-)
-
-// CreatedOrderData answers the creation of an order.
-type CreatedOrderData struct {
-	Order          OrderData          `json:"order"`
-	TruckRequests  []TruckRequestData `json:"truckRequests" nullable:"false"`
-	Broadcast      BroadcastSummary   `json:"broadcastSummary"`
-	TimeoutSeconds int                `json:"timeoutSeconds"`
-	Dispatch       string             `json:"dispatchState"`
-	Attempts       int                `json:"dispatchAttempts"`
-	Online         int                `json:"onlineCandidates"`
-	Notified       int                `json:"notifiedTransporters"`
-	ReasonCode     *string            `json:"reasonCode" nullable:"true"`
-	RecoveryHint   *string            `json:"recoveryHint" nullable:"true"`
-	ServerTimeMS   int64              `json:"serverTimeMs"`
-}
-
-// BroadcastSummary says how many transporters an order was shown to.
-type BroadcastSummary struct {
-	TotalRequests int              `json:"totalRequests"`
-	TotalNotified int              `json:"totalTransportersNotified"`
-	GroupedBy     []BroadcastGroup `json:"groupedBy" nullable:"false"`
-}
-
-// BroadcastGroup is one kind of trucks of a summary.
-type BroadcastGroup struct {
-	VehicleType    string `json:"vehicleType"`
-	VehicleSubtype string `json:"vehicleSubtype"`
-	Count          int    `json:"count"`
-	Notified       int    `json:"transportersNotified"`
-}
-
-// creator makes the handler of one tree; in the second the key is a must, and a UUID.
-func (d Orders) creator(keyed bool) func(context.Context, *createOrderInput) (CreatedOrderData, error) {
-	return func(ctx context.Context, in *createOrderInput) (CreatedOrderData, error) {
-		if keyed && uuid.Validate(RequestOf(ctx).IdempotencyKey) != nil {
-			return CreatedOrderData{}, errKeyMissing
-		}
-		asked, err := in.Body.order()
-		if err != nil {
-			return CreatedOrderData{}, err
-		}
-		s, err := d.create(ctx, asked)
-		if err != nil {
-			return CreatedOrderData{}, err
-		}
-		return d.createdOrder(ctx, s), nil
-	}
-}
-
-// create asks for an order in the caller's name. The key stands for what was asked, not for its
-// spelling or its address.
-func (d Orders) create(ctx context.Context, asked order.NewOrder) (order.State, error) {
-	if err := d.limited(ctx, orderLimit); err != nil {
-		return order.State{}, err
-	}
-	asked.CustomerID = Caller(ctx).UserID
-	reply, err := d.Orders.Create(ctx, protocol.NewOrder{By: asker(Caller(ctx)), Order: asked, Repeat: repeat(ctx, asked)})
-	if err != nil {
-		return order.State{}, err
-	}
-	return reply.State, nil
-}
-
-func (d Orders) createdOrder(ctx context.Context, s order.State) CreatedOrderData {
-	now := d.Now()
-	v, b, by := s.StatusView(now), s.Broadcast(), asker(Caller(ctx))
-	data := CreatedOrderData{
-		Order: orderData(s, by, now), TruckRequests: truckRequests(s, by),
-		Broadcast:      BroadcastSummary{TotalRequests: b.Requests, TotalNotified: b.Notified, GroupedBy: make([]BroadcastGroup, len(b.Kinds))},
-		TimeoutSeconds: int((s.ExpiresMS - s.OpensMS + 999) / 1000), Dispatch: string(v.Dispatch), Attempts: v.Attempts,
-		Online: v.Online, Notified: v.Notified, ReasonCode: optional(v.ReasonCode), RecoveryHint: optional(v.RecoveryHint), ServerTimeMS: v.ServerMS,
-	}
-	for i, k := range b.Kinds {
-		data.Broadcast.GroupedBy[i] = BroadcastGroup{VehicleType: k.Type, VehicleSubtype: k.Subtype, Count: k.Count, Notified: k.Notified}
-	}
-	return data
-}
-
-// repeat names a request by its key and by what it asks for. Without a key there is nothing to name.
-func repeat(ctx context.Context, asked any) protocol.Repeat {
-	key := RequestOf(ctx).IdempotencyKey
-	if key == "" {
-		return protocol.Repeat{}
-	}
-	return protocol.Repeat{Key: key, Hash: bodyHash(asked)}
-}
-
-// A limit bounds what one user may ask for (contract §4).
-type limit struct {
-	name   string
-	window otp.Window
-	block  time.Duration // how long he must wait after he went over it
-}
-
-var (
-	orderLimit   = limit{"order-create", otp.Window{Max: 5, Per: time.Minute}, time.Minute}
-	holdLimit    = limit{"hold", otp.Window{Max: 30, Per: time.Minute}, 180 * time.Second}
-	confirmLimit = limit{"hold-confirm", otp.Window{Max: 20, Per: time.Minute}, 300 * time.Second}
-	answerLimit  = limit{"assignment-answer", otp.Window{Max: 10, Per: time.Minute}, time.Minute}
-)
-
-func (d Orders) limited(ctx context.Context, l limit) error { return limited(ctx, d.Limits, d.Log, l) }
-
-// limited counts one request of the caller. Whoever goes over a limit is blocked for a while: the
-// block is an event of its own, and no request counts before it has passed. A store that does not
-// count keeps nobody from work.
-func limited(ctx context.Context, limits RequestLimiter, log *slog.Logger, l limit) error {
-	if limits == nil {
-		return nil
-	}
-	user, id := string(Caller(ctx).UserID), RequestOf(ctx).ID
-	blocked := []otp.Window{{Max: 1, Per: l.block}}
-	wait, err := limits.Wait(ctx, l.name+"-block:"+user, blocked)
-	if err == nil && wait == 0 {
-		if wait, err = limits.Take(ctx, l.name+":"+user, id, []otp.Window{l.window}); err == nil && wait > 0 {
-			wait = l.block
-			_, err = limits.Take(ctx, l.name+"-block:"+user, id, blocked)
-		}
-	}
-	switch {
-	case err != nil:
-		log.WarnContext(ctx, "limit not counted", "limit", l.name, "error", err)
-		return nil
-	case wait > 0:
-		return errRate.After(wait)
-	}
-	return nil
 }
 
 type ordersPage struct {
@@ -348,6 +208,7 @@ func (d Orders) route(ctx context.Context, in *orderIDInput) (OrderRouteData, er
 			data.CurrentStop = max(data.CurrentStop, 1)
 		case order.SlotCompleted, order.SlotPartial:
 			data.CurrentStop = len(s.Route) - 1
+		default: // not on its way yet, or not any more
 		}
 	}
 	return data, nil

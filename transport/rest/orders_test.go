@@ -254,10 +254,13 @@ func aLegacyBookingIsAnOrder(y *yard) {
 	customer := keyed(y.asCustomer())
 	customer.Call("POST", "/api/v1/bookings", body).Want(201).Data(&made)
 	customer.Call("POST", "/api/v1/bookings", body).Want(201).Data(&again)
-	if b := made.Booking; b.TrucksNeeded != 2 || b.VehicleSubtype != "17 Feet" || b.TotalAmount != 18000 || again.Booking.ID != b.ID {
+	if b := made.Booking; b.TrucksNeeded != 2 || b.VehicleSubtype != "17 Feet" || b.TotalAmount != 18000 || b.Notes == nil || again.Booking.ID != b.ID {
 		t.Errorf("booked %+v, again %+v", b, again.Booking)
 	}
 	y.seesOffer(made.Booking.ID)
+	if shown := y.asOwner().Call("GET", "/api/v1/broadcasts/"+made.Booking.ID, nil).Want(200); !strings.Contains(string(shown.Raw), `"notes":"ring the bell"`) {
+		t.Errorf("the customer's notes are not shown: %s", shown.Raw)
+	}
 	y.asCustomer().Call("PATCH", "/api/v1/bookings/"+made.Booking.ID+"/cancel", nil).Want(200).Data(&again)
 	if again.Booking.Status != "cancelled" {
 		t.Errorf("cancelled as %+v", again.Booking)
