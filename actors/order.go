@@ -64,8 +64,15 @@ type OrderConfig struct {
 	Searching *Searching
 	Receipts  AnswerKeeper
 	Observer  OrderObserver
+	Watcher   OrderWatcher // nil: nobody watches
 	// MaxLive bounds the orders in memory; 0 is 50,000.
 	MaxLive int
+}
+
+// OrderWatcher is told how orders stand, after each commit. It is called on the order's turn and must
+// not block.
+type OrderWatcher interface {
+	OrderChanged(v protocol.OrderView)
 }
 
 // OrderActors is the kind of orders: a fenced row, the timers of its waves, holds and search, and the
@@ -150,7 +157,6 @@ func (a *orderActor) Decide(s order.State, command any, now time.Time) (Step[ord
 		return Step[order.State]{}, fmt.Errorf("actors: an order has no command %T", command)
 	}
 	d, err := order.Decide(s, c, now, a.cfg.Policy)
-	a.refused(c, err)
 	if errors.Is(err, order.ErrTripsNeeded) {
 		return Step[order.State]{}, ErrBusy.Because(err) // a trip was born while they were read
 	}
@@ -186,7 +192,7 @@ func foldAfterwards(t *ledger.Transition, cancels []order.TripStep) {
 }
 
 // Refused implements refuser: the indexes have the last word about a confirmation.
-func (a *orderActor) Refused(command any, index int, constraint string) error {
+func (*orderActor) Refused(command any, index int, constraint string) error {
 	if index < 0 && constraint == searchingOrder {
 		return order.ErrActiveOrder("") // which, the façade finds out
 	}
@@ -202,9 +208,7 @@ func (a *orderActor) Refused(command any, index int, constraint string) error {
 	default:
 		return order.ErrTrucksChanged
 	}
-	err := order.ErrConfirm.With("failedAssignments", []order.FailedPick{{VehicleID: c.Picks[index].VehicleID, Reason: reason}})
-	a.refused(c, err)
-	return err
+	return order.ErrConfirm.With("failedAssignments", []order.FailedPick{{VehicleID: c.Picks[index].VehicleID, Reason: reason}})
 }
 
 // Answer implements Behaviour.
@@ -253,11 +257,27 @@ func (a *orderActor) Loaded(_ context.Context, d *orders) { a.register(d.State()
 
 // register keeps the task's register of searching orders what the order says.
 func (a *orderActor) register(s order.State) {
+	if a.cfg.Watcher != nil {
+		a.cfg.Watcher.OrderChanged(viewOrder(s, a.cfg.Policy))
+	}
 	if what, searches := searchOf(s, a.cfg.Policy); searches {
 		a.cfg.Searching.put(what)
 		return
 	}
 	a.cfg.Searching.drop(s.ID)
+}
+
+// viewOrder is the order as it is drawn on a map.
+func viewOrder(s order.State, p order.Policy) protocol.OrderView {
+	t := s.Tally()
+	v := protocol.OrderView{
+		OrderID: s.ID, Status: string(s.Status), Dispatch: string(s.Dispatch), Wave: s.Wave, Pickup: protocol.Place(s.Pickup), Drop: protocol.Place(s.Drop),
+		Trucks: t.Total, Held: t.Held, Assigned: t.Assigned, Filled: t.Filled, Notified: s.Notified, Version: s.Count, EndedMS: s.EndedMS,
+	}
+	if what, searches := searchOf(s, p); searches {
+		v.RadiusKM = what.radiusKM
+	}
+	return v
 }
 
 // searchOf is what an order looks for at this moment; false: nothing.

@@ -102,3 +102,21 @@ type Place struct {
 	City      string  `json:"city,omitempty"`
 	State     string  `json:"state,omitempty"`
 }
+
+// OrderView is an order as ops see it on a map. Its JSON is the data of the soft event order_view.
+type OrderView struct {
+	OrderID  string  `json:"orderId"`
+	Status   string  `json:"status"`
+	Dispatch string  `json:"dispatchState"`
+	Wave     int     `json:"wave"`     // 0: not opened yet
+	RadiusKM float64 `json:"radiusKm"` // of the wave; 0: nobody is looked for
+	Pickup   Place   `json:"pickup"`
+	Drop     Place   `json:"drop"`
+	Trucks   int     `json:"trucks"`
+	Held     int     `json:"held"`
+	Assigned int     `json:"assigned"` // confirmed; the driver has not answered
+	Filled   int     `json:"filled"`   // accepted, or further
+	Notified int     `json:"notified"`
+	Version  int64   `json:"orderLifecycleVersion"`
+	EndedMS  int64   `json:"endedMs"` // 0 while live
+}

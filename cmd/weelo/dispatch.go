@@ -97,7 +97,7 @@ func (h *house) orderActors() actors.Kind {
 	d, st := h.dispatching, h.st
 	return actors.OrderActors(actors.OrderConfig{
 		Ledger: h.ledger, Publisher: h.hub, Policy: d.policy, Matcher: d.matcher, Crew: st.supply, Trips: st.trips,
-		Users: st.users, Presence: st.presence, Searching: d.searching, Receipts: d.receipts, Observer: h.p.metrics.Dispatch,
+		Users: st.users, Presence: st.presence, Searching: d.searching, Receipts: d.receipts, Observer: h.p.metrics.Dispatch, Watcher: h.hub,
 	})
 }
 

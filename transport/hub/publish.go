@@ -207,6 +207,23 @@ func (h *Hub) Notify(user fleet.UserID, event string, data any) {
 	}
 }
 
+// OrderChanged shows how an order stands to whoever watches everything: ops. It is a soft event.
+func (h *Hub) OrderChanged(v protocol.OrderView) {
+	watches := h.watching(Scope{Kind: All})
+	if len(watches) == 0 {
+		return
+	}
+	body, err := json.Marshal(v)
+	if err != nil {
+		h.log.Error("order cannot be shown", "order", v.OrderID, "error", err)
+		return
+	}
+	e := Event{Event: ledger.Event{Type: "order_view", PayloadVersion: 1, At: time.Now(), OrderID: v.OrderID, Data: body}}
+	for _, w := range watches {
+		w.socket.notify(w.socket.codec.Event(e))
+	}
+}
+
 // Offers sends the state of committed offers to the sockets of their transporters: of each offer the
 // newest version only, and an open one never after its time.
 func (h *Hub) Offers(fs []protocol.OfferFrame) {

@@ -119,3 +119,21 @@ func TestASlowReaderStillGetsHisWatch(t *testing.T) {
 		})
 	}
 }
+
+func TestOpsSeeHowOrdersStand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		ops, seen := w.connect(t, "ops", fleet.Ops, "d", nil)
+		_, unasked := w.connect(t, "c1", fleet.Customer, "d", nil)
+		if err := ops.Watch(t.Context(), "all", hub.Scope{Kind: hub.All}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		seen.take()
+		w.OrderChanged(protocol.OrderView{OrderID: "o1", Status: "active", RadiusKM: 5})
+		synctest.Wait()
+		equal(t, seen.take(), "event 0 order_view")
+		equal(t, unasked.take(), "")
+	})
+}

@@ -4,6 +4,7 @@ import { Feed } from "/static/feed.mjs";
 import { Fleet } from "/static/fleet.mjs";
 import { set, TripList } from "/static/list.mjs";
 import { LiveMap } from "/static/map.mjs";
+import { Orders } from "/static/orders.mjs";
 
 const byId = (id) => document.getElementById(id);
 const LINK = { connecting: "Connecting", live: "Live", down: "Reconnecting", replaced: "Open elsewhere" };
@@ -13,6 +14,7 @@ const config = await (await fetch("/dev/config.json")).json();
 if (config.speed !== 1) byId("subtitle").textContent = `Live dispatch, time × ${config.speed}`;
 
 const fleet = new Fleet();
+const orders = new Orders();
 let staleMs = 60_000;
 let map = null;
 let selected = null;
@@ -26,11 +28,13 @@ const feed = new Feed({
     staleMs = frame.staleMs;
     if (map) map.staleMs = staleMs;
     fleet.reconnect();
+    orders.clear();
     setTimeout(() => fleet.settle(), SETTLE_MS);
   },
   frame(frame) {
     if (frame.t === "trip") fleet.applyTrip(frame, feed.now());
     else if (frame.t === "pos") fleet.applyPositions(frame, feed.now());
+    else if (frame.t === "event" && frame.type === "order_view") orders.apply(frame.data, feed.now());
     else return;
     map?.touch();
   },
@@ -49,13 +53,14 @@ function select(id) {
 
 function draw() {
   const now = feed.now();
-  if (fleet.prune(now)) map?.touch();
+  if (fleet.prune(now) | orders.prune(now)) map?.touch();
   if (selected && !fleet.trips.has(selected)) select(null);
   list.draw(now, staleMs, selected);
   card.draw(now, staleMs);
   const n = fleet.counts(now, staleMs);
   set(byId("n-moving"), String(n.moving));
   set(byId("n-waiting"), String(n.waiting));
+  set(byId("n-orders"), String(orders.searching()));
   set(byId("n-stale"), String(n.stale));
   byId("n-stale").parentElement.classList.toggle("some", n.stale > 0);
   set(byId("n-delay"), n.delay === null ? "–" : n.delay < 10_000 ? `${(n.delay / 1000).toFixed(1)} s` : `${Math.round(n.delay / 1000)} s`);
@@ -84,6 +89,9 @@ window.weelo = {
       ageMs: fleet.age(t, now), stale: fleet.age(t, now) > staleMs,
     }));
   },
+  /** Every order as last shown, and what was seen to happen to any. */
+  orders: () => [...orders.orders.values()],
+  seen: () => [...orders.seen],
   /** How many trucks are on the canvas; 0 until the map is drawn. */
   drawn: () => (map?.drawable ? map.drawn() : 0),
   /** Whether the map has come to rest. */
@@ -94,7 +102,7 @@ window.weelo = {
 
 feed.start();
 try {
-  map = new LiveMap(byId("map"), fleet, feed, config, select);
+  map = new LiveMap(byId("map"), fleet, orders, feed, config, select);
   map.staleMs = staleMs;
   map.ready.then(() => {
     map.drawable = true;

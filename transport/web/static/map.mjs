@@ -2,6 +2,7 @@
 // places.json unless the operator chose a base map that has its own.
 import * as maplibre from "/static/vendor/maplibre-gl.mjs";
 import { statusTone } from "/static/format.mjs";
+import { orderTone, ring } from "/static/orders.mjs";
 
 maplibre.setWorkerUrl("/static/vendor/maplibre-gl-worker.mjs");
 
@@ -30,8 +31,9 @@ export function toneOf(trip, age, staleMs) {
 
 export class LiveMap {
   /** select(tripId|null) is called for clicks. */
-  constructor(element, fleet, feed, config, select) {
+  constructor(element, fleet, orders, feed, config, select) {
     this.fleet = fleet;
+    this.orders = orders;
     this.feed = feed;
     this.staleMs = 60_000;
     this.selected = null;
@@ -97,9 +99,21 @@ export class LiveMap {
 
   addLayers() {
     const { map } = this;
-    for (const name of ["lanes", "stops", "tails", "trucks"]) map.addSource(name, { type: "geojson", data: empty() });
+    for (const name of ["waves", "orders", "lanes", "stops", "tails", "trucks"]) map.addSource(name, { type: "geojson", data: empty() });
     for (const tone of TONES) map.addImage(`truck-${tone}`, truckImage(COLOURS[tone]), { pixelRatio: 2 });
     const picked = (yes, no) => ["case", ["get", "selected"], yes, no];
+
+    map.addLayer({ id: "waves", type: "fill", source: "waves", paint: { "fill-color": byTone(), "fill-opacity": 0.07 } });
+    map.addLayer({ id: "rims", type: "line", source: "waves", paint: { "line-color": byTone(), "line-opacity": 0.5, "line-width": 1.2 } });
+    map.addLayer({
+      id: "orders", type: "circle", source: "orders",
+      paint: { "circle-radius": 6, "circle-color": byTone(), "circle-stroke-color": "#0b111c", "circle-stroke-width": 2 },
+    });
+    map.addLayer({
+      id: "needs", type: "symbol", source: "orders", minzoom: 5,
+      layout: { "text-field": ["get", "text"], "text-font": FONT, "text-size": 11, "text-anchor": "left", "text-offset": [0.8, 0], "text-padding": 2 },
+      paint: { "text-color": byTone(), "text-halo-color": "#0b111c", "text-halo-width": 1.4 },
+    });
 
     map.addLayer({
       id: "lanes", type: "line", source: "lanes", layout: { "line-cap": "round" },
@@ -157,7 +171,10 @@ export class LiveMap {
       if (!gliding && !this.dirty && !this.glided) return;
       last = at;
       this.glided = gliding; // once more after the end, to stand exactly there
-      if (this.dirty) this.drawLanes(now);
+      if (this.dirty) {
+        this.drawLanes(now);
+        this.drawOrders();
+      }
       this.dirty = false;
       this.drawTrucks(now);
     };
@@ -199,6 +216,19 @@ export class LiveMap {
     }
     this.map.getSource("lanes").setData(lanes);
     this.map.getSource("stops").setData(stops);
+  }
+
+  /** A pin at each pickup, and how far it is searched around it. */
+  drawOrders() {
+    const pins = empty();
+    const waves = empty();
+    for (const o of this.orders.orders.values()) {
+      const properties = { order: o.orderId, tone: orderTone(o), text: `${o.filled}/${o.trucks}` };
+      pins.features.push(point([o.pickup.longitude, o.pickup.latitude], properties));
+      if (o.radiusKm > 0) waves.features.push(feature({ type: "Polygon", coordinates: [ring(o.pickup, o.radiusKm)] }, properties));
+    }
+    this.map.getSource("orders").setData(pins);
+    this.map.getSource("waves").setData(waves);
   }
 
   /** While the first trucks come in, the map shows all of them, unless somebody has taken hold of it. */
