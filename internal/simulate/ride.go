@@ -188,14 +188,14 @@ func (r *ride) deliver(ctx context.Context, fixes []track.Fix) (ack *wire.Receiv
 
 // stepTries is how often a driver says where he is when he is told that he is too far away, once a
 // second: a trip hears of its driver's position every 30 s.
-const stepTries = 45
+const stepTries = 75
 
 // stepThere reports a status from where the truck stands. A driver who is told that he is too far away
 // shows his position again; while the stream runs it does so by itself.
 func (r *ride) stepThere(ctx context.Context, status string, streaming bool) (err error) {
 	for range stepTries {
 		if !streaming {
-			r.send(ctx, r.record(time.Now(), time.Now()))
+			r.show(ctx)
 		}
 		err = r.step(ctx, status)
 		if !refusedWith(err, "TOO_FAR_FROM_PICKUP", "TOO_FAR_FROM_DROP") || !pause(ctx, time.Second) {
@@ -205,16 +205,21 @@ func (r *ride) stepThere(ctx context.Context, status string, streaming bool) (er
 	return err
 }
 
+// show sends the place where the truck is, by a phone without faults.
+func (r *ride) show(ctx context.Context) {
+	now := time.Now()
+	f := r.at(now, now)
+	f.TS = now.UnixMilli()
+	r.session.Fix(ctx, f, r.tripID)
+}
+
 // arrive puts the truck at its drop at once, as if it had been driven there: the stream has ended, and
 // the first fixes let the server believe the new place.
 func (r *ride) arrive(ctx context.Context, interval time.Duration) {
 	r.leftAt.Store(time.Now().Add(-time.Duration(float64(r.route.Duration())/r.speed) - time.Minute).UnixNano())
 	r.stands.Store(false)
 	for range acquiring {
-		now := time.Now()
-		f := r.at(now, now)
-		f.TS = now.UnixMilli()
-		r.session.Fix(ctx, f, r.tripID)
+		r.show(ctx)
 		if !pause(ctx, min(time.Second, interval)) {
 			return
 		}
