@@ -127,16 +127,12 @@ func observeOffers(o OrderObserver, versions []ledger.OfferVersion) {
 	}
 }
 
-// refused counts refusals of holds and confirmations by the contract's word.
-func (a *orderActor) refused(c order.Command, err error) {
-	if err == nil {
-		return
-	}
-	reason := fault.From(err).Reason
-	switch c.(type) {
+// observeRefusal counts a hold or confirmation that was refused, by the contract's word.
+func observeRefusal(o OrderObserver, c order.Command, err error) {
+	switch reason := fault.From(err).Reason; c.(type) {
 	case order.PlaceHold:
-		a.cfg.Observer.Hold(reason)
+		o.Hold(reason)
 	case order.Confirm:
-		a.cfg.Observer.Confirm(reason)
+		o.Confirm(reason)
 	}
 }

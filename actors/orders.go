@@ -51,6 +51,7 @@ func (o *Orders) ask(ctx context.Context, orderID string, m *protocol.OrderComma
 	}
 	v, err := o.cfg.Router.Ask(ctx, protocol.OrderAddress(orderID), m)
 	if err != nil {
+		observeRefusal(o.cfg.Observer, m.Do, err)
 		return nil, err
 	}
 	r, ok := v.(*protocol.OrderReply)
