@@ -39,6 +39,7 @@ func Market(ctx context.Context, o MarketOptions) error {
 			return err
 		}
 		m.outskirts = 2
+		m.free = m.freeTrucks
 		if err := m.keepTrading(ctx, o.Every, log); err != nil && ctx.Err() == nil {
 			log.WarnContext(ctx, "the simulated market could not open", "err", err)
 			pause(ctx, min(time.Minute, time.Duration(failures)*2*time.Second))
@@ -77,4 +78,12 @@ func (m *market) keepTrading(ctx context.Context, every time.Duration, log *slog
 			return nil
 		}
 	}
+}
+
+// freeTrucks counts what could be held now.
+func (m *market) freeTrucks(k kind) (n int) {
+	for _, c := range m.carriers {
+		n += c.available(k)
+	}
+	return n
 }

@@ -66,7 +66,7 @@ const slack = 60 * time.Second
 func (c *customerAgent) shop(ctx context.Context, n int) error {
 	m := c.market
 	rng := m.dice(c.person.ID, n)
-	errand := m.towns[n%len(m.towns)].errand(rng)
+	errand := m.towns[n%len(m.towns)].errand(rng, m.free)
 	token, err := m.purse.of(ctx, c.person, false)
 	if err != nil {
 		return err

@@ -38,6 +38,7 @@ func (m *market) gather(ctx context.Context) ([]*customerAgent, error) {
 		return nil, err
 	}
 	carriers := make([]*carrierAgent, len(m.World.Transporters))
+	m.carriers = carriers
 	for i, t := range m.World.Transporters {
 		carriers[i] = &carrierAgent{market: m, number: i, fleet: t, yard: yardOf(m.towns, i, m.outskirts, m.dice(t.ID, 0)), onRoad: map[string]bool{}}
 	}

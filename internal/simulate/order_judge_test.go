@@ -186,7 +186,7 @@ func TestTowns(t *testing.T) {
 		for n := range 50 {
 			rng := m.dice("c", n)
 			keys[newKey(rng)] = true
-			e := town.errand(rng)
+			e := town.errand(rng, nil)
 			if e.km < 5 || e.km > 20 || e.trucks() < 1 || e.trucks() > 12 {
 				t.Fatalf("%+v", e)
 			}

@@ -96,9 +96,11 @@ type market struct {
 	run     string // makes the run's devices its own
 	// outskirts leaves the nearest yards out, so that every search widens.
 	outskirts int
+	free      func(kind) int // trucks of a kind that are free; nil: customers do not know
 
-	open    sync.WaitGroup // sessions and what they set off
-	drivers map[string]*driverAgent
+	open     sync.WaitGroup // sessions and what they set off
+	drivers  map[string]*driverAgent
+	carriers []*carrierAgent
 }
 
 func newMarket(o OrderOptions, m manners, tokens tokenSource) (*market, error) {

@@ -95,17 +95,31 @@ func (e errand) trucks() (n int) {
 	return n
 }
 
-// errand makes one up: mostly a truck or two of one kind, sometimes of two kinds, sometimes many.
-func (t *town) errand(rng *rand.Rand) errand {
+// errand makes one up: mostly a truck or two of one kind, sometimes of two kinds, sometimes many. free
+// tells how many trucks of a kind are free; a customer asks for what there is, if he can (nil: he does not
+// know).
+func (t *town) errand(rng *rand.Rand, free func(kind) int) errand {
+	choice := t.kinds
+	if free != nil {
+		choice = nil
+		for _, k := range t.kinds {
+			if k.trucks = free(k); k.trucks > 0 {
+				choice = append(choice, k)
+			}
+		}
+		if len(choice) == 0 {
+			choice = t.kinds
+		}
+	}
 	from := geo.Move(t.city.At, rng.Float64()*360, 200+rng.Float64()*2500)
 	to := geo.Move(from, rng.Float64()*360, 5000+rng.Float64()*6000)
 	e := errand{from: from, to: to, city: t.city, km: max(1, int(geo.Distance(from, to)*1.3/1000+0.5))}
 	kinds := 1
-	if len(t.kinds) > 1 && rng.Float64() < 0.15 {
+	if len(choice) > 1 && rng.Float64() < 0.15 {
 		kinds = 2
 	}
-	for _, i := range rng.Perm(len(t.kinds))[:kinds] {
-		k := t.kinds[i]
+	for _, i := range rng.Perm(len(choice))[:kinds] {
+		k := choice[i]
 		quantity := 1 + rng.IntN(2)
 		if rng.Float64() < 0.12 {
 			quantity += rng.IntN(5)
