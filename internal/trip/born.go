@@ -49,10 +49,12 @@ func Born(a Assignment, now time.Time, p Policy) (Decision, error) {
 		CustomerID: a.Customer, OrderID: a.OrderID, Slot: a.Slot,
 		Names: a.Names, Vehicle: a.Truck, Pickup: a.Pickup, Drop: a.Drop, Cargo: a.Cargo,
 	}
-	return decided(State{}, now, Event{
+	d, err := decided(State{}, now, Event{
 		What: Assigned, AtMS: now.UnixMilli(), Birth: &birth, To: Pending,
 		Timers: []TimerSet{{Name: AcceptTimer, Number: 1, DueMS: now.Add(p.AcceptWithin).UnixMilli()}},
 	})
+	d.push = p.Push
+	return d, err
 }
 
 // Point is the place's position.

@@ -17,6 +17,7 @@ type Decision struct {
 
 	before State
 	at     time.Time
+	push   bool // Policy.Push
 }
 
 // Ended tells whether the decision takes the trip into a terminal status.
@@ -25,6 +26,12 @@ func (d Decision) Ended() bool { return len(d.Events) > 0 && d.before.Live && !d
 // Decide says what a command does to a trip, or refuses with a *fault.Error. A timer with another
 // number than the armed one is ErrStaleTimer.
 func Decide(s State, c Command, now time.Time, p Policy) (Decision, error) {
+	d, err := decide(s, c, now, p)
+	d.push = p.Push
+	return d, err
+}
+
+func decide(s State, c Command, now time.Time, p Policy) (Decision, error) {
 	switch c := c.(type) {
 	case Accept:
 		return accept(s, c, now, p)

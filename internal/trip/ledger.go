@@ -24,7 +24,7 @@ func (d Decision) Transition(version, epoch int64) (t ledger.Transition, ok bool
 	t = ledger.Transition{
 		Ref: ledger.Ref{Kind: ledger.Trip, ID: d.State.ID}, Version: version, Epoch: epoch,
 		State: snapshot, Contended: version == 0, At: d.at,
-		Timers: d.Timers(), Outbox: d.messages(),
+		Timers: d.Timers(), Outbox: append(d.messages(), d.pushes()...),
 	}
 	t.Events, err = d.ledgerEvents()
 	return t, true, err

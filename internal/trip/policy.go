@@ -26,6 +26,8 @@ type Policy struct {
 	PODCode    bool          // a delivery needs the code that its customer was given
 	PODTries   int           // wrong codes before the driver has to wait
 	PODLockFor time.Duration // how long he then waits
+
+	Push bool // somebody sends push messages: they are written
 }
 
 // DefaultPolicy is the contract's (§1.6, §1.7, §2.4): 45 s to accept, 2 km to be approaching, 200 m from the pickup

@@ -1,4 +1,4 @@
-package notice_test
+package nudge_test
 
 import (
 	"encoding/json"
@@ -9,18 +9,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"weelo/internal/notice"
+	"weelo/internal/nudge"
 )
 
 func TestPushIsCut(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("ਪ", 300)
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.FixedZone("IST", 19800))
-	m := notice.Push{
+	m := nudge.Push{
 		Type: "trip_assigned", Title: long, Body: long, Tag: "t",
 		Data: map[string]string{"pickupAddress": long, "note": long, "short": "ਪ", "type": "another"},
 	}.Message("id-1", "user-1", at)
-	var got notice.Push
+	var got nudge.Push
 	if err := json.Unmarshal(m.Body, &got); err != nil {
 		t.Fatal(err)
 	}
@@ -32,24 +32,24 @@ func TestPushIsCut(t *testing.T) {
 	if diff := cmp.Diff(want, lengths); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if !strings.HasSuffix(got.Title, "ਪ…") || m.Channel != notice.PushChannel || m.To != "user-1" || m.ID != "id-1" || !m.Deadline.Equal(at) {
+	if !strings.HasSuffix(got.Title, "ਪ…") || m.Channel != nudge.PushChannel || m.To != "user-1" || m.ID != "id-1" || !m.Deadline.Equal(at) {
 		t.Errorf("%+v", m)
 	}
 }
 
 func TestTextIsCut(t *testing.T) {
 	t.Parallel()
-	m := notice.Text{Template: notice.TextExpired, Body: strings.Repeat("x", 400), Vars: map[string]string{"from": strings.Repeat("y", 31)}}.
+	m := nudge.Text{Template: nudge.TextExpired, Body: strings.Repeat("x", 400), Vars: map[string]string{"from": strings.Repeat("y", 31)}}.
 		Message("id-1", "user-1", time.UnixMilli(1))
-	var got notice.Text
+	var got nudge.Text
 	if err := json.Unmarshal(m.Body, &got); err != nil {
 		t.Fatal(err)
 	}
-	want := notice.Text{Template: notice.TextExpired, Body: strings.Repeat("x", 299) + "…", Vars: map[string]string{"from": strings.Repeat("y", 29) + "…"}}
+	want := nudge.Text{Template: nudge.TextExpired, Body: strings.Repeat("x", 299) + "…", Vars: map[string]string{"from": strings.Repeat("y", 29) + "…"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if m.Channel != notice.TextChannel || m.Type != notice.TextExpired {
+	if m.Channel != nudge.TextChannel || m.Type != nudge.TextExpired {
 		t.Errorf("%+v", m)
 	}
 }

@@ -1,11 +1,11 @@
-// Package notice says what a person is told outside the apps' sockets: a push message that wakes a
-// phone, or a text message. Notices are durable messages of the transition they tell of, addressed to
-// a user; who sends them finds his phones.
+// Package nudge is what reaches a person outside the apps' sockets: a push message that wakes a phone, or
+// a text message. Nudges are durable messages of the transition they tell of, addressed to a user; who
+// sends them finds his phones.
 //
-// Invariants: a notice is written in the transaction of what it tells of, under an id made from it, so
+// Invariants: a nudge is written in the transaction of what it tells of, under an id made from it, so
 // there is none of what did not happen and one of what did; each has a deadline, after which it is
-// worth nothing and is not sent; a notice has no phone number in it.
-package notice
+// worth nothing and is not sent; a nudge has no phone number in it.
+package nudge
 
 import (
 	"encoding/json"
@@ -16,7 +16,7 @@ import (
 	"weelo/internal/ledger"
 )
 
-// The outbox channels of notices.
+// The outbox channels of nudges.
 const (
 	PushChannel = "push"
 	TextChannel = "sms"
