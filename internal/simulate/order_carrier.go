@@ -28,6 +28,7 @@ type carrierAgent struct {
 	mu     sync.Mutex
 	onRoad map[string]bool // vehicles and drivers that are on a trip, or about to be
 	served int             // offers answered
+	inHand map[string]bool // holds that he is dealing with, or has dealt with
 }
 
 // crewOf is a truck and a driver for one slot.
@@ -240,6 +241,9 @@ func (c *carrierAgent) hold(ctx context.Context, token, order string, k kind, an
 		m.meter.fail("hold", fmt.Errorf("cannot be read: %s", short(answer.Body)))
 		return
 	}
+	if !c.takeInHand(held.HoldID) {
+		return // he looked at the order twice: it is the hold that he has already
+	}
 	switch dice := rng.Float64(); {
 	case dice < m.manners.abandon:
 		m.tally.abandoned.Add(1)
@@ -265,6 +269,17 @@ func (c *carrierAgent) hold(ctx context.Context, token, order string, k kind, an
 		return
 	}
 	c.confirm(ctx, token, order, held.HoldID, crews, rng)
+}
+
+// takeInHand tells whether a hold is new to him. The same hold again is no second one.
+func (c *carrierAgent) takeInHand(hold string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inHand[hold] {
+		return false
+	}
+	c.inHand[hold] = true
+	return true
 }
 
 func (c *carrierAgent) release(ctx context.Context, token, hold string, rng *rand.Rand) {

@@ -40,7 +40,7 @@ func (m *market) gather(ctx context.Context) ([]*customerAgent, error) {
 	carriers := make([]*carrierAgent, len(m.World.Transporters))
 	m.carriers = carriers
 	for i, t := range m.World.Transporters {
-		carriers[i] = &carrierAgent{market: m, number: i, fleet: t, yard: yardOf(m.towns, i, m.outskirts, m.dice(t.ID, 0)), onRoad: map[string]bool{}}
+		carriers[i] = &carrierAgent{market: m, number: i, fleet: t, yard: yardOf(m.towns, i, m.outskirts, m.dice(t.ID, 0)), onRoad: map[string]bool{}, inHand: map[string]bool{}}
 	}
 	work, working = errgroup.WithContext(ctx)
 	work.SetLimit(16)
