@@ -3,6 +3,7 @@ package rest_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"weelo/internal/fleet"
 	"weelo/transport/rest"
@@ -265,4 +266,29 @@ func aLegacyBookingIsAnOrder(y *yard) {
 	if again.Booking.Status != "cancelled" {
 		t.Errorf("cancelled as %+v", again.Booking)
 	}
+}
+
+// TestAnOrderForTomorrow: a scheduled order is shown to nobody yet, and does not stand in the way of
+// another one.
+func TestAnOrderForTomorrow(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, anOrderForTomorrow)
+}
+
+func anOrderForTomorrow(y *yard) {
+	t := y.t
+	t.Helper()
+	y.open()
+	wanted := time.Now().Add(24 * time.Hour).UTC().Truncate(time.Millisecond)
+	body := strings.Replace(orderJSON(1), `"goodsType"`, `"scheduledAt":"`+wanted.Format(time.RFC3339Nano)+`","goodsType"`, 1)
+	var born rest.CreatedOrderData
+	keyed(y.asCustomer()).Call("POST", "/api/v1/bookings/orders", body).Want(201).Data(&born)
+	if o := born.Order; o.Status != "created" || !o.ScheduledAt.Time().Equal(wanted) || o.ExpiresIn != 600 || born.Notified != 0 || born.Dispatch != "queued" {
+		t.Errorf("born as %+v", born)
+	}
+	if s := y.statusOf(born.Order.ID); !s.IsActive || s.RemainingSeconds != 600 {
+		t.Errorf("status %+v", s)
+	}
+	y.asOwner().Call("GET", "/api/v1/broadcasts/"+born.Order.ID, nil).Refused(404, "ORDER_NOT_FOUND")
+	y.order(1)
 }
