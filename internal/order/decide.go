@@ -21,6 +21,8 @@ type Decision struct {
 
 	before State
 	at     time.Time
+	push   bool // Policy.Push
+	texts  bool // Policy.Texts
 }
 
 // TripStep is a decision about a trip that somebody else owns, and the row it was made on.

@@ -21,7 +21,7 @@ func (d Decision) Transition(version, epoch int64) (t ledger.Transition, ok bool
 	}
 	t = ledger.Transition{
 		Ref: ledger.Ref{Kind: ledger.Order, ID: d.State.ID}, Version: version, Epoch: epoch,
-		State: snapshot, Contended: version == 0 || d.Contended, At: d.at, Timers: d.Timers(),
+		State: snapshot, Contended: version == 0 || d.Contended, At: d.at, Timers: d.Timers(), Outbox: d.nudges(),
 	}
 	if t.Events, err = d.ledgerEvents(); err != nil {
 		return ledger.Transition{}, false, err

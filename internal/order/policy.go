@@ -39,6 +39,9 @@ type Policy struct {
 	DisputeWithin time.Duration // unanswered for this long, a dispute is handed over to people
 	Fees          Fees
 	Trip          trip.Policy // trips are born and cancelled by it
+
+	Push  bool // somebody sends push messages: they are written
+	Texts bool // somebody sends texts, and the customer shall get them: they are written
 }
 
 // Fees is the cancel policy, in whole rupees (contract §3).

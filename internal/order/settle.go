@@ -15,7 +15,7 @@ type builder struct {
 }
 
 func begin(s State, now time.Time, p Policy) *builder {
-	return &builder{s: s, d: Decision{before: s, at: now}, now: now, p: p}
+	return &builder{s: s, d: Decision{before: s, at: now, push: p.Push, texts: p.Texts}, now: now, p: p}
 }
 
 func (b *builder) add(e Event) {

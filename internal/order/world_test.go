@@ -224,6 +224,9 @@ func letters(t tb, d trip.Decision) []order.TripNotice {
 	}
 	var out []order.TripNotice
 	for _, m := range tr.Outbox {
+		if m.Channel != "actor" {
+			continue
+		}
 		n, err := order.ReadLetter(m)
 		if err != nil {
 			t.Fatal(err)
