@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -9,84 +8,51 @@ import (
 	"weelo/internal/geo"
 )
 
-const (
-	// cellDeg is the side of a cell in degrees: 5.5 km of latitude, so that the first wave of 5 km
-	// looks into nine cells.
-	cellDeg = 0.05
-	// cellsAround is how many cells one parallel has.
-	cellsAround = 7200
-	// ringLat and ringKM bound where rings of cells are walked. Beyond them, where meridians meet or a
-	// radius spans a country, everybody of the kind is looked at.
-	ringLat = 85
-	ringKM  = 300
-)
+// expireStep is how many transporters Expire looks at before it lets others go on.
+const expireStep = 4096
 
-// Grid is the Locator of one task: for each kind of vehicle, the transporters by cell.
+// Grid is the Locator of one task: for each kind of vehicle a tree of cells, as fine as the trucks are
+// dense.
 //
 // Invariants:
-//   - A transporter is in the cells of all his kinds or of none, at one position.
+//   - A transporter is in the trees of all his kinds or of none, at one position.
 //   - His position never goes back in time, and after Remove nothing older brings him back: a report
 //     that was on its way when he went offline changes nothing.
 //   - A position older than the life given to NewGrid is never answered, expired or not.
 //
-// It is safe for concurrent use. Nothing is allocated for a report from the same cell.
+// It is safe for concurrent use: one lock, held for a microsecond or two by questions and by reports.
+// Nothing is allocated for a report from the same cell, and for a question its answer.
 type Grid struct {
 	lifeMS int64
 
-	mu     sync.RWMutex
-	marks  map[UserID]*mark
-	layers map[string]layer
-	gone   map[UserID]int64 // when people were removed, ms; forgotten after a life
+	mu    sync.RWMutex
+	known map[UserID]int32 // into marks
+	marks []mark
+	free  []int32 // marks of nobody
+	trees map[string]*tree
+	gone  map[UserID]int64 // when people were removed, ms; forgotten after a life
 }
 
 var _ Locator = (*Grid)(nil)
 
-// layer is one kind of vehicle.
-type layer map[cell][]*mark
-
-// cell is a square of cellDeg, counted from the equator and from Greenwich.
-type cell struct{ lat, lng int32 }
-
-// mark is one transporter on the grid.
+// mark is one transporter on the grid. Without kinds it is nobody's.
 type mark struct {
 	id   UserID
 	at   geo.Point
-	unit vector
-	cell cell
 	keys []string // sorted, distinct
+	refs []ref    // by key
 	atMS int64
 }
 
-// vector is a point on the unit sphere. The square of a chord orders distances as well as the arc
-// does, for three multiplications.
-type vector struct{ x, y, z float64 }
-
-func vectorOf(p geo.Point) vector {
-	lat, lng := p.Lat*math.Pi/180, p.Lng*math.Pi/180
-	return vector{math.Cos(lat) * math.Cos(lng), math.Cos(lat) * math.Sin(lng), math.Sin(lat)}
+// ref is where a mark is in the tree of one kind.
+type ref struct {
+	tree       *tree
+	leaf, slot int32
 }
-
-func (v vector) chord2(w vector) float64 {
-	dx, dy, dz := v.x-w.x, v.y-w.y, v.z-w.z
-	return dx*dx + dy*dy + dz*dz
-}
-
-// chord2Of is the squared chord under an arc on the ground, metres.
-func chord2Of(metres float64) float64 {
-	half := math.Sin(min(metres/geo.EarthRadiusM, math.Pi) / 2)
-	return 4 * half * half
-}
-
-func cellOf(p geo.Point) cell {
-	return cell{int32(math.Floor(p.Lat / cellDeg)), wrap(int32(math.Floor(p.Lng / cellDeg)))}
-}
-
-// wrap brings a column into [0, cellsAround), so that both sides of the date line meet.
-func wrap(column int32) int32 { return ((column % cellsAround) + cellsAround) % cellsAround }
 
 // NewGrid makes an empty one. life is how long a position counts.
 func NewGrid(life time.Duration) *Grid {
-	return &Grid{lifeMS: life.Milliseconds(), marks: map[UserID]*mark{}, layers: map[string]layer{}, gone: map[UserID]int64{}}
+	return &Grid{lifeMS: life.Milliseconds(), known: map[UserID]int32{}, trees: map[string]*tree{}, gone: map[UserID]int64{}}
 }
 
 // Put says where a transporter was at atMS (Unix ms) and which kinds of vehicles he has. It is false,
@@ -96,6 +62,7 @@ func (g *Grid) Put(id UserID, at geo.Point, keys []string, atMS int64) bool {
 	if !at.Valid() {
 		return false
 	}
+	to := vectorOf(at)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if left, ok := g.gone[id]; ok {
@@ -104,33 +71,27 @@ func (g *Grid) Put(id UserID, at geo.Point, keys []string, atMS int64) bool {
 		}
 		delete(g.gone, id)
 	}
-	m := g.marks[id]
-	if m != nil && atMS < m.atMS {
+	i, known := g.known[id]
+	if known && atMS < g.marks[i].atMS {
 		return false
 	}
 	if len(keys) == 0 {
-		if m != nil {
-			g.lift(m)
-			delete(g.marks, id)
+		if known {
+			g.forget(i)
 		}
 		return false
 	}
-	to := cellOf(at)
-	switch {
-	case m == nil:
-		m = &mark{id: id}
-		g.marks[id] = m
-	case m.cell == to && sameKeys(m.keys, keys):
-		m.at, m.unit, m.atMS = at, vectorOf(at), atMS
+	if !known {
+		i = g.mark(id)
+	}
+	m := &g.marks[i]
+	m.at, m.atMS = at, atMS
+	if known && sameKeys(m.keys, keys) {
+		g.move(i, to)
 		return true
-	default:
-		g.lift(m)
 	}
-	if !sameKeys(m.keys, keys) {
-		m.keys = distinct(keys)
-	}
-	m.at, m.unit, m.cell, m.atMS = at, vectorOf(at), to, atMS
-	g.drop(m)
+	g.lift(i)
+	g.drop(i, distinct(keys), to)
 	return true
 }
 
@@ -139,20 +100,18 @@ func (g *Grid) Put(id UserID, at geo.Point, keys []string, atMS int64) bool {
 func (g *Grid) SetKeys(id UserID, keys []string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	m := g.marks[id]
+	i, known := g.known[id]
 	switch {
-	case m == nil:
+	case !known:
 		return false
-	case sameKeys(m.keys, keys):
+	case sameKeys(g.marks[i].keys, keys):
+		return true
+	case len(keys) == 0:
+		g.forget(i)
 		return true
 	}
-	g.lift(m)
-	if len(keys) == 0 {
-		delete(g.marks, id)
-		return true
-	}
-	m.keys = distinct(keys)
-	g.drop(m)
+	g.lift(i)
+	g.drop(i, distinct(keys), vectorOf(g.marks[i].at))
 	return true
 }
 
@@ -161,25 +120,21 @@ func (g *Grid) Remove(id UserID, atMS int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.gone[id] = max(atMS, g.gone[id])
-	if m := g.marks[id]; m != nil {
-		g.lift(m)
-		delete(g.marks, id)
+	if i, known := g.known[id]; known {
+		g.forget(i)
 	}
 }
 
 // Expire forgets positions and departures that are older than the life, and says how many positions.
 func (g *Grid) Expire(now time.Time) int {
+	oldest, n, more := now.UnixMilli()-g.lifeMS, 0, true
+	for from := 0; more; from += expireStep {
+		var expired int
+		expired, more = g.expire(from, oldest)
+		n += expired
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	oldest := now.UnixMilli() - g.lifeMS
-	n := 0
-	for id, m := range g.marks {
-		if m.atMS <= oldest {
-			g.lift(m)
-			delete(g.marks, id)
-			n++
-		}
-	}
 	for id, left := range g.gone {
 		if left <= oldest {
 			delete(g.gone, id)
@@ -188,11 +143,25 @@ func (g *Grid) Expire(now time.Time) int {
 	return n
 }
 
+// expire looks at expireStep marks; more says whether there are further ones.
+func (g *Grid) expire(from int, oldest int64) (n int, more bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	to := min(from+expireStep, len(g.marks))
+	for i := from; i < to; i++ {
+		if m := &g.marks[i]; len(m.keys) > 0 && m.atMS <= oldest {
+			g.forget(int32(i))
+			n++
+		}
+	}
+	return n, to < len(g.marks)
+}
+
 // Len is how many transporters are on the grid, the expired included.
 func (g *Grid) Len() int {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	return len(g.marks)
+	return len(g.known)
 }
 
 // Where gives the position of one transporter and his kinds; false when he is not on the grid or it
@@ -200,39 +169,70 @@ func (g *Grid) Len() int {
 func (g *Grid) Where(id UserID, now time.Time) (at geo.Point, keys []string, known bool) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	m := g.marks[id]
-	if m == nil || m.atMS <= now.UnixMilli()-g.lifeMS {
+	i, known := g.known[id]
+	if !known || g.marks[i].atMS <= now.UnixMilli()-g.lifeMS {
 		return geo.Point{}, nil, false
 	}
+	m := &g.marks[i]
 	return m.at, slices.Clone(m.keys), true
 }
 
-// drop puts a mark into its cells, lift takes it out of them.
-func (g *Grid) drop(m *mark) {
-	for _, key := range m.keys {
-		l := g.layers[key]
-		if l == nil {
-			l = layer{}
-			g.layers[key] = l
+// mark gives a new transporter a mark.
+func (g *Grid) mark(id UserID) int32 {
+	var i int32
+	if last := len(g.free) - 1; last >= 0 {
+		i = g.free[last]
+		g.free = g.free[:last]
+	} else {
+		i = int32(len(g.marks))
+		g.marks = append(g.marks, mark{})
+	}
+	g.marks[i].id = id
+	g.known[id] = i
+	return i
+}
+
+// forget takes a mark off and makes it nobody's.
+func (g *Grid) forget(i int32) {
+	g.lift(i)
+	delete(g.known, g.marks[i].id)
+	g.marks[i] = mark{}
+	g.free = append(g.free, i)
+}
+
+// drop puts a mark that is nowhere into the trees of its kinds.
+func (g *Grid) drop(i int32, keys []string, to vector) {
+	m := &g.marks[i]
+	m.keys, m.refs = keys, make([]ref, len(keys))
+	for nth, key := range keys {
+		t := g.trees[key]
+		if t == nil {
+			t = newTree()
+			g.trees[key] = t
 		}
-		l[m.cell] = append(l[m.cell], m)
+		m.refs[nth].tree = t
+		t.put(g.marks, spot{to, m.atMS, i, int32(nth)})
 	}
 }
 
-func (g *Grid) lift(m *mark) {
-	for _, key := range m.keys {
-		l := g.layers[key]
-		marks := l[m.cell]
-		i := slices.Index(marks, m)
-		last := len(marks) - 1
-		marks[i], marks[last] = marks[last], nil
-		if last == 0 {
-			delete(l, m.cell)
-		} else {
-			l[m.cell] = marks[:last]
+// lift takes a mark out of its trees.
+func (g *Grid) lift(i int32) {
+	m := &g.marks[i]
+	for nth, r := range m.refs {
+		if r.tree.take(g.marks, r); r.tree.nodes[0].n == 0 {
+			delete(g.trees, m.keys[nth])
 		}
-		if len(l) == 0 {
-			delete(g.layers, key)
+	}
+	m.keys, m.refs = nil, nil
+}
+
+// move brings a mark to where it is now in the trees that it is in.
+func (g *Grid) move(i int32, to vector) {
+	m := &g.marks[i]
+	for nth, r := range m.refs {
+		if !r.tree.move(r, to, m.atMS) {
+			r.tree.take(g.marks, r)
+			r.tree.put(g.marks, spot{to, m.atMS, i, int32(nth)})
 		}
 	}
 }

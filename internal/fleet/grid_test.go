@@ -10,6 +10,7 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"weelo/internal/fleet"
@@ -171,7 +172,7 @@ func same(t *rapid.T, want, got []fleet.Located) {
 		last-- // at the edge of the limit any of the equally far may be the one
 	}
 	a, b := slices.SortedFunc(slices.Values(want[:last]), byID), slices.SortedFunc(slices.Values(got[:last]), byID)
-	if diff := gocmp.Diff(a, b); diff != "" {
+	if diff := gocmp.Diff(a, b, cmpopts.EquateApprox(0, grain)); diff != "" {
 		t.Fatalf("found (-want +got):\n%s", diff)
 	}
 }
@@ -235,40 +236,4 @@ func TestTheGridTakesReportsAndQuestionsAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-// crowd is n transporters spread over India, as the figure of the design has them.
-func crowd(n int) *fleet.Grid {
-	g, r := fleet.NewGrid(life), rand.New(rand.NewPCG(7, 7))
-	for i := range n {
-		g.Put(fleet.UserID(fmt.Sprint("t", i)), geo.Point{Lat: 8 + r.Float64()*22, Lng: 70 + r.Float64()*20}, []string{open}, noon.UnixMilli())
-	}
-	return g
-}
-
-func BenchmarkNearest10Of100000(b *testing.B) {
-	g, r := crowd(100_000), rand.New(rand.NewPCG(1, 1))
-	b.ReportAllocs()
-	for b.Loop() {
-		at := geo.Point{Lat: 10 + r.Float64()*18, Lng: 72 + r.Float64()*16}
-		if len(g.Nearest(fleet.Query{Key: open, At: at, RadiusKM: 100, Limit: 10, Now: noon})) != 10 {
-			b.Fatal("fewer than ten around")
-		}
-	}
-}
-
-func BenchmarkReportOf100000(b *testing.B) {
-	g, r := crowd(100_000), rand.New(rand.NewPCG(1, 1))
-	keys, ms := []string{open}, noon.UnixMilli()
-	ids := make([]fleet.UserID, 1024)
-	for i := range ids {
-		ids[i] = fleet.UserID(fmt.Sprint("t", r.IntN(100_000)))
-	}
-	b.ReportAllocs()
-	i := 0
-	for b.Loop() {
-		ms++
-		g.Put(ids[i%len(ids)], geo.Point{Lat: 10 + r.Float64()*18, Lng: 72 + r.Float64()*16}, keys, ms)
-		i++
-	}
 }

@@ -1,138 +1,135 @@
 package fleet
 
 import (
-	"cmp"
 	"math"
-	"slices"
+	"sync"
 
 	"weelo/internal/geo"
 )
 
-// Nearest implements Locator. It walks rings of cells outwards and stops when no cell further out
-// can hold anybody nearer than those it has.
+// edge is added to the chord of a radius, 25 nm: the edge counts, and rounding must not lose it.
+const edge = 4e-15
+
+// Nearest implements Locator. It walks the tree of the kind, the nearer cubes first, and leaves out
+// every cube that cannot hold anybody nearer than those it has. What it costs depends on Limit, hardly on
+// the radius or on how the trucks are spread.
+//
+// Measured: the nearest 10 of 100,000 take 5 to 9 µs of processor time and one allocation, the answer,
+// spread over India or half of them in one city; 1,000 take 3 to 4 µs. That was on two virtual cores with
+// a load of 12 to 24, where the wall clock says 11 to 50 µs; quiet figures were not taken. Run
+//
+//	go test ./internal/fleet -run '^$' -bench Nearest10 -benchtime 10000x
 func (g *Grid) Nearest(q Query) []Located {
-	limit := q.Limit
-	if limit <= 0 || limit > MaxNearest {
-		limit = MaxNearest
-	}
 	if !q.At.Valid() || !(q.RadiusKM >= 0) {
 		return nil
 	}
-	s := search{
-		from: vectorOf(q.At), limit: limit, skip: q.Skip, oldest: q.Now.UnixMilli() - g.lifeMS,
-		reach: chord2Of(q.RadiusKM*1000) * (1 + 1e-12), // the edge counts; rounding must not lose it
+	s := searches.Get().(*search)
+	reach := chordOf(q.RadiusKM*1000) + edge
+	s.from, s.reach, s.limit, s.skip, s.oldest = vectorOf(q.At), reach*reach, q.Limit, q.Skip, q.Now.UnixMilli()-g.lifeMS
+	if s.limit <= 0 || s.limit > MaxNearest {
+		s.limit = MaxNearest
 	}
-	g.mu.RLock()
-	l := g.layers[q.Key]
-	if rings, ok := ringsFor(q, len(l)); ok {
-		s.walk(l, q.At, rings)
-	} else {
-		for _, marks := range l {
-			s.look(marks)
-		}
-	}
-	found := s.located(q.At)
-	g.mu.RUnlock()
+	found := s.in(g, q.Key)
+	s.skip, s.marks, s.n = nil, nil, 0
+	searches.Put(s)
 	return found
 }
 
-// ringsFor gives how many rings around the middle cell hold the radius; false when looking at every
-// cell is right or cheaper.
-func ringsFor(q Query, cells int) (int, bool) {
-	if math.Abs(q.At.Lat) > ringLat || q.RadiusKM > ringKM {
-		return 0, false
-	}
-	angle := q.RadiusKM * 1000 / geo.EarthRadiusM
-	dLng := math.Asin(min(1, math.Sin(angle)/math.Cos(q.At.Lat*math.Pi/180)))
-	rings := int(max(angle, dLng)*180/math.Pi/cellDeg) + 1
-	return rings, (2*rings+1)*(2*rings+1) <= 8*cells+64
-}
+// searches are kept because the heap of one is larger than most answers.
+var searches = sync.Pool{New: func() any { return &search{} }}
 
 // search collects the nearest of one query.
 type search struct {
 	from   vector
+	reach  float64 // squared chord: of the radius, then of the furthest of limit hits
 	limit  int
-	reach  float64 // squared chord
 	oldest int64
 	skip   func(UserID) bool
-	best   []hit // a heap with the furthest first, once it is full
+	marks  []mark
+	n      int
+	best   [MaxNearest]hit // n of them, a heap, the furthest first
 }
 
 type hit struct {
-	mark   *mark
 	chord2 float64
+	mark   int32
 }
 
-// walk looks at the middle cell and then at ring after ring.
-func (s *search) walk(l layer, at geo.Point, rings int) {
-	mid := cellOf(at)
-	s.look(l[mid])
-	for r := 1; r <= rings; r++ {
-		if len(s.best) == s.limit && s.best[0].chord2 < chord2Of(outside(at, mid, r)) {
-			return
-		}
-		n := int32(r)
-		for d := -n; d <= n; d++ {
-			s.look(l[cell{mid.lat - n, wrap(mid.lng + d)}])
-			s.look(l[cell{mid.lat + n, wrap(mid.lng + d)}])
-		}
-		for d := -n + 1; d < n; d++ {
-			s.look(l[cell{mid.lat + d, wrap(mid.lng - n)}])
-			s.look(l[cell{mid.lat + d, wrap(mid.lng + n)}])
-		}
+// in is the answer from the tree of a kind. Marks change once the lock is released, so they are copied.
+func (s *search) in(g *Grid, key string) []Located {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	t := g.trees[key]
+	if t == nil {
+		return nil
 	}
+	s.marks = g.marks
+	s.walk(t, 0)
+	return s.found()
 }
 
-// outside is a lower bound, in metres, for the distance from at to any point in ring r or further.
-func outside(at geo.Point, mid cell, r int) float64 {
-	lat, lng := at.Lat/cellDeg-math.Floor(at.Lat/cellDeg), at.Lng/cellDeg-math.Floor(at.Lng/cellDeg)
-	inner := float64(r - 1)
-	dLat := (inner + min(lat, 1-lat)) * cellDeg * math.Pi / 180
-	dLng := min((inner+min(lng, 1-lng))*cellDeg*math.Pi/180, math.Pi/2)
-	// The shortest way to a meridian.
-	toMeridian := math.Asin(math.Sin(dLng) * math.Cos(at.Lat*math.Pi/180))
-	return min(dLat, toMeridian) * geo.EarthRadiusM * (1 - 1e-9)
-}
-
-func (s *search) look(marks []*mark) {
-	for _, m := range marks {
-		d := s.from.chord2(m.unit)
-		if d > s.reach || m.atMS <= s.oldest || (len(s.best) == s.limit && !nearer(d, m, s.best[0])) {
-			continue
-		}
-		if s.skip != nil && s.skip(m.id) {
-			continue
-		}
-		s.take(hit{m, d})
-	}
-}
-
-func nearer(d float64, m *mark, than hit) bool {
-	return d < than.chord2 || (d == than.chord2 && m.id < than.mark.id)
-}
-
-// take adds a hit, or puts it in the place of the furthest.
-func (s *search) take(h hit) {
-	if len(s.best) < s.limit {
-		if s.best == nil {
-			s.best = make([]hit, 0, min(s.limit, 32))
-		}
-		s.best = append(s.best, h)
-		for i := len(s.best) - 1; i > 0; {
-			up := (i - 1) / 2
-			if !nearer(s.best[up].chord2, s.best[up].mark, s.best[i]) {
-				return
-			}
-			s.best[up], s.best[i] = s.best[i], s.best[up]
-			i = up
-		}
+func (s *search) walk(t *tree, at int32) {
+	c := &t.nodes[at]
+	if c.kids == 0 {
+		s.look(c.spots)
 		return
 	}
-	s.best[0] = h
-	for i := 0; ; {
+	mine := c.octant(&s.from)
+	for _, o := range [8]int32{0, 1, 2, 4, 3, 5, 6, 7} { // by how many of three planes lie between
+		kid := c.kids + (mine ^ o)
+		if k := &t.nodes[kid]; k.n > 0 && k.away2(&s.from) <= s.reach {
+			s.walk(t, kid)
+		}
+	}
+}
+
+func (s *search) look(spots []spot) {
+	for i := range spots {
+		p := &spots[i]
+		d := s.from.chord2(&p.at)
+		if d > s.reach || p.atMS <= s.oldest {
+			continue
+		}
+		h := hit{d, p.mark}
+		full := s.n == s.limit
+		if full && !s.nearer(h, s.best[0]) || s.skip != nil && s.skip(s.marks[p.mark].id) {
+			continue
+		}
+		if full {
+			s.best[0] = h
+			s.sink(0)
+		} else {
+			s.best[s.n] = h
+			s.n++
+			s.rise(s.n - 1)
+		}
+		if s.n == s.limit {
+			s.reach = s.best[0].chord2
+		}
+	}
+}
+
+func (s *search) nearer(a, b hit) bool {
+	return a.chord2 < b.chord2 || a.chord2 == b.chord2 && s.marks[a.mark].id < s.marks[b.mark].id
+}
+
+// rise and sink put one hit of the heap in its place.
+func (s *search) rise(i int) {
+	for i > 0 {
+		up := (i - 1) / 2
+		if !s.nearer(s.best[up], s.best[i]) {
+			return
+		}
+		s.best[up], s.best[i] = s.best[i], s.best[up]
+		i = up
+	}
+}
+
+func (s *search) sink(i int) {
+	for {
 		far := i
-		for _, c := range [2]int{2*i + 1, 2*i + 2} {
-			if c < len(s.best) && nearer(s.best[far].chord2, s.best[far].mark, s.best[c]) {
+		for c := 2*i + 1; c <= 2*i+2 && c < s.n; c++ {
+			if s.nearer(s.best[far], s.best[c]) {
 				far = c
 			}
 		}
@@ -144,17 +141,20 @@ func (s *search) take(h hit) {
 	}
 }
 
-// located is what was found, nearest first. Marks change once the lock is released, so they are copied.
-func (s *search) located(at geo.Point) []Located {
-	if len(s.best) == 0 {
+// found takes the heap down, the furthest first, into an answer with the nearest first. The arc over a
+// chord is what the haversine formula gives.
+func (s *search) found() []Located {
+	if s.n == 0 {
 		return nil
 	}
-	slices.SortFunc(s.best, func(a, b hit) int {
-		return cmp.Or(cmp.Compare(a.chord2, b.chord2), cmp.Compare(a.mark.id, b.mark.id))
-	})
-	found := make([]Located, len(s.best))
-	for i, h := range s.best {
-		found[i] = Located{Transporter: h.mark.id, At: h.mark.at, DistanceM: geo.Distance(at, h.mark.at), SeenMS: h.mark.atMS}
+	found := make([]Located, s.n)
+	for i := s.n - 1; i >= 0; i-- {
+		h := s.best[0]
+		m := &s.marks[h.mark]
+		metres := 2 * geo.EarthRadiusM * math.Asin(min(1, math.Sqrt(h.chord2)/2))
+		found[i] = Located{Transporter: m.id, At: m.at, DistanceM: metres, SeenMS: m.atMS}
+		s.best[0], s.n = s.best[i], i
+		s.sink(0)
 	}
 	return found
 }
