@@ -40,12 +40,16 @@ type Event struct {
 	By     string    `json:"by,omitempty"`     // customer, transporter, driver, ops, timer, trips
 	Reason string    `json:"reason,omitempty"` // for people, or a reason code
 
-	User   fleet.UserID `json:"user,omitempty"`   // the transporter it is about
-	Hold   *Hold        `json:"hold,omitempty"`   // WasHeld, HoldProlonged, HoldEnded: the hold afterwards
-	Won    []Win        `json:"won,omitempty"`    // WasConfirmed
-	Slot   string       `json:"slot,omitempty"`   // Slot…: its id
-	Trip   string       `json:"trip,omitempty"`   // Slot…, NoticeIgnored
-	SlotTo SlotStatus   `json:"slotTo,omitempty"` // SlotEnded
+	User fleet.UserID `json:"user,omitempty"` // the transporter it is about
+	Hold *Hold        `json:"hold,omitempty"` // WasHeld, HoldProlonged, HoldEnded: the hold afterwards
+	// WasHeld, HoldProlonged: whether it could be given (more) time by the rules of then, and how often in all.
+	CanExtend     bool `json:"canExtend,omitempty"`
+	MaxExtensions int  `json:"maxExtensions,omitempty"`
+
+	Won    []Win      `json:"won,omitempty"`    // WasConfirmed
+	Slot   string     `json:"slot,omitempty"`   // Slot…: its id
+	Trip   string     `json:"trip,omitempty"`   // Slot…, NoticeIgnored
+	SlotTo SlotStatus `json:"slotTo,omitempty"` // SlotEnded
 
 	Wave      int               `json:"wave,omitempty"` // WaveSent
 	RadiusKM  float64           `json:"radiusKm,omitempty"`

@@ -48,7 +48,7 @@ func (b *builder) placeHold(c PlaceHold) (Decision, error) {
 		h.SlotIDs = append(h.SlotIDs, slot.ID)
 	}
 	expired := len(b.d.Events) > 0
-	b.add(Event{What: WasHeld, User: c.By.User, By: string(fleet.Transporter), Hold: &h})
+	b.add(b.term(WasHeld, h))
 	if expired {
 		b.reoffer()
 	}
@@ -132,8 +132,17 @@ func (b *builder) extendHold(c ExtendHold) (Decision, error) {
 	}
 	h.ExpiresMS = until
 	h.Extensions++
-	b.add(Event{What: HoldProlonged, User: h.TransporterID, By: string(fleet.Transporter), Hold: &h})
+	b.add(b.term(HoldProlonged, h))
 	return b.done(string(fleet.Transporter))
+}
+
+// term is the event that a transporter holds trucks until a moment.
+func (b *builder) term(what Happening, h Hold) Event {
+	_, more := b.s.CanExtend(h, b.now, b.p)
+	return Event{
+		What: what, User: h.TransporterID, By: string(fleet.Transporter), Hold: &h,
+		CanExtend: more, MaxExtensions: b.p.HoldExtensions,
+	}
 }
 
 // usable refuses a hold that cannot be confirmed or extended.

@@ -33,13 +33,15 @@ func notices(before, after State, e Event) []notice {
 		}
 	case Exhausted:
 		tell(after.statusNotice(e))
+	case WasHeld, HoldProlonged:
+		tell(after.termNotice(before, e))
 	case HoldEnded:
 		if e.Hold.Status != HoldReleased {
 			tell(after.holdNotice(e))
 		}
 	case SlotFilled, SlotReopened, SlotEnded:
 		if before.Tally().Filled != after.Tally().Filled {
-			tell(after.fillNotices(e)...)
+			tell(after.fillNotices(before, e)...)
 		}
 	case SearchClosed:
 		if after.due() == after.Status { // otherwise the status that follows says it
@@ -47,6 +49,9 @@ func notices(before, after State, e Event) []notice {
 		}
 	case StatusChanged:
 		tell(after.statusNotice(e))
+		if after.Status == Cancelled {
+			tell(after.driverNotices(e)...)
+		}
 		if after.Status == Completed {
 			tell(after.completedNotice(e))
 		}
@@ -58,11 +63,12 @@ func notices(before, after State, e Event) []notice {
 	return out
 }
 
-// StatusData is the data of order_status: the fields of broadcast_state_changed, order_expired and
-// order_cancelled.
+// StatusData is the data of order_status: the fields of broadcast_state_changed, order_expired,
+// order_cancelled and order_status_update.
 type StatusData struct {
 	OrderID       string   `json:"orderId"`
 	BookingID     string   `json:"bookingId"`
+	TripID        string   `json:"tripId,omitempty"` // for a driver: his, which ended with the order
 	Status        Status   `json:"status"`
 	Dispatch      Dispatch `json:"dispatchState"`
 	ReasonCode    string   `json:"reasonCode"`
@@ -77,8 +83,10 @@ type StatusData struct {
 	TrucksFilled  int      `json:"trucksFilled"`
 	Online        int      `json:"onlineCandidates"`
 	Notified      int      `json:"notifiedTransporters"`
+	TotalTrips    int      `json:"totalAssignments"`
 	TripsEnded    int      `json:"assignmentsCancelled,omitempty"`
 	CustomerName  string   `json:"customerName"`
+	CustomerPhone string   `json:"customerPhone"` // masked
 	PickupAddress string   `json:"pickupAddress"`
 	DropAddress   string   `json:"dropAddress"`
 	Revision      int64    `json:"dispatchRevision"`
@@ -97,17 +105,43 @@ var statusMessage = map[Status]string{
 	Expired:         "No truck was found for this order.",
 }
 
-// statusNotice tells the customer; of a cancellation also the transporters whose trips it ends.
+// statusNotice tells the customer; from the departure on, and of a cancellation, also the transporters
+// of the order's trips.
 func (s State) statusNotice(e Event) notice {
+	to := []string{string(s.CustomerID)}
+	if s.Status == InProgress || s.Status == Completed || s.Status == Cancelled {
+		to = append(to, s.winners()...)
+	}
+	return notice{kind: KindStatus, to: to, data: s.statusData(e)}
+}
+
+// driverNotices tell the drivers of a cancelled order's trips, each with his own.
+func (s State) driverNotices(e Event) []notice {
+	var out []notice
+	for _, slot := range s.Slots {
+		if slot.Status == SlotCancelled && slot.TripID != "" {
+			d := s.statusData(e)
+			d.TripID = slot.TripID
+			out = append(out, notice{kind: KindStatus, to: []string{string(slot.DriverID)}, data: d})
+		}
+	}
+	return out
+}
+
+func (s State) statusData(e Event) StatusData {
 	t := s.Tally()
 	d := StatusData{
 		OrderID: s.ID, BookingID: s.ID, Status: s.Status, Dispatch: s.Dispatch, ReasonCode: s.ReasonCode,
 		RecoveryHint: s.RecoveryHint(), Reason: s.Reason, Message: statusMessage[s.Status], ChangedAt: e.AtMS, ExpiresAt: s.ExpiresMS,
 		TotalTrucks: t.Total, TrucksFilled: t.Filled, Online: s.Online, Notified: s.Notified,
-		CustomerName: s.Customer.Name, PickupAddress: s.Pickup.Address, DropAddress: s.Drop.Address,
-		Revision: s.Revision, Lifecycle: s.Count,
+		CustomerName: s.Customer.Name, CustomerPhone: trip.ShortPhone(s.Customer.Phone),
+		PickupAddress: s.Pickup.Address, DropAddress: s.Drop.Address, Revision: s.Revision, Lifecycle: s.Count,
 	}
-	to := []string{string(s.CustomerID)}
+	for _, slot := range s.Slots {
+		if slot.TripID != "" {
+			d.TotalTrips++
+		}
+	}
 	switch s.Status {
 	case Expired:
 		d.ExpiredAt = e.AtMS
@@ -116,10 +150,9 @@ func (s State) statusNotice(e Event) notice {
 		if s.Cancellation != nil {
 			d.TripsEnded = s.Cancellation.TripsEnded
 		}
-		to = append(to, s.winners()...)
 	default:
 	}
-	return notice{kind: KindStatus, to: to, data: d}
+	return d
 }
 
 // winners are the transporters of the order's trips, each once.
@@ -133,71 +166,6 @@ func (s State) winners() []string {
 		}
 	}
 	return ids
-}
-
-// FillData is the data of order_fill: the fields of trucks_remaining_update and booking_fully_filled,
-// and for the customer those of truck_assigned.
-type FillData struct {
-	OrderID         string  `json:"orderId"`
-	BookingID       string  `json:"bookingId"`
-	VehicleType     string  `json:"vehicleType"`
-	VehicleSubtype  string  `json:"vehicleSubtype"`
-	TrucksNeeded    int     `json:"trucksNeeded"`
-	TotalTrucks     int     `json:"totalTrucks"`
-	TrucksFilled    int     `json:"trucksFilled"`
-	TrucksRemaining int     `json:"trucksRemaining"`
-	OrderStatus     Status  `json:"orderStatus"`
-	ExpiresAt       int64   `json:"expiresAt"`
-	Revision        int64   `json:"dispatchRevision"`
-	Lifecycle       int64   `json:"orderLifecycleVersion"`
-	GivenBack       bool    `json:"givenBack,omitempty"`   // one truck fewer than before
-	Assignment      *Truck  `json:"assignment,omitempty"`  // for the customer: the truck it is about
-	Assignments     []Truck `json:"assignments,omitempty"` // for the customer, when full
-}
-
-// Truck is a filled slot as the customer is told of it.
-type Truck struct {
-	ID            string `json:"id"` // the assignment
-	TripID        string `json:"tripId"`
-	VehicleNumber string `json:"vehicleNumber"`
-	VehicleType   string `json:"vehicleType"`
-	DriverName    string `json:"driverName"`
-	DriverPhone   string `json:"driverPhone"` // masked
-	Status        string `json:"status"`
-}
-
-func (s State) truck(slot Slot) Truck {
-	return Truck{
-		ID: slot.TripID, TripID: slot.TripID, VehicleNumber: slot.VehicleNumber, VehicleType: s.Needs[slot.Need].Type,
-		DriverName: slot.DriverName, DriverPhone: trip.ShortPhone(slot.DriverPhone), Status: string(trip.DriverAccepted),
-	}
-}
-
-// fillNotices tell the customer, who learns which truck it is, and everybody who sees the offer, who
-// does not.
-func (s State) fillNotices(e Event) []notice {
-	t, slot := s.Tally(), *s.Slot(e.Slot)
-	d := FillData{
-		OrderID: s.ID, BookingID: s.ID,
-		VehicleType: s.Needs[slot.Need].Type, VehicleSubtype: s.Needs[slot.Need].Subtype,
-		TrucksNeeded: t.Total, TotalTrucks: t.Total, TrucksFilled: t.Filled, TrucksRemaining: t.Total - t.Cancelled - t.Filled,
-		OrderStatus: s.due(), ExpiresAt: s.ExpiresMS, Revision: s.Revision, Lifecycle: s.Count,
-		GivenBack: e.What != SlotFilled,
-	}
-	var out []notice
-	if to := s.openOffers(); len(to) > 0 {
-		out = append(out, notice{kind: KindFill, to: to, data: d})
-	}
-	if e.What == SlotFilled {
-		truck := s.truck(slot)
-		d.Assignment = &truck
-	}
-	for _, slot := range s.Slots {
-		if t.Full() && slot.Status.Filled() {
-			d.Assignments = append(d.Assignments, s.truck(slot))
-		}
-	}
-	return append(out, notice{kind: KindFill, to: []string{string(s.CustomerID)}, data: d})
 }
 
 // ClosedData is the data of offer_closed: the fields of broadcast_expired, broadcast_dismissed and
@@ -237,33 +205,6 @@ func (s State) closedNotice(e Event, to []string) notice {
 	return notice{kind: KindClosed, to: to, data: ClosedData{
 		BroadcastID: s.ID, OrderID: s.ID, BookingID: s.ID, Reason: why, Message: closedMessage[why],
 		CustomerName: s.Customer.Name, ClosedAt: e.AtMS, Revision: s.Revision, Lifecycle: s.Count,
-	}}
-}
-
-// HoldData is the data of hold_expired.
-type HoldData struct {
-	HoldID         string       `json:"holdId"`
-	OrderID        string       `json:"orderId"`
-	TransporterID  fleet.UserID `json:"transporterId"`
-	Phase          string       `json:"phase"` // FLEX: it was not confirmed
-	Status         HoldStatus   `json:"status"`
-	Reason         string       `json:"reason"`
-	VehicleType    string       `json:"vehicleType"`
-	VehicleSubtype string       `json:"vehicleSubtype"`
-	Quantity       int          `json:"quantity"`
-	ExpiredAt      int64        `json:"expiredAt"`
-	Message        string       `json:"message"`
-}
-
-func (s State) holdNotice(e Event) notice {
-	h, message := e.Hold, "Your hold has expired."
-	if h.Status == HoldCancelled {
-		message = closedMessage[ClosedCancelled]
-	}
-	need := s.Needs[h.Need]
-	return notice{kind: KindHold, to: []string{string(h.TransporterID)}, data: HoldData{
-		HoldID: h.ID, OrderID: s.ID, TransporterID: h.TransporterID, Phase: "FLEX", Status: h.Status, Reason: e.Reason,
-		VehicleType: need.Type, VehicleSubtype: need.Subtype, Quantity: len(h.SlotIDs), ExpiredAt: e.AtMS, Message: message,
 	}}
 }
 

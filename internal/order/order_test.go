@@ -22,8 +22,8 @@ func TestWholeLife(t *testing.T) {
 	w.wait(time.Second)
 	id := w.hold(asha, 2)
 	w.slots(order.Tally{Held: 2})
-	if len(w.told) != 0 {
-		t.Errorf("a hold told people %+v", w.told)
+	if len(w.told) != 1 || len(w.heard(asha, order.KindStatus)) != 1 {
+		t.Errorf("a hold told others than its transporter: %+v", w.told)
 	}
 	w.do(w.crew(id))
 	w.slots(order.Tally{Assigned: 2})

@@ -127,7 +127,8 @@ type StatusData struct {
 	TripID        string       `json:"tripId"`
 	OrderID       string       `json:"orderId"`
 	BookingID     string       `json:"bookingId"`
-	Status        string       `json:"status"` // the apps' name; expired for an acceptance that timed out
+	Slot          string       `json:"truckRequestId,omitempty"` // absent for a trip that no order's search made
+	Status        string       `json:"status"`                   // the apps' name; expired for an acceptance that timed out
 	DriverID      fleet.UserID `json:"driverId"`
 	DriverName    string       `json:"driverName"`
 	VehicleNumber string       `json:"vehicleNumber"`
@@ -142,7 +143,7 @@ func (s State) statusNotice(e Event, message string) notice {
 		status = "expired"
 	}
 	return notice{kind: "trip_status", to: s.everybody(), data: StatusData{
-		AssignmentID: s.ID, TripID: s.ID, OrderID: s.OrderID, BookingID: s.OrderID, Status: status,
+		AssignmentID: s.ID, TripID: s.ID, OrderID: s.OrderID, BookingID: s.OrderID, Slot: s.Slot, Status: status,
 		DriverID: s.DriverID, DriverName: s.Names.Driver, VehicleNumber: s.Vehicle.Number,
 		Reason: e.Reason, Timestamp: e.AtMS, Message: message,
 	}}

@@ -15,6 +15,12 @@ func (f fields) text(name string) string {
 	return s
 }
 
+// part reads a field that should be an object; without it, an empty one.
+func (f fields) part(name string) fields {
+	m, _ := f[name].(map[string]any)
+	return m
+}
+
 // emission is one Socket.IO event that an event of the domain becomes.
 type emission struct {
 	name string
@@ -32,7 +38,8 @@ var outward = map[string][]emission{
 	},
 	"trip_status": {
 		{name: "assignment_status_changed"},
-		{name: "driver_accepted", to: fleet.Transporter, when: status("driver_accepted")},
+		// Of a trip that an order's search made, order_fill says it: only the order counts the hold's trucks.
+		{name: "driver_accepted", to: fleet.Transporter, when: both(status("driver_accepted"), not(has("truckRequestId")))},
 		{name: "driver_declined", to: fleet.Transporter, when: status("driver_declined")},
 		{name: "truck_assigned", to: fleet.Customer, when: status("driver_accepted"), build: truckAssigned},
 	},
@@ -68,13 +75,19 @@ var outward = map[string][]emission{
 	"order_status": {
 		{name: "order_expired", when: status("expired")},
 		{name: "order_cancelled", when: status("cancelled")},
-		{name: "broadcast_state_changed", when: status("created", "broadcasting", "active", "partially_filled", "fully_filled")},
-		{name: "order_status_update", when: status("in_progress", "completed")},
+		{name: "broadcast_state_changed", when: both(status("created", "broadcasting", "active", "partially_filled", "fully_filled"), not(has("hold")))},
+		{name: "order_status_update", when: both(status("in_progress", "completed"), not(has("hold")))},
+		{name: "flex_hold_started", to: fleet.Transporter, when: hold("started"), build: holdStarted},
+		{name: "flex_hold_extended", to: fleet.Transporter, when: hold("extended"), build: holdExtended},
 	},
 	"order_fill": {
+		{name: "driver_accepted", to: fleet.Transporter, when: has("accepted"), build: driverAccepted},
+		{name: "accept_confirmation", to: fleet.Transporter, when: has("accepted"), build: acceptConfirmation},
 		{name: "trucks_remaining_update"},
+		{name: "booking_updated", build: bookingUpdated},
 		{name: "booking_partially_filled", to: fleet.Transporter, when: partlyFilled, build: partial},
 		{name: "booking_fully_filled", when: filled},
+		{name: "order_timeout_extended", to: fleet.Customer, when: has("addedSeconds"), build: timeoutExtended},
 	},
 	"hold_expired": {
 		{name: "hold_expired"},
@@ -82,8 +95,10 @@ var outward = map[string][]emission{
 	},
 	"offer_closed": {
 		{name: "broadcast_expired", when: reason("timeout"), build: offerClosed},
+		{name: "booking_expired", when: reason("timeout"), build: offerClosed},
 		{name: "broadcast_dismissed", when: not(reason("timeout")), build: offerClosed},
 		{name: "booking_cancelled", when: reason("customer_cancelled"), build: offerClosed},
+		{name: "request_no_longer_available", when: reason("fully_filled"), build: offerClosed},
 	},
 }
 
@@ -111,6 +126,20 @@ func not(f func(fields) bool) func(fields) bool {
 	return func(d fields) bool { return !f(d) }
 }
 
+func both(f, g func(fields) bool) func(fields) bool {
+	return func(d fields) bool { return f(d) && g(d) }
+}
+
+// has tells whether the event has a part that is left out where it does not apply.
+func has(field string) func(fields) bool {
+	return func(d fields) bool { return d[field] != nil }
+}
+
+// hold tells whether the event is about the time of a hold, which has started or was extended.
+func hold(change string) func(fields) bool {
+	return func(d fields) bool { return d.part("hold").text("change") == change }
+}
+
 // filled tells whether no truck of the order is missing any more.
 func filled(d fields) bool {
 	remaining, ok := number(d["trucksRemaining"])
@@ -127,6 +156,60 @@ func partlyFilled(d fields) bool {
 // partial is what the transporter's app reads of a partly filled order.
 func partial(d fields, _ time.Time) fields {
 	return fields{"orderId": d["orderId"], "bookingId": d["bookingId"], "filled": d["trucksFilled"], "total": d["totalTrucks"]}
+}
+
+// bookingUpdated is the same fill in the words of a booking.
+func bookingUpdated(d fields, _ time.Time) fields {
+	return fields{
+		"orderId": d["orderId"], "bookingId": d["bookingId"], "status": d["orderStatus"],
+		"trucksFilled": d["trucksFilled"], "trucksNeeded": d["trucksNeeded"],
+	}
+}
+
+// timeoutExtended tells the customer that the search goes on for longer.
+func timeoutExtended(d fields, _ time.Time) fields {
+	return fields{
+		"orderId": d["orderId"], "bookingId": d["bookingId"], "newExpiresAt": d["expiresAt"], "addedSeconds": d["addedSeconds"],
+		"trucksFilled": d["trucksFilled"], "trucksRemaining": d["trucksRemaining"],
+	}
+}
+
+// driverAccepted is what the transporter's app reads of his own truck, and what is left of its hold.
+func driverAccepted(d fields, _ time.Time) fields {
+	out := fields{"orderId": d["orderId"], "bookingId": d["bookingId"]}
+	for name, value := range d.part("accepted") {
+		out[name] = value
+	}
+	return out
+}
+
+// acceptConfirmation says of one truck request that it is the transporter's for good.
+func acceptConfirmation(d fields, _ time.Time) fields {
+	won := d.part("accepted")
+	return fields{
+		"orderId": d["orderId"], "bookingId": d["bookingId"], "requestId": won["truckRequestId"], "tripId": won["tripId"],
+		"success": true, "vehicleNumber": won["vehicleNumber"], "message": won["message"],
+	}
+}
+
+// holdStarted is a hold's first time span.
+func holdStarted(d fields, _ time.Time) fields {
+	h := d.part("hold")
+	return fields{
+		"holdId": h["holdId"], "orderId": d["orderId"], "bookingId": d["bookingId"], "phase": h["phase"], "expiresAt": h["expiresAt"],
+		"baseDurationSeconds": h["totalDurationSeconds"], "canExtend": h["canExtend"], "maxExtensions": h["maxExtensions"],
+		"vehicleType": h["vehicleType"], "vehicleSubtype": h["vehicleSubtype"], "quantity": h["quantity"],
+	}
+}
+
+// holdExtended is what an extension made of it.
+func holdExtended(d fields, _ time.Time) fields {
+	h := d.part("hold")
+	return fields{
+		"holdId": h["holdId"], "orderId": d["orderId"], "bookingId": d["bookingId"], "phase": h["phase"], "newExpiresAt": h["expiresAt"],
+		"addedSeconds": h["addedSeconds"], "totalDurationSeconds": h["totalDurationSeconds"], "canExtend": h["canExtend"],
+		"extensionCount": h["extensionCount"], "maxExtensions": h["maxExtensions"],
+	}
 }
 
 // withRemaining adds how long the driver still has to answer.

@@ -34,7 +34,8 @@ var contractNames = []string{
 	"assignment_stale", "driver_approaching", "booking_completed", "order_completed", "order_expired", "order_cancelled",
 	"broadcast_state_changed", "order_status_update", "trucks_remaining_update", "booking_fully_filled", "hold_expired",
 	"broadcast_expired", "broadcast_dismissed", "booking_cancelled", "booking_partially_filled", "flex_hold_expired",
-	"delivery_code",
+	"delivery_code", "flex_hold_started", "flex_hold_extended", "order_timeout_extended", "booking_updated", "booking_expired",
+	"accept_confirmation", "request_no_longer_available",
 }
 
 // TestEveryEventTypeHasItsNames walks the table: which event types exist, what they become for whom.
@@ -80,16 +81,16 @@ func TestEveryEventTypeHasItsNames(t *testing.T) {
 		{"order_status", `{"status":"cancelled"}`, names("order_cancelled", fleet.Customer, fleet.Transporter, fleet.Driver)},
 		{"order_status", `{"status":"fully_filled"}`, names("broadcast_state_changed", fleet.Customer)},
 		{"order_status", `{"status":"completed"}`, names("order_status_update", fleet.Customer)},
-		{"order_fill", `{"trucksRemaining":1}`, names("trucks_remaining_update", fleet.Customer, fleet.Transporter)},
+		{"order_fill", `{"trucksRemaining":1}`, names("trucks_remaining_update booking_updated", fleet.Customer, fleet.Transporter)},
 		{"order_fill", `{"trucksRemaining":1,"trucksFilled":2,"totalTrucks":3}`, map[fleet.Role]string{
-			fleet.Customer: "trucks_remaining_update", fleet.Transporter: "trucks_remaining_update booking_partially_filled",
+			fleet.Customer: "trucks_remaining_update booking_updated", fleet.Transporter: "trucks_remaining_update booking_updated booking_partially_filled",
 		}},
-		{"order_fill", `{"trucksRemaining":0}`, names("trucks_remaining_update booking_fully_filled", fleet.Customer)},
+		{"order_fill", `{"trucksRemaining":0}`, names("trucks_remaining_update booking_updated booking_fully_filled", fleet.Customer)},
 		{"hold_expired", `{"phase":"FLEX"}`, names("hold_expired flex_hold_expired", fleet.Transporter)},
 		{"delivery_code", `{}`, names("delivery_code", fleet.Customer)},
 		{"offer_closed", `{"reason":"customer_cancelled"}`, names("broadcast_dismissed booking_cancelled", fleet.Transporter)},
-		{"offer_closed", `{"reason":"timeout"}`, names("broadcast_expired", fleet.Transporter)},
-		{"offer_closed", `{"reason":"fully_filled"}`, names("broadcast_dismissed", fleet.Transporter)},
+		{"offer_closed", `{"reason":"timeout"}`, names("broadcast_expired booking_expired", fleet.Transporter)},
+		{"offer_closed", `{"reason":"fully_filled"}`, names("broadcast_dismissed request_no_longer_available", fleet.Transporter)},
 	}
 	for _, test := range tests {
 		for role, want := range test.names {
