@@ -152,4 +152,4 @@ func steady(v any) any {
 	return v
 }
 
-func short(body []byte) string { return string(body[:min(len(body), 300)]) }
+func short(body []byte) string { return string(body[:min(len(body), 900)]) }
