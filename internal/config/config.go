@@ -27,6 +27,7 @@ type Config struct {
 	Store    Store    `doc:"Stores"`
 	Secrets  Secrets  `doc:"Secrets"`
 	SMS      SMS      `doc:"SMS"`
+	Push     Push     `doc:"Push messages"`
 	Login    Login    `doc:"Login and limits"`
 	Dispatch Dispatch `doc:"Dispatch"`
 	Ops      Ops      `doc:"Operation"`
@@ -66,10 +67,27 @@ type SMS struct {
 	MSG91SenderID   string `env:"MSG91_SENDER_ID" envDefault:"WEELO" doc:"Sender shown on the phone."`
 	MSG91TemplateID string `env:"MSG91_TEMPLATE_ID" doc:"MSG91's id of the OTP template."`
 	MSG91BaseURL    string `env:"MSG91_BASE_URL" envDefault:"https://control.msg91.com" doc:"Where MSG91 is reached."`
+	Notices         bool   `env:"NOTICE_SMS" envDefault:"false" doc:"true sends customers a text when a driver accepts and when no truck was found."`
+	MSG91Accepted   string `env:"MSG91_TEMPLATE_ID_ACCEPTED" doc:"MSG91's id of the template for NOTICE_SMS with the variables driver and vehicle."`
+	MSG91Expired    string `env:"MSG91_TEMPLATE_ID_EXPIRED" doc:"The same with the variables from and to."`
 	Retriever       string `env:"SMS_RETRIEVER_HASH" doc:"11-character hash with which Android reads the code by itself, for both apps."`
 	RetrieverCust   string `env:"SMS_RETRIEVER_HASH_CUSTOMER" doc:"The same for the customer app alone."`
 	RetrieverCapt   string `env:"SMS_RETRIEVER_HASH_CAPTAIN" doc:"The same for the Captain app alone."`
 }
+
+// Push is how a sleeping phone is woken.
+type Push struct {
+	Provider    string `env:"PUSH_PROVIDER" doc:"fcm, none or file:PATH (one JSON line a message; refused in production). Default: fcm when one of the FIREBASE variables below is set, otherwise none."`
+	AccountPath string `env:"FIREBASE_SERVICE_ACCOUNT_PATH" doc:"The JSON file of the Google service account that sends. Or the three variables after it."`
+	Project     string `env:"FIREBASE_PROJECT_ID" doc:"The Firebase project, without the file."`
+	Email       string `env:"FIREBASE_CLIENT_EMAIL" doc:"The service account, without the file."`
+	PrivateKey  Secret `env:"FIREBASE_PRIVATE_KEY" doc:"Its private key as PEM, without the file; line ends may be written as \\n."`
+	BaseURL     string `env:"FCM_BASE_URL" envDefault:"https://fcm.googleapis.com" doc:"Where FCM is reached."`
+	TokenURL    string `env:"FIREBASE_TOKEN_URL" doc:"Where access tokens are got. Empty: the file's, or Google's."`
+}
+
+// Sends tells whether push messages are sent at all.
+func (p Push) Sends() bool { return p.Provider != "" && p.Provider != "none" }
 
 // Login bounds who may come in, and how often.
 type Login struct {
@@ -190,6 +208,9 @@ func (c *Config) settle() {
 	}
 	if c.SMS.MSG91AuthKey == "" {
 		c.SMS.MSG91AuthKey = c.SMS.APIKey
+	}
+	if p := &c.Push; p.Provider == "" && (p.AccountPath != "" || p.Project != "" || p.Email != "" || p.PrivateKey != "") {
+		p.Provider = "fcm"
 	}
 	if c.SMS.RetrieverCust == "" {
 		c.SMS.RetrieverCust = c.SMS.Retriever

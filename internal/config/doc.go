@@ -34,18 +34,14 @@ func Variables() []Variable {
 // Unused are names that task definitions of the system before carry and that this program does not
 // need, with what takes their place. They are accepted, and named once in the log.
 var Unused = map[string]string{
-	"TRUSTED_PROXY_CIDRS":           "TRUSTED_HOPS counts the proxies",
-	"TWILIO_ACCOUNT_SID":            "msg91 is the provider",
-	"TWILIO_AUTH_TOKEN":             "msg91 is the provider",
-	"TWILIO_PHONE_NUMBER":           "msg91 is the provider",
-	"AWS_SNS_REGION":                "msg91 is the provider",
-	"GOOGLE_MAPS_API_KEY":           "no map service is called",
-	"FIREBASE_PROJECT_ID":           "push is not built yet",
-	"FIREBASE_CLIENT_EMAIL":         "push is not built yet",
-	"FIREBASE_PRIVATE_KEY":          "push is not built yet",
-	"FIREBASE_SERVICE_ACCOUNT_PATH": "push is not built yet",
-	"BOOKING_CONCURRENCY_LIMIT":     "orders are actors; each has its own bounded queue",
-	"GEO_QUERY_MAX_CANDIDATES":      "the nearest are found in memory",
+	"TRUSTED_PROXY_CIDRS":       "TRUSTED_HOPS counts the proxies",
+	"TWILIO_ACCOUNT_SID":        "msg91 is the provider",
+	"TWILIO_AUTH_TOKEN":         "msg91 is the provider",
+	"TWILIO_PHONE_NUMBER":       "msg91 is the provider",
+	"AWS_SNS_REGION":            "msg91 is the provider",
+	"GOOGLE_MAPS_API_KEY":       "no map service is called",
+	"BOOKING_CONCURRENCY_LIMIT": "orders are actors; each has its own bounded queue",
+	"GEO_QUERY_MAX_CANDIDATES":  "the nearest are found in memory",
 }
 
 // UnusedIn gives the names in an environment that nothing reads, sorted.

@@ -132,6 +132,9 @@ func (c Config) production(ps *Problems) {
 	if strings.HasPrefix(c.SMS.Provider, "file:") || c.SMS.Provider == "console" {
 		ps.addf("SMS_PROVIDER", "%s does not send; it is for development", strings.SplitN(c.SMS.Provider, ":", 2)[0])
 	}
+	if strings.HasPrefix(c.Push.Provider, "file:") {
+		ps.addf("PUSH_PROVIDER", "file does not send; it is for development")
+	}
 	if c.Tests.TimeScale != 1 {
 		ps.addf("TIME_SCALE", "is for tests")
 	}
@@ -176,6 +179,7 @@ func (c Config) common(ps *Problems) {
 		ps.addf("MIGRATE", "%q is neither on nor off", c.Store.Migrate)
 	}
 	c.sms(ps)
+	c.push(ps)
 	for _, p := range c.Login.OpsPhones {
 		if !tenDigits.MatchString(strings.TrimSpace(p)) {
 			ps.addf("OPS_PHONES", "one of the entries is not an Indian mobile number")
@@ -224,6 +228,9 @@ func (c Config) sms(ps *Problems) {
 		if c.SMS.MSG91TemplateID == "" {
 			ps.addf("MSG91_TEMPLATE_ID", "needed by SMS_PROVIDER=msg91: MSG91 sends by template")
 		}
+		if c.SMS.Notices && (c.SMS.MSG91Accepted == "" || c.SMS.MSG91Expired == "") {
+			ps.addf("NOTICE_SMS", "needs MSG91_TEMPLATE_ID_ACCEPTED and MSG91_TEMPLATE_ID_EXPIRED: MSG91 sends by template")
+		}
 		if !isURL(c.SMS.MSG91BaseURL, "https", "http") || (c.Production() && !isURL(c.SMS.MSG91BaseURL, "https")) {
 			ps.addf("MSG91_BASE_URL", "%q is not an https address", c.SMS.MSG91BaseURL)
 		}
@@ -236,6 +243,25 @@ func (c Config) sms(ps *Problems) {
 	for name, h := range map[string]string{"SMS_RETRIEVER_HASH_CUSTOMER": c.SMS.RetrieverCust, "SMS_RETRIEVER_HASH_CAPTAIN": c.SMS.RetrieverCapt} {
 		if h != "" && !retriever.MatchString(h) {
 			ps.addf(name, "is not an 11-character hash")
+		}
+	}
+}
+
+func (c Config) push(ps *Problems) {
+	p := c.Push
+	switch {
+	case !p.Sends() || (strings.HasPrefix(p.Provider, "file:") && len(p.Provider) > len("file:")):
+	case p.Provider != "fcm":
+		ps.addf("PUSH_PROVIDER", "%q is not fcm, none or file:PATH", p.Provider)
+	default:
+		if p.AccountPath == "" && (p.Project == "" || p.Email == "" || p.PrivateKey == "") {
+			ps.addf("FIREBASE_SERVICE_ACCOUNT_PATH", "needed by PUSH_PROVIDER=fcm (or FIREBASE_PROJECT_ID, FIREBASE_CLIENT_EMAIL and FIREBASE_PRIVATE_KEY)")
+		}
+		for name, address := range map[string]string{"FCM_BASE_URL": p.BaseURL, "FIREBASE_TOKEN_URL": p.TokenURL} {
+			ok := isURL(address, "https") || (!c.Production() && isURL(address, "http")) || (name == "FIREBASE_TOKEN_URL" && address == "")
+			if !ok {
+				ps.addf(name, "%q is not an https address", address)
+			}
 		}
 	}
 }

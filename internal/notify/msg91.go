@@ -16,8 +16,8 @@ import (
 
 // MSG91 sends codes by MSG91's v5 otp endpoint: one POST with the template, our own code and the
 // mobile number without "+". MSG91 would otherwise make a code of four digits by itself, and its
-// verification is never used. The request's shape follows the provider's public documentation; it
-// was not tried against the live service.
+// verification is never used. Texts that are no codes fill templates of their own. The requests' shape
+// follows the provider's public documentation; they were not tried against the live service.
 type MSG91 struct {
 	cfg    MSG91Config
 	client *http.Client
@@ -30,6 +30,9 @@ type MSG91Config struct {
 	TemplateID string // MSG91_TEMPLATE_ID, as registered with DLT
 	SenderID   string // MSG91_SENDER_ID, six characters, e.g. WEELO
 	BaseURL    string // MSG91_BASE_URL
+	// Texts are the ids of the templates of texts that are no codes, by nudge's names. One that is not
+	// there is never sent.
+	Texts map[string]string
 }
 
 // Validate names every problem at once.
@@ -53,20 +56,43 @@ func NewMSG91(cfg MSG91Config, client *http.Client) (*MSG91, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &MSG91{cfg: cfg, client: client, url: strings.TrimRight(cfg.BaseURL, "/") + "/api/v5/otp"}, nil
+	return &MSG91{cfg: cfg, client: client, url: strings.TrimRight(cfg.BaseURL, "/")}, nil
 }
 
 const maxProviderAnswer = 64 << 10
 
 // Send hands a message over. Everything that is not a clear yes or no is Undecided.
 func (m *MSG91) Send(ctx context.Context, s SMS) (Class, error) {
-	body, err := json.Marshal(map[string]string{
-		"template_id": m.cfg.TemplateID, "mobile": strings.TrimPrefix(s.To.E164(), "+"), "otp": s.Code, "sender": m.cfg.SenderID,
+	mobile := strings.TrimPrefix(s.To.E164(), "+")
+	if s.Code == "" {
+		return m.text(ctx, s, mobile)
+	}
+	return m.post(ctx, "/api/v5/otp", map[string]any{
+		"template_id": m.cfg.TemplateID, "mobile": mobile, "otp": s.Code, "sender": m.cfg.SenderID,
 	})
+}
+
+// text fills a registered template (the v5 flow endpoint): India lets no free text through.
+func (m *MSG91) text(ctx context.Context, s SMS, mobile string) (Class, error) {
+	template := m.cfg.Texts[s.Template]
+	if template == "" {
+		return Refused, fmt.Errorf("msg91: no template for %q: %w", s.Template, ErrHopeless)
+	}
+	recipient := map[string]string{"mobiles": mobile}
+	for name, v := range s.Vars {
+		recipient[name] = v
+	}
+	return m.post(ctx, "/api/v5/flow", map[string]any{
+		"template_id": template, "sender": m.cfg.SenderID, "short_url": "0", "recipients": []map[string]string{recipient},
+	})
+}
+
+func (m *MSG91) post(ctx context.Context, path string, form map[string]any) (Class, error) {
+	body, err := json.Marshal(form)
 	if err != nil {
 		return Refused, fmt.Errorf("msg91: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url+path, bytes.NewReader(body))
 	if err != nil {
 		return Refused, errors.New("msg91: the request cannot be made")
 	}

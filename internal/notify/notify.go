@@ -2,8 +2,9 @@
 //
 // Invariants: a slow or failing provider holds up nobody but its own worker; what was not sent is
 // never reported as sent, and is one log line that says why, with the phone masked; a code is in the
-// message that goes to the provider and nowhere else; a message is handed over once, never queued for
-// later and never tried again by itself: the person asks for another code.
+// message that goes to the provider and nowhere else; a code is handed over once, never queued for
+// later and never tried again by itself: the person asks for another. What is no code comes from the
+// outbox (Courier), until it is taken or its deadline is over.
 package notify
 
 import (
@@ -39,11 +40,14 @@ func (c Class) String() string {
 	}
 }
 
-// SMS is one message. Code is repeated apart from Body because some providers fill a template with it.
+// SMS is one message. Code is repeated apart from Body because some providers fill a template with it; one
+// without it is a text, and Template and Vars are what its template is filled with.
 type SMS struct {
-	To   phone.Number
-	Body string
-	Code string
+	To       phone.Number
+	Body     string
+	Code     string
+	Template string
+	Vars     map[string]string
 }
 
 // LogValue hides body and code.
