@@ -66,6 +66,7 @@ func (h *house) dispatch(context.Context, config.Secrets) error {
 	d.matcher = &fleet.Matcher{
 		Locator: d.grid, Supply: st.supply, Users: st.people, Offers: h.openOffers, ETA: fleet.StraightETA{}, Rules: matchRules(cfg.Dispatch),
 	}
+	d.policy.Push, d.policy.Trip.Push, d.policy.Texts = h.pusher != nil, h.pusher != nil, cfg.SMS.Notices
 	roster := &presence.Roster{
 		Store: st.presence, Positions: st.positions, Kinds: st.supply, Grid: d.grid, Came: h.cameOnline, Now: time.Now, Log: h.p.log,
 	}

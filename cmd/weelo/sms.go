@@ -9,6 +9,7 @@ import (
 
 	"weelo/internal/config"
 	"weelo/internal/notify"
+	"weelo/internal/nudge"
 )
 
 // smsSender is the provider that the environment names.
@@ -17,6 +18,7 @@ func smsSender(c config.SMS, out io.Writer) (notify.Sender, error) {
 	case c.Provider == "msg91":
 		return notify.NewMSG91(notify.MSG91Config{
 			AuthKey: string(c.MSG91AuthKey.Reveal()), TemplateID: c.MSG91TemplateID, SenderID: c.MSG91SenderID, BaseURL: c.MSG91BaseURL,
+			Texts: map[string]string{nudge.TextAccepted: c.MSG91Accepted, nudge.TextExpired: c.MSG91Expired},
 		}, &http.Client{Timeout: 10 * time.Second})
 	case c.Provider == "console":
 		return notify.NewConsole(out), nil

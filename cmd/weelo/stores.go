@@ -17,6 +17,7 @@ import (
 	"weelo/internal/order"
 	"weelo/internal/otp"
 	"weelo/internal/presence"
+	"weelo/internal/push"
 	"weelo/internal/session"
 	"weelo/store/memory"
 	"weelo/store/postgres"
@@ -56,6 +57,7 @@ type stores struct {
 	orders   order.Reads
 	supply   fleet.Supply
 	crews    fleet.Crews
+	phones   push.Phones
 	// What may be rebuilt.
 	codes     otp.Store
 	limits    otp.Limits
@@ -91,7 +93,7 @@ func embedded(ctx context.Context, p *process, file string) (*stores, error) {
 		history: sqlite.NewHistory(db), quarantine: sqlite.NewQuarantine(db), replies: sqlite.NewReplies(db), pruner: sqlite.NewPruner(db),
 		users: sqlite.NewUsers(db), fails: sqlite.NewFails(db), sessions: sqlite.NewSessions(db), people: sqlite.NewPeople(db), vehicles: sqlite.NewVehicles(db),
 		fixes: sqlite.NewFixes(db), trips: sqlite.NewTripReads(db),
-		orders: sqlite.NewOrderReads(db), offers: sqlite.NewOffers(db), supply: sqlite.NewSupply(db), crews: sqlite.NewCrews(db),
+		orders: sqlite.NewOrderReads(db), offers: sqlite.NewOffers(db), supply: sqlite.NewSupply(db), crews: sqlite.NewCrews(db), phones: sqlite.NewPhones(db),
 		codes: memory.NewOTP(time.Now), limits: memory.NewLimits(time.Now), presence: memory.NewPresence(), positions: memory.NewPositions(),
 		tickets: memory.NewTickets(time.Now),
 		clock:   &offsetClock{ask: db.Now},
@@ -116,7 +118,7 @@ func shared(ctx context.Context, p *process) (*stores, error) {
 		history: postgres.NewHistory(db), quarantine: postgres.NewQuarantine(db), replies: postgres.NewReplies(db), pruner: postgres.NewPruner(db),
 		users: postgres.NewUsers(db), fails: postgres.NewFails(db), sessions: postgres.NewSessions(db), people: postgres.NewPeople(db), vehicles: postgres.NewVehicles(db),
 		fixes: postgres.NewFixes(db), trips: postgres.NewTripReads(db),
-		orders: postgres.NewOrderReads(db), offers: postgres.NewOffers(db), supply: postgres.NewSupply(db), crews: postgres.NewCrews(db),
+		orders: postgres.NewOrderReads(db), offers: postgres.NewOffers(db), supply: postgres.NewSupply(db), crews: postgres.NewCrews(db), phones: postgres.NewPhones(db),
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), presence: redis.NewPresence(client), positions: redis.NewPositions(client),
 		tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client),
 		clock: &offsetClock{ask: db.Now},

@@ -60,6 +60,8 @@ func (u *upkeep) pass(ctx context.Context, now time.Time) {
 	// A day after its end no token of a session can be presented any more.
 	_, err = u.st.sessions.Prune(ctx, now.Add(-24*time.Hour), upkeepBatch)
 	note("sessions", err)
+	_, err = u.st.phones.Sweep(ctx, now, upkeepBatch)
+	note("phones", err)
 	_, err = u.st.positions.Forget(ctx, now)
 	note("positions", err)
 }

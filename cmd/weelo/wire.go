@@ -22,6 +22,7 @@ import (
 	"weelo/internal/phone"
 	"weelo/internal/presence"
 	"weelo/internal/pricing"
+	"weelo/internal/push"
 	"weelo/internal/session"
 	"weelo/internal/token"
 	"weelo/internal/track"
@@ -38,6 +39,7 @@ type house struct {
 	p      *process
 	st     *stores
 	sender notify.Sender
+	pusher push.Sender // nil: nobody is woken
 
 	mint    *token.Mint
 	keeper  *session.Keeper
@@ -66,8 +68,12 @@ type house struct {
 // are there; then services, the hub, actors, transports. It is the only place where concrete meets
 // concrete.
 func wire(ctx context.Context, p *process, st *stores, keys config.Secrets, sms notify.Sender) (*house, error) {
-	h := &house{p: p, st: st, sender: sms}
-	for _, step := range []func(context.Context, config.Secrets) error{h.sessions, h.login, h.dispatch, h.services, h.actors, h.rest, h.sockets} {
+	pusher, err := pushSender(p.cfg.Push)
+	if err != nil {
+		return nil, err
+	}
+	h := &house{p: p, st: st, sender: sms, pusher: pusher}
+	for _, step := range []func(context.Context, config.Secrets) error{h.sessions, h.login, h.dispatch, h.services, h.actors, h.couriers, h.rest, h.sockets} {
 		if err := step(ctx, keys); err != nil {
 			return nil, err
 		}
@@ -142,7 +148,9 @@ func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
 		return err
 	}
 	h.p.metrics.WatchHistory(h.recorder.Stats)
-	h.views = access.New(h.reads).WithOrders(access.Orders{Reads: h.st.orders, Offers: h.st.offers, Now: h.st.clock.Now})
+	h.views = access.New(h.reads).WithOrders(access.Orders{
+		Reads: h.st.orders, Live: h.st.orders, Waves: h.dispatching.policy.Waves, Offers: h.st.offers, Now: h.st.clock.Now,
+	})
 	h.hub = hub.New(hub.Config{
 		Inbox: h.st.inbox, Access: h.views, Receipts: h.dispatching.receipts, Observer: h.p.metrics.Hub, Log: h.p.log, Unlimited: h.p.cfg.LimitsOff(),
 		Revoked: h.revoked.Revoked,
@@ -226,6 +234,7 @@ func (h *house) rest(context.Context, config.Secrets) error {
 		Limits:     h.st.limits, Log: h.p.log, Now: time.Now, NewID: uuid.NewString,
 	})
 	h.orderRoutes()
+	rest.RegisterNotifications(h.api, h.st.phones)
 	pages := http.NewServeMux()
 	h.p.ready.routes(pages)
 	for _, pattern := range []string{"GET /health", "GET /health/live", "GET /health/ready"} {
@@ -248,7 +257,7 @@ func (h *house) sockets(context.Context, config.Secrets) error {
 		return err
 	}
 	apps, err := socketio.New(socketio.Config{
-		Hub: h.hub, Access: views, Orders: views, Inbox: h.st.inbox, Tokens: h.mint, Sessions: h.keeper, Revocations: h.revoked,
+		Hub: h.hub, Access: views, Orders: views, Inbox: h.st.inbox, Tokens: h.mint, Sessions: h.keeper, Revocations: h.revoked, Push: phoneBook{h.st.phones},
 		Drivers: h.drivers, Transporters: h.transporters, Observer: h.p.metrics.Frames, Log: h.p.log,
 		Origins: cfg.Server.AllowedOrigins, Unlimited: cfg.LimitsOff(),
 	})
