@@ -50,7 +50,7 @@ type HoldData struct {
 	HeldQuantity int       `json:"heldQuantity"`
 	HoldState    string    `json:"holdState" enum:"reserved,confirmed,released,expired"`
 	EventID      string    `json:"eventId"`
-	EventVersion int64     `json:"eventVersion"`
+	EventVersion int64     `json:"eventVersion" doc:"Of the hold: 1, and one more for each extension"`
 	ServerTimeMS int64     `json:"serverTimeMs"`
 }
 
@@ -77,7 +77,7 @@ func (d Orders) hold(ctx context.Context, in *holdInput) (HoldData, error) {
 	}
 	return HoldData{
 		HoldID: h.ID, OrderID: reply.State.ID, ExpiresAt: AtMS(h.ExpiresMS), HeldQuantity: len(h.SlotIDs), HoldState: holdStates[h.Status],
-		EventID: fmt.Sprintf("%s/%d", h.ID, h.CreatedMS), EventVersion: reply.State.Count, ServerTimeMS: d.Now().UnixMilli(),
+		EventID: fmt.Sprintf("%s/%d", h.ID, h.CreatedMS), EventVersion: 1 + int64(h.Extensions), ServerTimeMS: d.Now().UnixMilli(),
 	}, nil
 }
 
