@@ -231,7 +231,7 @@ func (h *house) rest(context.Context, config.Secrets) error {
 		People: h.st.people, Vehicles: h.st.vehicles, Trips: h.reads, Presence: h.st.presence, Positions: h.st.positions,
 		Drivers: h.drivers, Transporters: h.transporters, Prices: pricing.Default(),
 		Onboarding: rest.Onboarding{Logins: actors.NewLogins(h.system), Crews: h.st.crews, Sessions: h.keeper},
-		Limits:     h.st.limits, Log: h.p.log, Now: time.Now, NewID: uuid.NewString,
+		Limits:     h.st.limits, Notifier: h.hub, Log: h.p.log, Now: time.Now, NewID: uuid.NewString,
 	})
 	h.orderRoutes()
 	rest.RegisterNotifications(h.api, h.st.phones)

@@ -45,6 +45,7 @@ type Fleet struct {
 	Prices       pricing.Pricer
 	Onboarding   Onboarding // without Logins: no driver can join
 	Limits       Limiter    // nil: switches are not limited
+	Notifier     Notifier   // nil: a transporter's devices do not hear of changes
 	Log          *slog.Logger
 	Now          func() time.Time
 	NewID        func() string // a bare UUID

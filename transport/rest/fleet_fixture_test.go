@@ -3,6 +3,7 @@ package rest_test
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -143,6 +144,27 @@ type onlinePeople struct {
 	available map[fleet.UserID]bool
 	silent    map[fleet.UserID]bool // their presence ran out, whatever they want
 	changed   []fleet.UserID        // whose vehicles are not what they were
+	notes     []string              // what devices were told, as "user event data"
+}
+
+// Notify implements rest.Notifier.
+func (p *onlinePeople) Notify(user fleet.UserID, event string, data any) {
+	text, err := json.Marshal(data)
+	if err != nil {
+		panic(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.notes = append(p.notes, fmt.Sprint(user, " ", event, " ", string(text)))
+}
+
+// noted is what devices were told since it was asked last.
+func (p *onlinePeople) noted() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	notes := p.notes
+	p.notes = nil
+	return notes
 }
 
 func (p *onlinePeople) Report(_ fleet.UserID, fix track.Fix) {
@@ -301,7 +323,7 @@ func (y *yard) serve() {
 	rest.RegisterFleet(y.api, rest.Fleet{
 		People: y.shelves.people, Vehicles: y.vehicles, Trips: trips, Presence: y.presence, Positions: y.positions,
 		Drivers: onlineDrivers{y.people}, Transporters: onlineTransporters{y.people, y.vehicles}, Limits: y.limits, Prices: pricing.Default(),
-		Log: log, Now: time.Now, NewID: uuid.NewString,
+		Notifier: y.people, Log: log, Now: time.Now, NewID: uuid.NewString,
 	})
 	y.registerOrders(system, hub, trips)
 	y.Client = resttest.New(y.t, y.api)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +73,13 @@ func TestAVehicleIsRegisteredOnceAndThenChanged(t *testing.T) {
 	}
 	owner.Call("PUT", "/api/v1/vehicles/upsert", body("available")).Want(200).Data(&put)
 	id := put.Vehicle.ID
+	heard := func(want string) {
+		t.Helper()
+		if notes := y.people.noted(); len(notes) != 1 || !strings.HasPrefix(notes[0], string(y.owner)+" vehicle_changed "+want) {
+			t.Errorf("devices heard %q, want one that begins with %s", notes, want)
+		}
+	}
+	heard(`{"action":"registered","vehicleId":"` + id + `","fleetStats":{"total":3,"available":3,"in_transit":0,"maintenance":0},"vehicle":{"id":"` + id + `"`)
 	if !put.IsNew || put.Vehicle.VehicleNumber != "MH12CD7" || put.Vehicle.Year == nil || *put.Vehicle.Year != 2020 {
 		t.Errorf("registered %+v", put)
 	}
@@ -79,8 +87,15 @@ func TestAVehicleIsRegisteredOnceAndThenChanged(t *testing.T) {
 	if put.IsNew || put.Vehicle.ID != id || put.Vehicle.Status != "maintenance" {
 		t.Errorf("changed %+v", put)
 	}
+	heard(`{"action":"updated","vehicleId":"` + id + `","fleetStats":{"total":3,"available":2,"in_transit":0,"maintenance":1},"vehicle":{"id":"` + id + `"`)
 	owner.Call("GET", "/api/v1/vehicles/"+id, nil).Want(200)
 	owner.Call("POST", "/api/v1/assignments", assignJSON(fleet.VehicleID(id), y.drivers[0])).Refused(409, "VEHICLE_UNAVAILABLE")
+	owner.Call("DELETE", "/api/v1/vehicles/"+id, nil).Want(200)
+	heard(`{"action":"deleted","vehicleId":"` + id + `","fleetStats":{"total":2,"available":2,"in_transit":0,"maintenance":0}}`)
+	owner.Call("DELETE", "/api/v1/vehicles/"+id, nil).Refused(404, "VEHICLE_NOT_FOUND")
+	if notes := y.people.noted(); len(notes) != 0 {
+		t.Errorf("devices heard %q of nothing", notes)
+	}
 }
 
 func TestAvailabilityIsStoredAndTheSwitchIsLimited(t *testing.T) {

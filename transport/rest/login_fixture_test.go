@@ -15,6 +15,7 @@ import (
 
 	"weelo/actors"
 	"weelo/actors/actortest"
+	"weelo/internal/access"
 	"weelo/internal/fleet"
 	"weelo/internal/login"
 	"weelo/internal/notify"
@@ -37,6 +38,11 @@ const (
 	ops1       = "9000000001"
 )
 
+// noTrips is a fleet whose trucks stand.
+type noTrips struct{ rest.TripReader }
+
+func (noTrips) OfFleet(context.Context, fleet.UserID) ([]access.Row, error) { return nil, nil }
+
 // pair is one pair of stores: what must never be lost, and what is shared between tasks.
 type pair struct {
 	codes    otp.Store
@@ -47,6 +53,7 @@ type pair struct {
 	sessions session.Store
 	fails    otp.Fails
 	crews    fleet.Crews
+	people   fleet.People
 	// keys lists the shared store's keys; nil where there are none to list.
 	keys  func() []string
 	flush func() error
@@ -134,7 +141,7 @@ func devPair(t *testing.T, now func() time.Time) pair {
 	}
 	return pair{
 		codes: memory.NewOTP(now), limits: memory.NewLimits(now), tickets: memory.NewTickets(now),
-		users: sqlite.NewUsers(db), sessions: sqlite.NewSessions(db), fails: sqlite.NewFails(db), crews: sqlite.NewCrews(db),
+		users: sqlite.NewUsers(db), sessions: sqlite.NewSessions(db), fails: sqlite.NewFails(db), crews: sqlite.NewCrews(db), people: sqlite.NewPeople(db),
 	}
 }
 
@@ -162,7 +169,7 @@ func pairOn(t *testing.T, database, url string) pair {
 	})
 	return pair{
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client),
-		users: postgres.NewUsers(db), sessions: postgres.NewSessions(db), fails: postgres.NewFails(db), crews: postgres.NewCrews(db),
+		users: postgres.NewUsers(db), sessions: postgres.NewSessions(db), fails: postgres.NewFails(db), crews: postgres.NewCrews(db), people: postgres.NewPeople(db),
 		keys:  func() []string { return allKeys(t, client) },
 		flush: func() error { return client.FlushAll(context.Background()).Err() },
 	}
@@ -188,6 +195,7 @@ type task struct {
 	watch  *session.Watch
 	keeper *session.Keeper
 	ticket *session.Tickets
+	told   *onlinePeople   // actors of drivers, and devices
 	closed func() []string // sessions whose sockets were told to close
 }
 
@@ -243,11 +251,12 @@ func start(t *testing.T, p pair, o options) task {
 		t.Fatal(err)
 	}
 	system := actortest.Start(t, actors.Config{Log: logger}, actors.OTPSessions(desk))
+	k.told = &onlinePeople{available: map[fleet.UserID]bool{}}
 	k.ticket = session.NewTickets(p.tickets, rand.Reader)
 	api := rest.New(rest.Config{Version: "test", Tokens: k.mint, Revoked: k.watch.Revoked, Log: logger, TrustedHops: 1, Now: k.clock.Now})
 	rest.RegisterAuth(api, actors.NewLogins(system), k.keeper, p.users, k.ticket)
 	rest.RegisterFleet(api, rest.Fleet{Onboarding: rest.Onboarding{Logins: actors.NewLogins(system), Crews: p.crews, Sessions: k.keeper},
-		Drivers: onlineDrivers{&onlinePeople{available: map[fleet.UserID]bool{}}}, Log: logger, Now: k.clock.Now})
+		Drivers: onlineDrivers{k.told}, Notifier: k.told, People: p.people, Trips: noTrips{}, Presence: memory.NewPresence(), Log: logger, Now: k.clock.Now})
 	k.Client = resttest.New(t, api)
 	return k
 }

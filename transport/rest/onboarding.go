@@ -152,6 +152,7 @@ func (d Fleet) onboardDriver(ctx context.Context, in *onboardDriverInput) (Onboa
 		return OnboardedData{}, err
 	}
 	u := joined.User
+	d.driverChanged(ctx, driverAdded, u.ID)
 	return OnboardedData{OnboardedDriver{ID: string(u.ID), Name: u.Name, Phone: national(u.Phone), LicenseNumber: u.LicenseNumber, IsVerified: true}}, nil
 }
 
@@ -184,5 +185,6 @@ func (d Fleet) dismissDriver(ctx context.Context, in *driverIDInput) (messageDat
 	if err := d.Drivers.SetAvailable(ctx, driver, false); err != nil {
 		d.Log.WarnContext(ctx, "a driver who left is shown online until he is silent", "driver", driver, "error", err)
 	}
+	d.driverChanged(ctx, driverDeleted, driver)
 	return messageData{Message: "The driver was removed from your fleet."}, nil
 }

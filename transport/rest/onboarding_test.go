@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"weelo/internal/fleet"
 	"weelo/internal/otp"
 	"weelo/internal/token"
@@ -71,6 +73,12 @@ func TestADriverJoinsWithACodeFromHisOwnPhone(t *testing.T) {
 		var got, again rest.OnboardedData
 		owner.Call("POST", verify, verifyJSON(d2, sms[0].Code)).Want(201).Data(&got)
 		owner.Call("POST", verify, verifyJSON(d2, sms[0].Code)).Want(201).Data(&again) // the answer was lost
+		notes := k.told.noted()
+		id := got.Driver.ID
+		if len(notes) != 2 || notes[0] != notes[1] || !strings.HasPrefix(notes[0], string(boss)+` driver_changed {"action":"added","driverId":"`+id+
+			`","driverStats":{"total":2,"available":0,"onTrip":0},"driver":{"id":"`+id+`"`) {
+			t.Errorf("devices heard %q", notes)
+		}
 		if got != again || got.Driver.Name != "Suresh" || got.Driver.Phone != d2 || got.Driver.LicenseNumber != "KA0120210009999" || !got.Driver.IsVerified {
 			t.Errorf("joined %+v, again %+v", got, again)
 		}
@@ -170,6 +178,10 @@ func TestADriverWhoIsRemovedIsLoggedOutAndMayJoinAnother(t *testing.T) {
 		theirs.Call("DELETE", of+string(driver), nil).Refused(404, "DRIVER_NOT_FOUND")
 		k.owner(t, boss).Call("DELETE", of+string(driver), nil).Want(200)
 		k.owner(t, boss).Call("DELETE", of+string(driver), nil).Refused(404, "DRIVER_NOT_FOUND")
+		heard := string(boss) + ` driver_changed {"action":"deleted","driverId":"` + string(driver) + `","driverStats":{"total":0,"available":0,"onTrip":0}}`
+		if diff := cmp.Diff([]string{heard}, k.told.noted()); diff != "" {
+			t.Errorf("devices heard (-want +got):\n%s", diff)
+		}
 		k.As(in.AccessToken).Call("POST", "/api/v1/auth/logout", nil).Refused(401, "UNAUTHORIZED")
 		k.Call("POST", "/api/v1/auth/refresh", `{"refreshToken":"`+in.RefreshToken+`"}`).Refused(401, "INVALID_REFRESH_TOKEN")
 		k.Call("POST", "/api/v1/driver-auth/send-otp", `{"driverPhone":"`+d1+`"}`).Refused(400, "NO_TRANSPORTER")

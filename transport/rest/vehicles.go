@@ -115,6 +115,7 @@ func (d Fleet) deleteVehicle(ctx context.Context, in *vehicleIDInput) (messageDa
 		return messageData{}, err
 	}
 	d.Transporters.FleetChanged(id)
+	d.vehicleChanged(ctx, vehicleDeleted, fleet.VehicleID(in.ID))
 	return messageData{Message: "The vehicle was deleted."}, nil
 }
 
@@ -196,6 +197,11 @@ func (d Fleet) upsertVehicle(ctx context.Context, in *upsertVehicleInput) (upser
 		return upsertVehicleData{}, err
 	}
 	d.Transporters.FleetChanged(stored.TransporterID)
+	action := vehicleUpdated
+	if isNew {
+		action = vehicleRegistered
+	}
+	d.vehicleChanged(ctx, action, stored.ID)
 	live, err := d.liveByVehicle(ctx)
 	return upsertVehicleData{Vehicle: vehicleData(stored, live), IsNew: isNew}, err
 }

@@ -53,6 +53,17 @@ var outward = map[string][]emission{
 	"driver_status": {
 		{name: "driver_status_changed"},
 	},
+	"vehicle_changed": {
+		{name: "vehicle_registered", when: action("registered")},
+		{name: "vehicle_updated", when: action("updated")},
+		{name: "vehicle_deleted", when: action("deleted")},
+		{name: "fleet_updated"},
+	},
+	"driver_changed": {
+		{name: "driver_added", when: action("added")},
+		{name: "driver_deleted", when: action("deleted")},
+		{name: "drivers_updated"},
+	},
 	"driver_connectivity": {
 		{name: "driver_connectivity_issue", to: fleet.Customer},
 		{name: "driver_may_be_offline", to: fleet.Transporter, when: not(kind("assignment_stale"))},
@@ -108,6 +119,7 @@ const soon = 2 * time.Second
 func status(wanted ...string) func(fields) bool { return oneOf("status", wanted) }
 func phase(wanted ...string) func(fields) bool  { return oneOf("phase", wanted) }
 func kind(wanted ...string) func(fields) bool   { return oneOf("kind", wanted) }
+func action(wanted ...string) func(fields) bool { return oneOf("action", wanted) }
 func reason(wanted ...string) func(fields) bool { return oneOf("reason", wanted) }
 
 func oneOf(field string, wanted []string) func(fields) bool {

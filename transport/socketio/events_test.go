@@ -23,7 +23,7 @@ import (
 var eventTypes = []string{
 	"trip_assigned", "trip_status", "trip_cancelled", "trip_timeout", "offer_closed", "order_status", "order_fill",
 	"hold_expired", "driver_status", "driver_connectivity", "driver_approaching", "order_completed",
-	"delivery_code",
+	"delivery_code", "vehicle_changed", "driver_changed",
 }
 
 // contractNames are the names of the contract (§2.4) that an app listens to or may get, and ours that no
@@ -36,6 +36,7 @@ var contractNames = []string{
 	"broadcast_expired", "broadcast_dismissed", "booking_cancelled", "booking_partially_filled", "flex_hold_expired",
 	"delivery_code", "flex_hold_started", "flex_hold_extended", "order_timeout_extended", "booking_updated", "booking_expired",
 	"accept_confirmation", "request_no_longer_available",
+	"vehicle_registered", "vehicle_updated", "vehicle_deleted", "fleet_updated", "driver_added", "driver_deleted", "drivers_updated",
 }
 
 // TestEveryEventTypeHasItsNames walks the table: which event types exist, what they become for whom.
@@ -72,6 +73,11 @@ func TestEveryEventTypeHasItsNames(t *testing.T) {
 		{"trip_cancelled", `{}`, names("trip_cancelled", fleet.Driver)},
 		{"trip_timeout", `{}`, names("driver_timeout assignment_timeout", fleet.Transporter)},
 		{"driver_status", `{}`, names("driver_status_changed", fleet.Transporter)},
+		{"vehicle_changed", `{"action":"registered"}`, names("vehicle_registered fleet_updated", fleet.Transporter)},
+		{"vehicle_changed", `{"action":"updated"}`, names("vehicle_updated fleet_updated", fleet.Transporter)},
+		{"vehicle_changed", `{"action":"deleted"}`, names("vehicle_deleted fleet_updated", fleet.Transporter)},
+		{"driver_changed", `{"action":"added"}`, names("driver_added drivers_updated", fleet.Transporter)},
+		{"driver_changed", `{"action":"deleted"}`, names("driver_deleted drivers_updated", fleet.Transporter)},
 		{"driver_connectivity", `{"kind":"driver_may_be_offline"}`, names("driver_may_be_offline", fleet.Transporter)},
 		{"driver_connectivity", `{"kind":"assignment_stale"}`, names("assignment_stale", fleet.Transporter)},
 		{"driver_connectivity", `{"kind":"driver_connectivity_issue"}`, names("driver_connectivity_issue", fleet.Customer)},
