@@ -258,26 +258,13 @@ func (a *orderActor) Loaded(_ context.Context, d *orders) { a.register(d.State()
 // register keeps the task's register of searching orders what the order says.
 func (a *orderActor) register(s order.State) {
 	if a.cfg.Watcher != nil {
-		a.cfg.Watcher.OrderChanged(viewOrder(s, a.cfg.Policy))
+		a.cfg.Watcher.OrderChanged(protocol.ViewOfOrder(s, a.cfg.Policy.Waves))
 	}
 	if what, searches := searchOf(s, a.cfg.Policy); searches {
 		a.cfg.Searching.put(what)
 		return
 	}
 	a.cfg.Searching.drop(s.ID)
-}
-
-// viewOrder is the order as it is drawn on a map.
-func viewOrder(s order.State, p order.Policy) protocol.OrderView {
-	t := s.Tally()
-	v := protocol.OrderView{
-		OrderID: s.ID, Status: string(s.Status), Dispatch: string(s.Dispatch), Wave: s.Wave, Pickup: protocol.Place(s.Pickup), Drop: protocol.Place(s.Drop),
-		Trucks: t.Total, Held: t.Held, Assigned: t.Assigned, Filled: t.Filled, Notified: s.Notified, Version: s.Count, EndedMS: s.EndedMS,
-	}
-	if what, searches := searchOf(s, p); searches {
-		v.RadiusKM = what.radiusKM
-	}
-	return v
 }
 
 // searchOf is what an order looks for at this moment; false: nothing.

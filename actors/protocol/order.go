@@ -125,3 +125,17 @@ type OrderReply struct {
 	Replayed bool        // the command had been done before
 	Hold     *order.Hold // of the commands about holds
 }
+
+// ViewOfOrder is the order as it is drawn on a map. The radius is the present wave's, while something is
+// looked for.
+func ViewOfOrder(s order.State, waves []order.Wave) OrderView {
+	t := s.Tally()
+	v := OrderView{
+		OrderID: s.ID, Status: string(s.Status), Dispatch: string(s.Dispatch), Wave: s.Wave, Pickup: Place(s.Pickup), Drop: Place(s.Drop),
+		Trucks: t.Total, Held: t.Held, Assigned: t.Assigned, Filled: t.Filled, Notified: s.Notified, Version: s.Count, EndedMS: s.EndedMS,
+	}
+	if s.Live && !s.Closed && s.Wave > 0 && t.Searching > 0 && len(waves) > 0 {
+		v.RadiusKM = waves[min(s.Wave, len(waves))-1].RadiusKM
+	}
+	return v
+}

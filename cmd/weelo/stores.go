@@ -54,10 +54,13 @@ type stores struct {
 	vehicles fleet.Vehicles
 	fixes    history.Store
 	trips    tripRows
-	orders   order.Reads
-	supply   fleet.Supply
-	crews    fleet.Crews
-	phones   push.Phones
+	orders   interface {
+		order.Reads
+		order.LiveReads
+	}
+	supply fleet.Supply
+	crews  fleet.Crews
+	phones push.Phones
 	// What may be rebuilt.
 	codes     otp.Store
 	limits    otp.Limits

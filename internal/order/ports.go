@@ -25,6 +25,11 @@ type Reads interface {
 	CancelledSince(ctx context.Context, customer fleet.UserID, since time.Time) ([]int64, error)
 }
 
+// LiveReads gives the orders that have not ended, as last committed, the newest first.
+type LiveReads interface {
+	Live(ctx context.Context, limit int) ([]State, error)
+}
+
 // Page is a part of a list. No statuses: all.
 type Page struct {
 	Statuses      []Status

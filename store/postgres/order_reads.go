@@ -17,7 +17,10 @@ import (
 // OrderReads reads orders as last committed. Orders are written through the ledger only.
 type OrderReads struct{ db *DB }
 
-var _ order.Reads = OrderReads{}
+var (
+	_ order.Reads     = OrderReads{}
+	_ order.LiveReads = OrderReads{}
+)
 
 // NewOrderReads makes one.
 func NewOrderReads(db *DB) OrderReads { return OrderReads{db} }
@@ -65,6 +68,11 @@ func (r OrderReads) OfCustomer(ctx context.Context, customer fleet.UserID, q ord
 func (r OrderReads) OfferedTo(ctx context.Context, transporter fleet.UserID, limit int) ([]order.State, error) {
 	return r.collect(ctx, `SELECT o.state FROM offer f JOIN customer_order o ON o.id = f.order_id
 		WHERE f.recipient = $1 AND f.open AND o.live ORDER BY o.created_at DESC, o.id LIMIT $2`, string(transporter), limit)
+}
+
+// Live implements order.LiveReads.
+func (r OrderReads) Live(ctx context.Context, limit int) ([]order.State, error) {
+	return r.collect(ctx, `SELECT state FROM customer_order WHERE live ORDER BY created_at DESC, id LIMIT $1`, limit)
 }
 
 // recentOffers bounds where a hold is looked for.

@@ -21,8 +21,11 @@ import (
 type OrderReadsBackend struct {
 	Writer  ledger.Writer
 	Claimer ledger.Claimer
-	Reads   order.Reads
-	Trips   interface {
+	Reads   interface {
+		order.Reads
+		order.LiveReads
+	}
+	Trips interface {
 		RowsOfOrder(ctx context.Context, orderID string) ([]order.TripRow, error)
 	}
 }
@@ -35,6 +38,7 @@ func OrderReads(t *testing.T, open func(t *testing.T) OrderReadsBackend) {
 		"Order":          readOrder,
 		"Active":         readActive,
 		"OfCustomer":     readOfCustomer,
+		"Live":           readLive,
 		"OfferedTo":      readOfferedTo,
 		"OrderOfHold":    readOrderOfHold,
 		"CancelledSince": readCancelled,
@@ -74,6 +78,18 @@ func (o *ordersTest) commit(t *testing.T, tr ledger.Transition) {
 	t.Helper()
 	if out := o.Writer.Commit(t.Context(), []ledger.Transition{tr})[0]; out.Status != ledger.Committed {
 		t.Fatalf("%v (%v)", out.Status, out.Err)
+	}
+}
+
+func readLive(t *testing.T, o *ordersTest) {
+	older := o.add(t, order.State{Status: order.Active, Live: true, CustomerID: "c1"})
+	o.add(t, order.State{Status: order.Cancelled, CustomerID: "c1"})
+	newer := o.add(t, order.State{Status: order.FullyFilled, Live: true, CustomerID: "c2"})
+	for limit, want := range map[int][]string{1: {newer}, 2: {newer, older}, 500: {newer, older}} {
+		got, err := o.Reads.Live(t.Context(), limit)
+		if err != nil || !slices.Equal(orderIDs(got), want) {
+			t.Errorf("the newest %d live orders: %v, %v, want %v", limit, orderIDs(got), err, want)
+		}
 	}
 }
 

@@ -24,13 +24,16 @@ var errNotFound = fault.New(fault.NotFound, "NOT_FOUND", "There is nothing here 
 
 // Bounds of what somebody is shown when he comes back.
 const (
-	maxOffers = 50 // open offers of a transporter
-	maxOrders = 20 // live orders of a customer
+	maxOffers = 50  // open offers of a transporter
+	maxOrders = 20  // live orders of a customer
+	maxShown  = 500 // live orders on a map
 )
 
 // Orders is what is read of orders. The zero value knows none.
 type Orders struct {
 	Reads  order.Reads
+	Live   order.LiveReads // nil: no order is shown on a map
+	Waves  []order.Wave    // how far each wave of a search looks
 	Offers ledger.Offers
 	Now    func() time.Time
 }
@@ -41,7 +44,10 @@ type Access struct {
 	orders Orders
 }
 
-var _ hub.Access = (*Access)(nil)
+var (
+	_ hub.Access     = (*Access)(nil)
+	_ hub.OrderViews = (*Access)(nil)
+)
 
 // New makes one that knows no orders.
 func New(reads *access.Reads) *Access { return &Access{reads: reads} }
@@ -86,6 +92,25 @@ func (a *Access) Live(ctx context.Context, who token.Identity) ([]protocol.TripV
 		return nil, err
 	}
 	return a.views(ctx, rows)
+}
+
+// OrderViews answers how the live orders stand, the newest first, to ops only.
+func (a *Access) OrderViews(ctx context.Context, who token.Identity) ([]protocol.OrderView, error) {
+	if who.Role != fleet.Ops {
+		return nil, errNotFound
+	}
+	if a.orders.Live == nil {
+		return nil, nil
+	}
+	live, err := a.orders.Live.Live(ctx, maxShown)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]protocol.OrderView, len(live))
+	for i, s := range live {
+		views[i] = protocol.ViewOfOrder(s, a.orders.Waves)
+	}
+	return views, nil
 }
 
 // ofOrder answers the live trips of an order to its customer and to ops. Nobody else may watch an order:

@@ -54,7 +54,7 @@ func newStage(t *testing.T) *stage {
 	s := &stage{t: t, db: db, positions: memory.NewPositions(), fixes: sqlite.NewFixes(db), now: time.Now()}
 	clock := func() time.Time { return s.now }
 	s.Access = access.New(reads.New(sqlite.NewTripReads(db), s.positions, s.fixes, clock)).WithOrders(access.Orders{
-		Reads: sqlite.NewOrderReads(db), Offers: sqlite.NewOffers(db), Now: clock,
+		Reads: sqlite.NewOrderReads(db), Live: sqlite.NewOrderReads(db), Waves: order.DefaultPolicy().Waves, Offers: sqlite.NewOffers(db), Now: clock,
 	})
 	s.put("moving", driver1, "t1", "c1", "o1", trip.InTransit, 3*time.Hour)
 	s.put("pending", driver2, "t1", "c1", "o1", trip.Pending, time.Minute)
@@ -212,6 +212,21 @@ func TestLiveOrdersOfACustomer(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, ids); err != nil || diff != "" {
 			t.Errorf("%+v: %v (-want +got):\n%s", identity, err, diff)
+		}
+	}
+}
+
+// TestOrdersOnTheMap: ops are shown every live order, nobody else any.
+func TestOrdersOnTheMap(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	got, err := s.OrderViews(t.Context(), who(fleet.Ops, "o"))
+	if err != nil || len(got) != 1 || got[0].OrderID != "o3" || got[0].Status != "active" {
+		t.Errorf("ops see %+v, %v", got, err)
+	}
+	for _, identity := range []token.Identity{who(fleet.Customer, "c1"), who(fleet.Transporter, "t1"), who(fleet.Driver, driver1), {}} {
+		if got, err := s.OrderViews(t.Context(), identity); err == nil || got != nil {
+			t.Errorf("%+v sees %+v", identity, got)
 		}
 	}
 }

@@ -115,6 +115,12 @@ type Access interface {
 	Offers(ctx context.Context, who token.Identity) ([]Offer, error)
 }
 
+// OrderViews is what an Access may have as well: how the live orders stand, for whoever watches
+// everything. The newest first, at most 500.
+type OrderViews interface {
+	OrderViews(ctx context.Context, who token.Identity) ([]protocol.OrderView, error)
+}
+
 // Observer counts. It is called on the hot path: it must not block and should not allocate.
 type Observer interface {
 	// Frames counts messages: fate is out, coalesced (a newer position took its place) or dropped.

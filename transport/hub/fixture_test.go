@@ -193,6 +193,7 @@ type access struct {
 	mu        sync.Mutex
 	forbidden map[string]bool // "user scope-id"
 	offers    []hub.Offer
+	orders    []protocol.OrderView
 	views     map[hub.Scope][]protocol.TripView
 	hold      chan struct{}
 }
@@ -223,6 +224,12 @@ func (a *access) Watch(_ context.Context, who token.Identity, s hub.Scope) ([]pr
 		return []protocol.TripView{{TripID: s.ID, Status: "in_transit"}}, nil
 	}
 	return nil, nil
+}
+
+func (a *access) OrderViews(context.Context, token.Identity) ([]protocol.OrderView, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.orders, nil
 }
 
 func (a *access) Live(context.Context, token.Identity) ([]protocol.TripView, error) {

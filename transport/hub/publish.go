@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"weelo/actors/protocol"
@@ -213,15 +214,22 @@ func (h *Hub) OrderChanged(v protocol.OrderView) {
 	if len(watches) == 0 {
 		return
 	}
-	body, err := json.Marshal(v)
+	e, err := orderEvent(v)
 	if err != nil {
 		h.log.Error("order cannot be shown", "order", v.OrderID, "error", err)
 		return
 	}
-	e := Event{Event: ledger.Event{Type: "order_view", PayloadVersion: 1, At: time.Now(), OrderID: v.OrderID, Data: body}}
 	for _, w := range watches {
 		w.socket.notify(w.socket.codec.Event(e))
 	}
+}
+
+func orderEvent(v protocol.OrderView) (Event, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return Event{}, fmt.Errorf("write how order %s stands: %w", v.OrderID, err)
+	}
+	return Event{Event: ledger.Event{Type: "order_view", PayloadVersion: 1, At: time.Now(), OrderID: v.OrderID, Data: body}}, nil
 }
 
 // Offers sends the state of committed offers to the sockets of their transporters: of each offer the

@@ -131,6 +131,9 @@ func (s *Socket) start(ctx context.Context, w *watch, views []protocol.TripView)
 		}
 		shown[views[i].TripID] = views[i].Version
 	}
+	if err := s.showOrders(ctx, w); err != nil {
+		return err
+	}
 	if err := s.catchUp(ctx, w, shown); err != nil {
 		return err
 	}
@@ -139,6 +142,31 @@ func (s *Socket) start(ctx context.Context, w *watch, views []protocol.TripView)
 	}
 	if w.scope.Kind == Trip && len(views) == 1 && views[0].EndedMS != 0 {
 		s.unwatched(w, "ended")
+	}
+	return nil
+}
+
+// showOrders sends how the live orders stand to whoever watches everything. An order that changes
+// meanwhile may be shown before: the greater orderLifecycleVersion counts.
+func (s *Socket) showOrders(ctx context.Context, w *watch) error {
+	source, ok := s.hub.access.(OrderViews)
+	if !ok || w.scope.Kind != All {
+		return nil
+	}
+	reading, cancel := context.WithTimeout(ctx, readWait)
+	defer cancel()
+	views, err := source.OrderViews(reading, s.who)
+	if err != nil {
+		return fmt.Errorf("live orders: %w", err)
+	}
+	for _, v := range views {
+		e, err := orderEvent(v)
+		if err != nil {
+			return err
+		}
+		if err := s.sendWaiting(ctx, s.codec.Event(e)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -124,13 +124,19 @@ func TestOpsSeeHowOrdersStand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
+		w.access.orders = []protocol.OrderView{{OrderID: "o3", Version: 4}, {OrderID: "o2", Version: 9}}
 		ops, seen := w.connect(t, "ops", fleet.Ops, "d", nil)
 		_, unasked := w.connect(t, "c1", fleet.Customer, "d", nil)
 		if err := ops.Watch(t.Context(), "all", hub.Scope{Kind: hub.All}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		seen.take()
+		equal(t, seen.take(), "event 0 order_view\nevent 0 order_view") // what there is already
+		if err := ops.Watch(t.Context(), "one", hub.Scope{Kind: hub.Order, ID: "o2"}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		equal(t, seen.take(), "") // an order's trips are watched, not everybody's orders
 		w.OrderChanged(protocol.OrderView{OrderID: "o1", Status: "active", RadiusKM: 5})
 		synctest.Wait()
 		equal(t, seen.take(), "event 0 order_view")
