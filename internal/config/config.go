@@ -77,7 +77,7 @@ type SMS struct {
 
 // Push is how a sleeping phone is woken.
 type Push struct {
-	Provider    string `env:"PUSH_PROVIDER" doc:"fcm, none or file:PATH (one JSON line a message; refused in production). Default: fcm when one of the FIREBASE variables below is set, otherwise none."`
+	Provider    string `env:"PUSH_PROVIDER" doc:"fcm, none or file:PATH (one JSON line a message; refused in production). Default: fcm when FIREBASE_SERVICE_ACCOUNT_PATH or FIREBASE_PRIVATE_KEY is set, otherwise none."`
 	AccountPath string `env:"FIREBASE_SERVICE_ACCOUNT_PATH" doc:"The JSON file of the Google service account that sends. Or the three variables after it."`
 	Project     string `env:"FIREBASE_PROJECT_ID" doc:"The Firebase project, without the file."`
 	Email       string `env:"FIREBASE_CLIENT_EMAIL" doc:"The service account, without the file."`
@@ -209,7 +209,7 @@ func (c *Config) settle() {
 	if c.SMS.MSG91AuthKey == "" {
 		c.SMS.MSG91AuthKey = c.SMS.APIKey
 	}
-	if p := &c.Push; p.Provider == "" && (p.AccountPath != "" || p.Project != "" || p.Email != "" || p.PrivateKey != "") {
+	if p := &c.Push; p.Provider == "" && (p.AccountPath != "" || p.PrivateKey != "") {
 		p.Provider = "fcm"
 	}
 	if c.SMS.RetrieverCust == "" {

@@ -96,6 +96,18 @@ func TestRefusals(t *testing.T) {
 		{"file without a path", good("SMS_PROVIDER=file:"), "SMS_PROVIDER"},
 		{"msg91 without template", good("MSG91_TEMPLATE_ID="), "MSG91_TEMPLATE_ID"},
 		{"msg91 in clear in production", good("APP_ENV=production", "MSG91_BASE_URL=http://x"), "MSG91_BASE_URL"},
+		{"texts without templates", good("NOTICE_SMS=true", "MSG91_TEMPLATE_ID_ACCEPTED=a"), "NOTICE_SMS"},
+		{"texts with templates", good("NOTICE_SMS=true", "MSG91_TEMPLATE_ID_ACCEPTED=a", "MSG91_TEMPLATE_ID_EXPIRED=b"), ""},
+		{"push by an account", good("APP_ENV=production", "FIREBASE_SERVICE_ACCOUNT_PATH=/run/account.json"), ""},
+		{"push by variables", good("FIREBASE_PROJECT_ID=p", "FIREBASE_CLIENT_EMAIL=e", "FIREBASE_PRIVATE_KEY=k"), ""},
+		{"a project alone sends nothing", good("FIREBASE_PROJECT_ID=p"), ""},
+		{"a key alone is no account", good("FIREBASE_PRIVATE_KEY=k"), "FIREBASE_SERVICE_ACCOUNT_PATH"},
+		{"push without an account", good("PUSH_PROVIDER=fcm"), "FIREBASE_SERVICE_ACCOUNT_PATH"},
+		{"no push", good("PUSH_PROVIDER=none", "FIREBASE_PRIVATE_KEY=k"), ""},
+		{"unknown push provider", good("PUSH_PROVIDER=pigeon"), "PUSH_PROVIDER"},
+		{"push into a file", good("PUSH_PROVIDER=file:/tmp/x"), ""},
+		{"push into a file in production", good("APP_ENV=production", "PUSH_PROVIDER=file:/tmp/x"), "PUSH_PROVIDER"},
+		{"push in clear in production", good("APP_ENV=production", "FIREBASE_SERVICE_ACCOUNT_PATH=x", "FCM_BASE_URL=http://x"), "FCM_BASE_URL"},
 		{"retriever hash", good("SMS_RETRIEVER_HASH_CAPTAIN=abc"), "SMS_RETRIEVER_HASH_CAPTAIN"},
 		{"scale of zero", good("TIME_SCALE=0"), "TIME_SCALE"},
 		{"scale not a number", good("LOGIN_TIME_SCALE=NaN"), "LOGIN_TIME_SCALE"},
@@ -181,13 +193,13 @@ func TestWhereItRunsDecidesDefaults(t *testing.T) {
 
 func TestSecretsCannotBePrinted(t *testing.T) {
 	t.Parallel()
-	c := load(t, good("OTP_PEPPER=pepperpepperpepperpepperpepper12")...)
+	c := load(t, good("OTP_PEPPER=pepperpepperpepperpepperpepper12", "FIREBASE_PRIVATE_KEY=firekey")...)
 	j, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, text := range []string{fmt.Sprint(c), fmt.Sprintf("%+v %#v", c, c), c.Store.DatabaseURL.LogValue().String(), c.Secrets.JWT.LogValue().String()} {
-		for _, s := range []string{keyA, keyB, "hunter2", "pepperpepper"} {
+		for _, s := range []string{keyA, keyB, "hunter2", "pepperpepper", "firekey"} {
 			if strings.Contains(text, s) {
 				t.Errorf("%q is printed: %s", s, text)
 			}
@@ -216,8 +228,8 @@ func TestPepperIsDerivedAndDiffers(t *testing.T) {
 
 func TestUnusedNamesAreTold(t *testing.T) {
 	t.Parallel()
-	got := UnusedIn([]string{"FIREBASE_PROJECT_ID=x", "PORT=1", "GOOGLE_MAPS_API_KEY=", "AWS_SNS_REGION=ap-south-1"})
-	if !slices.Equal(got, []string{"AWS_SNS_REGION", "FIREBASE_PROJECT_ID"}) {
+	got := UnusedIn([]string{"TWILIO_PHONE_NUMBER=x", "PORT=1", "GOOGLE_MAPS_API_KEY=", "AWS_SNS_REGION=ap-south-1"})
+	if !slices.Equal(got, []string{"AWS_SNS_REGION", "TWILIO_PHONE_NUMBER"}) {
 		t.Errorf("got %v", got)
 	}
 }
