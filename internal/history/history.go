@@ -8,7 +8,8 @@
 //   - What is stored is the same for any order, duplication or batching in which the fixes arrived:
 //     of two fixes with one (driver, ts) the better one stays (track.Better), never the first to arrive.
 //   - Accepted, stale, duplicate and invalid sum up to processed.
-//   - Only fixes inside a trip of their driver are stored: from the acceptance to the end + 10 min.
+//   - Only fixes inside a trip of their driver are stored: from 5 s before the acceptance
+//     (phones' clocks) to the end + 10 min.
 //
 // The store is the authority; there is no owner to fence, because the conflict rule commutes.
 // A native fix that was never acknowledged passes through a bounded buffer (Note) that a crash may

@@ -12,6 +12,10 @@ import (
 // FixGrace is how long after its end a trip still takes fixes (the driver's phone was in a tunnel).
 const FixGrace = 10 * time.Minute
 
+// FixSkew is how long before its acceptance, by the phone's clock, a trip takes fixes: a phone whose clock
+// is that far behind the server's shows the truck at once (docs/adr/0015-clocks-of-phones.md).
+const FixSkew = 5 * time.Second
+
 // State is one trip as stored. Its JSON is the row's snapshot; stores extract columns from the keys
 // status, live, driverId, vehicleId, transporterId, customerId, orderId and slot, so those keys are
 // part of the schema. Keys of absent parts are left out, never empty. Times are Unix ms.
@@ -98,8 +102,8 @@ type Timer struct {
 	DueMS  int64 `json:"due"`
 }
 
-// Covers tells whether a fix taken at tsMS belongs to the trip: from the driver's acceptance to its
-// end + 10 min.
+// Covers tells whether a fix taken at tsMS belongs to the trip: from the driver's acceptance − FixSkew
+// to its end + FixGrace.
 func (s State) Covers(tsMS int64) bool {
 	from, to := s.Window()
 	return from != 0 && tsMS >= from && (to == 0 || tsMS <= to)
@@ -108,10 +112,13 @@ func (s State) Covers(tsMS int64) bool {
 // Window is the span of fixes that belong to the trip, in ms. from 0: none do, it was never
 // accepted; to 0: open.
 func (s State) Window() (from, to int64) {
-	if s.EndedMS != 0 && s.AcceptedMS != 0 {
+	if s.AcceptedMS == 0 {
+		return 0, 0
+	}
+	if s.EndedMS != 0 {
 		to = s.EndedMS + FixGrace.Milliseconds()
 	}
-	return s.AcceptedMS, to
+	return s.AcceptedMS - FixSkew.Milliseconds(), to
 }
 
 // Participant tells whether the user may see the trip by being on it.

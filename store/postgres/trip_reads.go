@@ -108,7 +108,7 @@ func (r *TripReads) Windows(ctx context.Context, asks []history.Ask) ([]history.
 	var at, accepted, ended int64
 	var id string
 	_, err = pgx.ForEachRow(rows, []any{&at, &id, &accepted, &ended}, func() error {
-		w := history.Window{TripID: id, Driver: asks[at-1].Driver, From: accepted, To: math.MaxInt64}
+		w := history.Window{TripID: id, Driver: asks[at-1].Driver, From: accepted - trip.FixSkew.Milliseconds(), To: math.MaxInt64}
 		if ended != 0 {
 			w.To = ended + trip.FixGrace.Milliseconds()
 		}

@@ -116,6 +116,7 @@ func (r *TripReads) Windows(ctx context.Context, asks []history.Ask) ([]history.
 			return nil, fmt.Errorf("trip windows: %w", err)
 		}
 		w.Driver = asks[at].Driver
+		w.From -= trip.FixSkew.Milliseconds()
 		if ended != 0 {
 			w.To = ended + trip.FixGrace.Milliseconds()
 		}

@@ -130,7 +130,7 @@ func TripReads(t *testing.T, open func(t *testing.T) (TripReader, func(s trip.St
 		pending.DriverID = driverB
 		put(pending, 1)
 		of := func(s trip.State, to int64) history.Window {
-			return history.Window{TripID: s.ID, Driver: driverA, From: s.AcceptedMS, To: to}
+			return history.Window{TripID: s.ID, Driver: driverA, From: s.AcceptedMS - 5000, To: to} // a phone may be 5 s behind
 		}
 		endedTo := ended.EndedMS + (10 * time.Minute).Milliseconds()
 		got, err := r.Windows(t.Context(), []history.Ask{
