@@ -14,6 +14,9 @@ type Locator interface {
 	// Nearest gives transporters with a vehicle of the wanted kind, nearest first; the id settles
 	// equal distances. Nobody whose position is older than the presence life is among them.
 	Nearest(q Query) []Located
+	// Where gives the position of one transporter and his kinds of vehicles, sorted; false when he is
+	// not online, or his position is older than the presence life.
+	Where(id UserID, now time.Time) (at geo.Point, keys []string, known bool)
 }
 
 // Query is one question to a Locator.

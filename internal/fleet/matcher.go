@@ -88,16 +88,32 @@ func (w Wanted) keys() []string {
 // around gives the nearest of every wanted kind: those who were not offered the order yet, and where
 // room is left in the table, those who were.
 func (m *Matcher) around(w Wanted) []Located {
-	offered := w.Offered
-	if offered == nil {
-		offered = func(UserID) bool { return false }
+	if w.Only != "" {
+		return m.alone(w)
 	}
-	fresh := m.nearest(w, MaxNearest, func(id UserID) bool { return offered(id) || (w.Only != "" && id != w.Only) })
-	if w.Offered == nil || len(fresh) >= MaxNearest {
+	if w.Offered == nil {
+		return m.nearest(w, MaxNearest, nil)
+	}
+	fresh := m.nearest(w, MaxNearest, w.Offered)
+	if len(fresh) >= MaxNearest {
 		return fresh
 	}
-	known := m.nearest(w, MaxNearest-len(fresh), func(id UserID) bool { return !offered(id) || (w.Only != "" && id != w.Only) })
+	known := m.nearest(w, MaxNearest-len(fresh), func(id UserID) bool { return !w.Offered(id) })
 	return append(fresh, known...)
+}
+
+// alone gives the one transporter who is asked about, if he is within the radius with a wanted kind. It
+// looks where he is and at nobody else: whoever comes online asks so about many orders at once.
+func (m *Matcher) alone(w Wanted) []Located {
+	at, keys, known := m.Locator.Where(w.Only, w.Now)
+	if !known || !w.At.Valid() || !slices.ContainsFunc(keys, func(k string) bool { return w.Slots[k] > 0 }) {
+		return nil
+	}
+	metres := geo.Distance(w.At, at)
+	if !(metres <= w.RadiusKM*1000) {
+		return nil
+	}
+	return []Located{{Transporter: w.Only, At: at, DistanceM: metres}}
 }
 
 // nearest unites the kinds and keeps the nearest limit transporters.

@@ -1,6 +1,7 @@
 package order
 
 import (
+	"sync"
 	"time"
 
 	"weelo/internal/fleet"
@@ -31,7 +32,7 @@ func LookLate(s State, transporter fleet.UserID, now time.Time, p Policy) (w fle
 		return fleet.Wanted{}, false
 	}
 	w, ok = s.wanted(p.Waves[min(s.Wave, len(p.Waves))-1].RadiusKM, true, now)
-	w.Only = transporter
+	w.Only, w.Offered = transporter, nil // he was not
 	return w, ok
 }
 
@@ -42,9 +43,17 @@ func (s State) wanted(radiusKM float64, ok bool, now time.Time) (fleet.Wanted, b
 			slots[slot.Key]++
 		}
 	}
+	// Asked of everybody around, under the grid's lock: a set, made once and only if it is asked.
+	offered := sync.OnceValue(func() map[fleet.UserID]bool {
+		all := make(map[fleet.UserID]bool, len(s.Offered))
+		for _, o := range s.Offered {
+			all[o.TransporterID] = true
+		}
+		return all
+	})
 	return fleet.Wanted{
 		Slots: slots, At: s.Pickup.Point(), RadiusKM: radiusKM, Now: now,
-		Offered: func(id fleet.UserID) bool { return s.OfferedTo(id) != nil },
+		Offered: func(id fleet.UserID) bool { return offered()[id] },
 	}, ok
 }
 
