@@ -67,6 +67,9 @@ func (h *house) dispatch(context.Context, config.Secrets) error {
 		Locator: d.grid, Supply: st.supply, Users: st.people, Offers: h.openOffers, ETA: fleet.StraightETA{}, Rules: matchRules(cfg.Dispatch),
 	}
 	d.policy.Push, d.policy.Trip.Push, d.policy.Texts = h.pusher != nil, h.pusher != nil, cfg.SMS.Notices
+	if cfg.Dispatch.Scoring {
+		d.matcher.Records = h.records
+	}
 	roster := &presence.Roster{
 		Store: st.presence, Positions: st.positions, Kinds: st.supply, Grid: d.grid, Came: h.cameOnline, Now: time.Now, Log: h.p.log,
 	}
@@ -91,6 +94,28 @@ func (h *house) openOffers(ctx context.Context, transporters []fleet.UserID) (ma
 		open[fleet.UserID(id)] = n
 	}
 	return open, nil
+}
+
+// records gives how transporters dealt with what they were shown, as far back as offers are kept. It is
+// read only where candidates are scored.
+func (h *house) records(ctx context.Context, transporters []fleet.UserID) (map[fleet.UserID]fleet.Record, error) {
+	ids := make([]string, len(transporters))
+	for i, id := range transporters {
+		ids[i] = string(id)
+	}
+	tallies, err := h.st.offers.Tally(ctx, ids, h.st.clock.Now().Add(-fleet.RecordOver))
+	if err != nil {
+		return nil, err
+	}
+	records := make(map[fleet.UserID]fleet.Record, len(tallies))
+	for id, t := range tallies {
+		all, held := 0, t.Answers[order.AnswerHeld]+t.Answers[order.AnswerConfirmed]
+		for _, n := range t.Answers {
+			all += n
+		}
+		records[fleet.UserID(id)] = fleet.RecordOf(all, held, all-t.Answers[""], t.Waited)
+	}
+	return records, nil
 }
 
 // orderActors is the kind of orders.

@@ -45,8 +45,25 @@ type Stock struct {
 type Record struct {
 	Offers     int           // how many it is made of
 	Acceptance float64       // share of offers that he held, 0..1
-	Response   time.Duration // usual time to hold
+	Response   time.Duration // usual time to answer
 	Rating     float64       // 1..5; 0: none yet
+}
+
+// RecordOver is how far back a record looks.
+const RecordOver = 30 * 24 * time.Hour
+
+// RecordOf makes a record of how many offers a transporter was shown to the end, how many of them he
+// held and how many he answered at all, and how long he took for the answered in sum. Whoever never
+// answers counts as slow. There is no rating: nobody can rate a transporter yet, so all score the middle.
+func RecordOf(offers, held, answered int, waited time.Duration) Record {
+	r := Record{Offers: offers, Response: slowResponse}
+	if offers > 0 {
+		r.Acceptance = float64(held) / float64(offers)
+	}
+	if answered > 0 {
+		r.Response = waited / time.Duration(answered)
+	}
+	return r
 }
 
 // Weights says what a score is made of; they need not add up to one.

@@ -298,3 +298,36 @@ func TestARankingDependsOnTheCandidatesAlone(t *testing.T) {
 		}
 	})
 }
+
+func TestARecordIsMadeOfAnswers(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		offers, held, answered int
+		waited                 time.Duration
+		want                   fleet.Record
+	}{
+		"nothing known":        {0, 0, 0, 0, fleet.Record{Response: time.Minute}},
+		"never an answer":      {8, 0, 0, 0, fleet.Record{Offers: 8, Response: time.Minute}},
+		"two held, one not":    {6, 2, 3, 30 * time.Second, fleet.Record{Offers: 6, Acceptance: 1.0 / 3, Response: 10 * time.Second}},
+		"all held in a second": {5, 5, 5, 5 * time.Second, fleet.Record{Offers: 5, Acceptance: 1, Response: time.Second}},
+	}
+	for name, test := range tests {
+		if got := fleet.RecordOf(test.offers, test.held, test.answered, test.waited); got != test.want {
+			t.Errorf("%s: %+v, want %+v", name, got, test.want)
+		}
+	}
+	// Whoever ignores what he is shown ranks behind one of whom nothing is known, and that one behind one who answers.
+	ranking := fleet.DefaultRanking()
+	ranking.Scoring = true
+	var order []fleet.UserID
+	for _, c := range fleet.Rank([]fleet.Candidate{
+		{Transporter: "ignores", ETASeconds: 60, Record: fleet.RecordOf(8, 0, 0, 0)},
+		{Transporter: "new", ETASeconds: 60},
+		{Transporter: "answers", ETASeconds: 60, Record: fleet.RecordOf(8, 8, 8, 80*time.Second)},
+	}, ranking) {
+		order = append(order, c.Transporter)
+	}
+	if want := []fleet.UserID{"answers", "new", "ignores"}; !slices.Equal(order, want) {
+		t.Errorf("ranked %v, want %v", order, want)
+	}
+}

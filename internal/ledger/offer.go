@@ -65,6 +65,14 @@ type OfferReceipt struct {
 	Answer    string
 }
 
+// OfferTally sums up the settled offers of one recipient.
+type OfferTally struct {
+	Answers map[string]int // offers by answer; "" are those without one
+	// Waited is the time to the answer, from when a device had the offer or, not known, from when it was
+	// made; summed over those answered.
+	Waited time.Duration
+}
+
 // Offers reads offers and keeps their receipts. Offers themselves are written by transitions of their
 // order, and by nothing else.
 type Offers interface {
@@ -74,6 +82,10 @@ type Offers interface {
 	OfOrder(ctx context.Context, orderID string, limit int) ([]Offer, error)
 	// CountOpen counts what is offered to each of some recipients now; one without offers is left out.
 	CountOpen(ctx context.Context, recipients []string, now time.Time) (map[string]int, error)
+	// Tally sums up the settled offers made to each of some recipients since then, in one query: those
+	// answered, and those closed without an answer that a device of the recipient had. One without such
+	// offers is left out. Recipients: at most some hundred.
+	Tally(ctx context.Context, recipients []string, since time.Time) (map[string]OfferTally, error)
 	// Receipt keeps receipts, each part the first time it is told. It is not fenced, raises no version
 	// and ignores offers that are not there.
 	Receipt(ctx context.Context, rs []OfferReceipt) error

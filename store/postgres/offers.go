@@ -82,6 +82,36 @@ func (s Offers) CountOpen(ctx context.Context, recipients []string, now time.Tim
 	return counts, nil
 }
 
+// Tally implements ledger.Offers.
+func (s Offers) Tally(ctx context.Context, recipients []string, since time.Time) (map[string]ledger.OfferTally, error) {
+	rows, err := s.db.General.Query(ctx, `SELECT recipient, coalesce(answer, ''), count(*),
+			coalesce(sum(greatest(0, extract(epoch FROM answered_at - coalesce(delivered_at, offered_at)))) * 1000000, 0)::bigint
+		FROM offer
+		WHERE recipient = ANY ($1::text[]) AND offered_at >= $2
+			AND (answered_at IS NOT NULL OR NOT open AND delivered_at IS NOT NULL)
+		GROUP BY 1, 2`, recipients, since)
+	if err != nil {
+		return nil, fmt.Errorf("postgres: sum up offers: %w", err)
+	}
+	tallies := make(map[string]ledger.OfferTally)
+	var recipient, answer string
+	var n int
+	var waited int64
+	if _, err := pgx.ForEachRow(rows, []any{&recipient, &answer, &n, &waited}, func() error {
+		t := tallies[recipient]
+		if t.Answers == nil {
+			t.Answers = make(map[string]int)
+		}
+		t.Answers[answer] = n
+		t.Waited += time.Duration(waited) * time.Microsecond
+		tallies[recipient] = t
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("postgres: sum up offers: %w", err)
+	}
+	return tallies, nil
+}
+
 // Offers are locked by id, as their orders' transitions lock them. Of receipts for one offer in one call
 // the first time of each kind counts.
 const receive = `

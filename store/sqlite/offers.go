@@ -102,6 +102,45 @@ func (s Offers) CountOpen(ctx context.Context, recipients []string, now time.Tim
 	return counts, nil
 }
 
+// Tally implements ledger.Offers.
+func (s Offers) Tally(ctx context.Context, recipients []string, since time.Time) (map[string]ledger.OfferTally, error) {
+	wrap := func(err error) error { return fmt.Errorf("sqlite: sum up offers: %w", err) }
+	list, err := json.Marshal(append([]string{}, recipients...))
+	if err != nil {
+		return nil, wrap(err)
+	}
+	rows, err := s.db.Read.QueryContext(ctx, `SELECT recipient, coalesce(answer, ''), count(*),
+			coalesce(sum(max(0, answered_at - coalesce(delivered_at, offered_at))), 0)
+		FROM offer
+		WHERE recipient IN (SELECT value FROM json_each(?)) AND offered_at >= ?
+			AND (answered_at IS NOT NULL OR NOT open AND delivered_at IS NOT NULL)
+		GROUP BY 1, 2`, string(list), micros(since))
+	if err != nil {
+		return nil, wrap(err)
+	}
+	defer rows.Close()
+	tallies := make(map[string]ledger.OfferTally)
+	for rows.Next() {
+		var recipient, answer string
+		var n int
+		var waited int64
+		if err := rows.Scan(&recipient, &answer, &n, &waited); err != nil {
+			return nil, wrap(err)
+		}
+		t := tallies[recipient]
+		if t.Answers == nil {
+			t.Answers = make(map[string]int)
+		}
+		t.Answers[answer] = n
+		t.Waited += time.Duration(waited) * time.Microsecond
+		tallies[recipient] = t
+	}
+	if err := rows.Err(); err != nil {
+		return nil, wrap(err)
+	}
+	return tallies, nil
+}
+
 // receive keeps one receipt. In one call the first time of each kind counts, so they come sorted.
 const receive = `UPDATE offer SET delivered_at = coalesce(delivered_at, ?3), seen_at = coalesce(seen_at, ?4),
 	answered_at = coalesce(answered_at, ?5), answer = CASE WHEN ?5 IS NULL THEN answer ELSE coalesce(answer, ?6) END

@@ -84,6 +84,7 @@ func Ledger(t *testing.T, open func(t *testing.T) LedgerBackend) {
 		{"OffersTogether", offersTogether},
 		{"OffersRead", offersRead},
 		{"OfferReceipts", offerReceipts},
+		{"OfferTally", offerTally},
 		{"OfferReceiptsAtOnce", offerReceiptsAtOnce},
 		{"OfferRetention", offerRetention},
 	} {

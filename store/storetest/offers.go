@@ -314,6 +314,42 @@ func offerReceipts(t *testing.T, l *ledgerTest) {
 	}
 }
 
+// offerTally: who answered how often and how soon. An offer that never reached a device says nothing of
+// its recipient, nor does one that he may still answer.
+func offerTally(t *testing.T, l *ledgerTest) {
+	hour := func(h int) func(*ledger.Transition) { return atTime(at.Add(time.Duration(h) * time.Hour)) }
+	sec := func(h, n int) time.Time { return at.Add(time.Duration(h)*time.Hour + time.Duration(n)*time.Second) }
+	to := func(order *aggregate, who string) string { return offerTo(order, who).ID }
+	orders := []*aggregate{l.ownedOrder(t), l.ownedOrder(t), l.ownedOrder(t)}
+	for h, order := range orders {
+		l.must(t, order, withOffers(offerTo(order, "a"), offerTo(order, "b"), offerTo(order, "c")), hour(h))
+	}
+	if err := l.Offers.Receipt(t.Context(), []ledger.OfferReceipt{
+		{ID: to(orders[0], "a"), Recipient: "a", Answered: sec(0, 5), Answer: "held"}, // too old
+		{ID: to(orders[1], "a"), Recipient: "a", Delivered: sec(1, 2), Answered: sec(1, 6), Answer: "held"},
+		{ID: to(orders[2], "a"), Recipient: "a", Answered: sec(2, 7), Answer: "declined"}, // a device had it when nobody knows
+		{ID: to(orders[1], "b"), Recipient: "b", Delivered: sec(1, 1)},
+		{ID: to(orders[2], "b"), Recipient: "b", Delivered: sec(2, 1)}, // and is open
+	}); err != nil {
+		t.Fatal(err)
+	}
+	l.must(t, orders[1], closingAll("filled"), hour(3))
+	got, err := l.Offers.Tally(t.Context(), []string{"a", "b", "c", "nobody"}, sec(1, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]ledger.OfferTally{
+		"a": {Answers: map[string]int{"held": 1, "declined": 1}, Waited: 11 * time.Second},
+		"b": {Answers: map[string]int{"": 1}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("tallies (-want +got):\n%s", diff)
+	}
+	if got, err := l.Offers.Tally(t.Context(), nil, at); err != nil || len(got) != 0 {
+		t.Errorf("of nobody: %v (%v)", got, err)
+	}
+}
+
 // offerReceiptsAtOnce: receipts of many offers, in any order, beside the steps of their orders.
 func offerReceiptsAtOnce(t *testing.T, l *ledgerTest) {
 	const orders, recipients, rounds = 6, 8, 10
