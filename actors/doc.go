@@ -22,6 +22,7 @@
 //	                  FixesRecorded       TrackRecorder   the track grew: fold it anew
 //	to a driver       the slot of a link  transports      the newest position and a sign of life
 //	                  SocketAttached, SocketDetached, DriverBeat, DriverAvailable (ask), GetDriver (ask)
+//	                  GetDriver (ask)     trip            where he is, when a step depends on it
 //	                  TripTaken, TripLeft trip            whom his positions concern
 //	to a transporter  TransporterAttached, TransporterDetached, TransporterBeat,
 //	                  TransporterAvailable (ask), GetTransporter (ask)

@@ -46,7 +46,7 @@ func Trips(c TripConfig) Kind {
 	return Kind{
 		Name: protocol.KindTrip, Queue: 256, Idle: time.Minute, MaxLive: c.MaxLive,
 		New: func(ctx context.Context, self *Self) (Actor, error) {
-			b := &tripActor{cfg: c, id: self.ID()}
+			b := &tripActor{cfg: c, self: self, id: self.ID()}
 			d, err := NewDurable(ctx, self, ledger.Ref{Kind: ledger.Trip, ID: self.ID()}, c.Ledger, b)
 			if errors.Is(err, ErrNotFound) {
 				return nil, trip.ErrNotFound
@@ -63,6 +63,7 @@ func Trips(c TripConfig) Kind {
 // decided by internal/trip.
 type tripActor struct {
 	cfg     TripConfig
+	self    *Self
 	id      string
 	heardMS int64      // the newest fix heard of, written now and then only
 	live    *track.Fix // the same, for people
@@ -73,6 +74,7 @@ var (
 	_ Behaviour[trip.State]  = (*tripActor)(nil)
 	_ timerTaker[trip.State] = (*tripActor)(nil)
 	_ stayer[trip.State]     = (*tripActor)(nil)
+	_ preparer[trip.State]   = (*tripActor)(nil)
 )
 
 // trips is the shell of a trip.
@@ -87,9 +89,14 @@ func (a *tripActor) Request(msg any) (Request, bool) {
 	if !ok {
 		return Request{}, false
 	}
-	r := Request{Do: m.Do, Scope: string(byWhom(m.Do).User), Key: m.Key, Hash: m.Hash}
+	do := m.Do
+	if step, is := do.(trip.ChangeStatus); is {
+		step.Fix, step.NewCode = nil, "" // nobody says where he is but the driver's phone
+		do = step
+	}
+	r := Request{Do: do, Scope: string(byWhom(do).User), Key: m.Key, Hash: m.Hash}
 	if r.Key != "" && r.Hash == "" {
-		r.Hash = fmt.Sprintf("%s %T %+v", a.id, m.Do, m.Do) // a key is for one command of one trip
+		r.Hash = fmt.Sprintf("%s %T %+v", a.id, do, do) // a key is for one command of one trip
 	}
 	return r, true
 }
@@ -126,7 +133,7 @@ func (a *tripActor) Decide(s trip.State, command any, now time.Time) (Step[trip.
 		return Step[trip.State]{}, fmt.Errorf("actors: a trip has no command %T", command)
 	}
 	if step, is := c.(trip.ChangeStatus); is {
-		step.Fix = a.live
+		step.Fix = newerFix(step.Fix, a.live)
 		if a.cfg.Policy.PODCode {
 			step.NewCode = fourDigits()
 		}

@@ -74,7 +74,7 @@ type DriverBeat struct{}
 // DriverAvailable sets the intent. From Drivers after the row was written; the answer is Done.
 type DriverAvailable struct{ Available bool }
 
-// GetDriver asks for *Driver.
+// GetDriver asks for *Driver. From Drivers, from orders and from trips.
 type GetDriver struct{}
 
 // TripTaken tells the driver's actor which trip it is on now, or that its state changed. From the

@@ -187,7 +187,7 @@ func (r *ride) deliver(ctx context.Context, fixes []track.Fix) (ack *wire.Receiv
 }
 
 // stepTries is how often a driver says where he is when he is told that he is too far away, once a
-// second: a trip hears of its driver's position every 30 s.
+// second: a bad network may hold his positions back for a while.
 const stepTries = 75
 
 // stepThere reports a status from where the truck stands. A driver who is told that he is too far away

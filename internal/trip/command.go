@@ -30,8 +30,8 @@ type ChangeStatus struct {
 	To     Status
 	Reason string // of a partial delivery, which needs one; ≤ 500 characters, for people
 	Code   string // of a delivery, when the trip has one
-	// Fix is the newest fix of the truck, nil when there is none, and NewCode four random digits. They are
-	// filled in by the trip's actor.
+	// Fix is the newest believed fix of the truck, nil when there is none, and NewCode four random digits.
+	// They are filled in by the trip's actor, whatever was in them.
 	Fix     *track.Fix `json:"-"`
 	NewCode string     `json:"-"`
 }

@@ -30,11 +30,11 @@ func (s State) near(c NoteFix, now time.Time, p Policy) (e Event, near bool) {
 // checkStep refuses a step that the truck's own position gives the lie to, and an end without what it
 // needs.
 func checkStep(s State, c ChangeStatus, now time.Time, p Policy) error {
-	if c.To == AtPickup && p.tooFar(c.Fix, s.Pickup, p.NearPickupM, now) {
-		return fault.Newf(fault.FailedPrecondition, "TOO_FAR_FROM_PICKUP", "You are more than %.0f m from the pickup.", p.NearPickupM)
-	}
-	if (c.To == ArrivedAtDrop || c.To == Completed) && p.tooFar(c.Fix, s.Drop, p.NearDropM, now) {
-		return fault.Newf(fault.FailedPrecondition, "TOO_FAR_FROM_DROP", "You are more than %.0f m from the drop.", p.NearDropM)
+	if place, limit := s.goal(c.To, p); p.tooFar(c.Fix, place, limit, now) {
+		if c.To == AtPickup {
+			return fault.Newf(fault.FailedPrecondition, "TOO_FAR_FROM_PICKUP", "You are more than %.0f m from the pickup.", limit)
+		}
+		return fault.Newf(fault.FailedPrecondition, "TOO_FAR_FROM_DROP", "You are more than %.0f m from the drop.", limit)
 	}
 	switch reason := utf8.RuneCountInString(c.Reason); {
 	case reason > 500:
@@ -52,6 +52,26 @@ func checkStep(s State, c ChangeStatus, now time.Time, p Policy) error {
 		return ErrCodeNeeded
 	}
 	return nil
+}
+
+// goal is where a step wants the truck, and how far away it may be at most, metres by road; 0: the step
+// wants it nowhere.
+func (s State) goal(to Status, p Policy) (place Place, limit float64) {
+	switch to {
+	case AtPickup:
+		return s.Pickup, p.NearPickupM
+	case ArrivedAtDrop, Completed:
+		return s.Drop, p.NearDropM
+	default:
+		return Place{}, 0
+	}
+}
+
+// AsksWhere tells whether it matters to a command where the truck is: ChangeStatus.Fix should then be
+// the newest fix there is.
+func (s State) AsksWhere(c ChangeStatus, p Policy) bool {
+	_, limit := s.goal(c.To, p)
+	return limit > 0 && c.By.User == s.DriverID && s.Status.CanBecome(c.To)
 }
 
 // tooFar tells whether a fix is proof that the truck is somewhere else. Nothing is proven by no fix, by

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"weelo/internal/fleet"
 	"weelo/internal/trip"
 )
 
@@ -98,5 +99,29 @@ func TestTimeScale(t *testing.T) {
 	}
 	if p.Scaled(0) != p {
 		t.Error("scale 0 changed the policy")
+	}
+}
+
+// TestAsksWhere: only the driver's possible steps to a place depend on where the truck is.
+func TestAsksWhere(t *testing.T) {
+	t.Parallel()
+	p, never := trip.DefaultPolicy(), trip.DefaultPolicy()
+	never.NearPickupM, never.NearDropM = 0, 0
+	by := trip.By{User: driver, Role: fleet.Driver}
+	judged := map[trip.Status]bool{trip.AtPickup: true, trip.ArrivedAtDrop: true, trip.Completed: true}
+	for _, from := range trip.Statuses() {
+		s := trip.State{DriverID: driver, Status: from}
+		for _, to := range trip.Statuses() {
+			step := trip.ChangeStatus{By: by, To: to}
+			if got, want := s.AsksWhere(step, p), judged[to] && from.CanBecome(to); got != want {
+				t.Errorf("%s to %s asks where: %v, want %v", from, to, got, want)
+			}
+			if s.AsksWhere(step, never) {
+				t.Errorf("%s to %s asks where although no distance is too far", from, to)
+			}
+			if step.By.User = customer; s.AsksWhere(step, p) {
+				t.Errorf("%s to %s by somebody else asks where", from, to)
+			}
+		}
 	}
 }
