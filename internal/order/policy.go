@@ -13,7 +13,8 @@ type Wave struct {
 	Window   time.Duration
 }
 
-// Policy holds the numbers of dispatch. Its waits are divided by TIME_SCALE.
+// Policy holds the numbers of dispatch. Its waits are divided by TIME_SCALE, but for those that are for
+// people.
 type Policy struct {
 	SearchFor      time.Duration // how long an order searches for trucks
 	FirstExtension time.Duration // what the first accepted truck adds to the search
@@ -36,7 +37,7 @@ type Policy struct {
 	RepeatedCancels     int
 	RepeatedWithin      time.Duration
 
-	DisputeWithin time.Duration // unanswered for this long, a dispute is handed over to people
+	DisputeWithin time.Duration // unanswered for this long, a dispute is handed over to people; a wait for people: not scaled
 	Fees          Fees
 	Trip          trip.Policy // trips are born and cancelled by it
 
@@ -86,7 +87,7 @@ func (p Policy) Scaled(scale float64) Policy {
 		}
 	}
 	div(&p.SearchFor, &p.FirstExtension, &p.NextExtension, &p.HoldFor, &p.HoldExtension, &p.HoldMax,
-		&p.ScheduledLead, &p.RebookAfter, &p.RebookAfterRepeated, &p.RepeatedWithin, &p.DisputeWithin,
+		&p.ScheduledLead, &p.RebookAfter, &p.RebookAfterRepeated, &p.RepeatedWithin,
 		&p.Fees.FreeWaiting, &p.Fees.Minute)
 	waves := make([]Wave, len(p.Waves))
 	for i, w := range p.Waves {

@@ -105,7 +105,8 @@ func TestTimeScale(t *testing.T) {
 	for name, pair := range map[string][2]time.Duration{
 		"search": {p.SearchFor, fast.SearchFor}, "first": {p.FirstExtension, fast.FirstExtension}, "next": {p.NextExtension, fast.NextExtension},
 		"hold": {p.HoldFor, fast.HoldFor}, "hold max": {p.HoldMax, fast.HoldMax}, "hold extension": {p.HoldExtension, fast.HoldExtension},
-		"lead": {p.ScheduledLead, fast.ScheduledLead}, "rebook": {p.RebookAfter, fast.RebookAfter}, "dispute": {p.DisputeWithin, fast.DisputeWithin},
+		"lead": {p.ScheduledLead, fast.ScheduledLead}, "rebook": {p.RebookAfter, fast.RebookAfter},
+		"rebook often": {p.RebookAfterRepeated, fast.RebookAfterRepeated}, "cancels within": {p.RepeatedWithin, fast.RepeatedWithin},
 		"wave": {p.Waves[5].Window, fast.Waves[5].Window}, "trip": {p.Trip.AcceptWithin, fast.Trip.AcceptWithin},
 		"waiting": {p.Fees.FreeWaiting, fast.Fees.FreeWaiting}, "minute": {p.Fees.Minute, fast.Fees.Minute},
 	} {
@@ -113,7 +114,8 @@ func TestTimeScale(t *testing.T) {
 			t.Errorf("%s: %s became %s", name, pair[0], pair[1])
 		}
 	}
-	if fast.Waves[5].RadiusKM != 100 || fast.Fees.Assigned != 50 || fast.Notify != 100 || fast.ScheduledAhead != p.ScheduledAhead {
+	if fast.Waves[5].RadiusKM != 100 || fast.Fees.Assigned != 50 || fast.Notify != 100 ||
+		fast.ScheduledAhead != p.ScheduledAhead || fast.DisputeWithin != 48*time.Hour {
 		t.Errorf("what is no wait changed: %+v", fast)
 	}
 	if diff := cmp.Diff(p, p.Scaled(0)); diff != "" {
