@@ -218,7 +218,7 @@ func (l *life) timer(rt *rapid.T) {
 }
 
 func (l *life) fireTimer(name string) {
-	armed := l.s.Timers[name]
+	armed, closed := l.s.Timers[name], l.s.Closed
 	if due := time.UnixMilli(armed.DueMS).UTC(); due.After(l.now) {
 		l.now = due
 	}
@@ -229,7 +229,7 @@ func (l *life) fireTimer(name string) {
 		l.rt.Fatalf("timer %s: %v", name, err)
 	}
 	switch {
-	case name == order.SearchTimer:
+	case name == order.SearchTimer, name == order.WaveTimer && !closed && !l.now.Before(l.end):
 		l.modelCloses("expired")
 	case len(name) > 5 && name[:5] == order.HoldTimerPrefix:
 		l.giveBack(l.holds[name[5:]], "expired")

@@ -13,7 +13,8 @@ func Look(s State, c Command, now time.Time, p Policy) (w fleet.Wanted, ok bool)
 	switch c := c.(type) {
 	case TimerFired:
 		armed, is := s.Timers[c.Name]
-		if !is || armed.Number != c.Number || (c.Name != WaveTimer && c.Name != OpenTimer) || s.Wave >= len(p.Waves) {
+		late := c.Name == WaveTimer && now.UnixMilli() >= s.ExpiresMS // heard after the end of the search
+		if !is || armed.Number != c.Number || late || (c.Name != WaveTimer && c.Name != OpenTimer) || s.Wave >= len(p.Waves) {
 			return fleet.Wanted{}, false
 		}
 		return s.wanted(p.Waves[s.Wave].RadiusKM, s.Tally().Searching > 0, now)
@@ -66,11 +67,7 @@ func (b *builder) timerFired(c TimerFired) (Decision, error) {
 	case OpenTimer:
 		b.openSearch(c.Found)
 	case WaveTimer:
-		if b.s.Wave >= len(b.p.Waves) {
-			b.add(Event{What: Exhausted})
-		} else {
-			b.wave(c.Found)
-		}
+		b.waveDue(c.Found)
 	case SearchTimer:
 		b.closeSearch(string(fromTimer))
 	case DisputeTimer:
@@ -90,6 +87,19 @@ const (
 	fromTimer cause = "timer"
 	fromTrips cause = "trips"
 )
+
+// waveDue sends the next wave. Heard after the search's time, by a task that was away, it ends the search
+// instead: nobody is shown what he cannot have any more.
+func (b *builder) waveDue(found Found) {
+	switch {
+	case !b.open():
+		b.closeSearch(string(fromTimer))
+	case b.s.Wave >= len(b.p.Waves):
+		b.add(Event{What: Exhausted})
+	default:
+		b.wave(found)
+	}
+}
 
 // openSearch begins the search, with its first wave.
 func (b *builder) openSearch(found Found) {

@@ -48,6 +48,31 @@ func TestWavesWiden(t *testing.T) {
 	}
 }
 
+// TestAWaveHeardAfterTheEnd: a task that was away hears the overdue wave before the overdue end of the
+// search. Nobody is shown the order, and the customer learns why it ended.
+//
+// Invariants: 17.
+func TestAWaveHeardAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	w := bornOf(t, wish(1), order.Found{})
+	w.wait(10 * time.Minute)
+	armed := w.s.Timers[order.WaveTimer]
+	late := order.TimerFired{Name: order.WaveTimer, Number: armed.Number}
+	if _, ok := order.Look(w.s, late, w.now, w.p); ok {
+		t.Error("it looks around after the end")
+	}
+	late.Found = table(near(asha, 1000, 1))
+	d := w.do(late)
+	w.status(order.Expired)
+	if offers, _ := d.Offers(); len(offers) != 0 || w.s.Wave != 1 {
+		t.Errorf("offers %+v, wave %d", offers, w.s.Wave)
+	}
+	got := w.heard(customer, order.KindStatus)
+	if w.s.ReasonCode != order.ReasonNoneOnline || len(got) != 1 || got[0].Data.(order.StatusData).ReasonCode != order.ReasonNoneOnline {
+		t.Errorf("reason %q, the customer was told %+v", w.s.ReasonCode, got)
+	}
+}
+
 func TestNobodyAccepts(t *testing.T) {
 	t.Parallel()
 	w := born(t, 1)
