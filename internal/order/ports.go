@@ -25,9 +25,13 @@ type Reads interface {
 	CancelledSince(ctx context.Context, customer fleet.UserID, since time.Time) ([]int64, error)
 }
 
-// LiveReads gives the orders that have not ended, as last committed, the newest first.
+// LiveReads gives the orders that have not ended, as last committed.
 type LiveReads interface {
+	// Live gives them, the newest first.
 	Live(ctx context.Context, limit int) ([]State, error)
+	// Searching gives the ids of those whose search has begun and is not over, by id, from the first one
+	// behind after on. Whether they lack a truck at this moment is not asked.
+	Searching(ctx context.Context, after string, limit int) ([]string, error)
 }
 
 // Page is a part of a list. No statuses: all.

@@ -28,5 +28,8 @@ CREATE INDEX open_offers_of_recipient ON offer (recipient, offered_at) WHERE ope
 CREATE INDEX offers_of_recipient ON offer (recipient, offered_at);
 CREATE INDEX closed_offers_by_age ON offer (closed_at) WHERE NOT open;
 
+CREATE INDEX live_orders ON customer_order (id) WHERE live;
+
 -- +goose Down
+DROP INDEX live_orders;
 DROP TABLE offer;

@@ -75,6 +75,21 @@ func (r OrderReads) Live(ctx context.Context, limit int) ([]order.State, error) 
 	return r.collect(ctx, `SELECT state FROM customer_order WHERE live ORDER BY created_at DESC, id LIMIT $1`, limit)
 }
 
+// Searching implements order.LiveReads.
+func (r OrderReads) Searching(ctx context.Context, after string, limit int) ([]string, error) {
+	rows, err := r.db.General.Query(ctx, `SELECT id FROM customer_order
+		WHERE live AND id > $1 AND (state ->> 'wave')::int > 0 AND NOT coalesce((state ->> 'closed')::boolean, false)
+		ORDER BY id LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("searching orders: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("searching orders: %w", err)
+	}
+	return ids, nil
+}
+
 // recentOffers bounds where a hold is looked for.
 const recentOffers = 500
 

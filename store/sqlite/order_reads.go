@@ -75,6 +75,29 @@ func (r OrderReads) Live(ctx context.Context, limit int) ([]order.State, error) 
 	return r.collect(ctx, `SELECT state FROM customer_order WHERE live ORDER BY created_at DESC, id LIMIT ?`, limit)
 }
 
+// Searching implements order.LiveReads.
+func (r OrderReads) Searching(ctx context.Context, after string, limit int) ([]string, error) {
+	rows, err := r.db.Read.QueryContext(ctx, `SELECT id FROM customer_order
+		WHERE live AND id > ? AND state ->> 'wave' > 0 AND NOT coalesce(state ->> 'closed', 0)
+		ORDER BY id LIMIT ?`, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("searching orders: %w", err)
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("searching orders: %w", err)
+		}
+		ids = append(ids, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("searching orders: %w", err)
+	}
+	return ids, nil
+}
+
 // recentOffers bounds where a hold is looked for.
 const recentOffers = 500
 

@@ -39,6 +39,7 @@ func OrderReads(t *testing.T, open func(t *testing.T) OrderReadsBackend) {
 		"Active":         readActive,
 		"OfCustomer":     readOfCustomer,
 		"Live":           readLive,
+		"Searching":      readSearching,
 		"OfferedTo":      readOfferedTo,
 		"OrderOfHold":    readOrderOfHold,
 		"CancelledSince": readCancelled,
@@ -90,6 +91,33 @@ func readLive(t *testing.T, o *ordersTest) {
 		if err != nil || !slices.Equal(orderIDs(got), want) {
 			t.Errorf("the newest %d live orders: %v, %v, want %v", limit, orderIDs(got), err, want)
 		}
+	}
+}
+
+// readSearching pages through them; an order before its first wave, one whose search is over, and one
+// that has ended are not among them.
+func readSearching(t *testing.T, o *ordersTest) {
+	var want []string
+	for n := range 5 {
+		s := order.State{Status: order.Broadcasting, Live: true, Wave: 1 + n}
+		o.add(t, order.State{Status: order.InProgress, Live: true, Wave: 6, Closed: true})
+		o.add(t, order.State{Status: order.Created, Live: true})
+		o.add(t, order.State{Status: order.Cancelled, Wave: 1})
+		want = append(want, o.add(t, s))
+	}
+	slices.Sort(want)
+	var got []string
+	for after, more := "", true; more; {
+		page, err := o.Reads.Searching(t.Context(), after, 2)
+		if err != nil || len(page) > 2 {
+			t.Fatalf("behind %q: %v, %v", after, page, err)
+		}
+		if more = len(page) > 0; more {
+			got, after = append(got, page...), page[len(page)-1]
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("those that search (-want +got):\n%s", diff)
 	}
 }
 
