@@ -62,7 +62,12 @@ func (o *Orders) describe(ctx context.Context, r protocol.NewOrder, now time.Tim
 	if n, err = n.Checked(o.cfg.Price, now, o.cfg.Policy); err != nil {
 		return order.NewOrder{}, err
 	}
-	if err := o.noneActive(ctx, n.CustomerID); err != nil && n.ScheduledMS == 0 {
+	if n.ScheduledMS != 0 {
+		err = o.roomForPlans(ctx, n.CustomerID)
+	} else {
+		err = o.noneActive(ctx, n.CustomerID)
+	}
+	if err != nil {
 		return order.NewOrder{}, err
 	}
 	return n, o.cooledDown(ctx, n.CustomerID, now)
@@ -76,6 +81,19 @@ func (o *Orders) noneActive(ctx context.Context, customer fleet.UserID) error {
 	}
 	if is {
 		return order.ErrActiveOrder(active.ID)
+	}
+	return nil
+}
+
+// roomForPlans refuses one more scheduled order of a customer who has as many waiting as he may. Requests
+// of the same moment may all be let through; how many those are the limit of orders per minute bounds.
+func (o *Orders) roomForPlans(ctx context.Context, customer fleet.UserID) error {
+	_, waiting, err := o.cfg.Reads.OfCustomer(ctx, customer, order.Page{Statuses: []order.Status{order.Created}, Limit: 1})
+	if err != nil {
+		return ErrInterrupted.Because(fmt.Errorf("create order: count scheduled orders: %w", err))
+	}
+	if waiting >= o.cfg.Policy.ScheduledMax {
+		return order.ErrScheduledFull
 	}
 	return nil
 }

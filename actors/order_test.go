@@ -115,6 +115,42 @@ func TestASecondOrderIsRefusedWithTheFirst(t *testing.T) {
 	})
 }
 
+// TestPlansHaveALimit: ten scheduled orders of a customer may wait; one that is cancelled makes room, and
+// an order for now is not in their way.
+func TestPlansHaveALimit(t *testing.T) {
+	in(t, func(t *testing.T) {
+		m := newMarket(t)
+		plan := func(key string) (string, error) {
+			r := asks(1, key)
+			r.Order.ScheduledMS = time.Now().Add(24 * time.Hour).UnixMilli()
+			reply, err := m.orders.Create(t.Context(), r)
+			if err != nil {
+				return "", err
+			}
+			return reply.State.ID, nil
+		}
+		ids := make([]string, 0, 10)
+		for i := range 10 {
+			id, err := plan(fmt.Sprint("plan", i))
+			m.must(err)
+			ids = append(ids, id)
+		}
+		_, err := plan("one too many")
+		m.refuses(err, "SCHEDULED_LIMIT_REACHED")
+		again, err := plan("plan3") // a repeat is answered as ever
+		m.must(err)
+		if again != ids[3] {
+			t.Errorf("a repeat gave order %s, not %s", again, ids[3])
+		}
+		m.create(1)
+		_, err = m.orders.Cancel(t.Context(), protocol.OrderRequest{OrderID: ids[0], By: asha})
+		m.must(err)
+		<-time.After(time.Minute) // the cool-down
+		_, err = plan("in its place")
+		m.must(err)
+	})
+}
+
 // Many at once, and the index decides: the reads before it saw nobody.
 func TestOrdersOfOneCustomerAtOnce(t *testing.T) {
 	in(t, func(t *testing.T) {

@@ -30,7 +30,9 @@ type Policy struct {
 	HoldMax        time.Duration // a hold and its extensions
 
 	ScheduledLead  time.Duration // how long before its pickup a scheduled order begins to search
+	ScheduledLate  time.Duration // how long after its pickup time it may still begin to
 	ScheduledAhead time.Duration // how far ahead one may order; not scaled
+	ScheduledMax   int           // scheduled orders of one customer that wait for their search at most
 
 	RebookAfter         time.Duration // after a cancelled order, before the customer may book again
 	RebookAfterRepeated time.Duration // the same after RepeatedCancels within RepeatedWithin
@@ -65,7 +67,7 @@ func DefaultPolicy() Policy {
 		Waves:  []Wave{{5, 10 * s}, {10, 10 * s}, {15, 15 * s}, {30, 15 * s}, {60, 15 * s}, {100, 15 * s}},
 		Notify: 100, OfferedMax: 600, SearchesMax: 5,
 		HoldFor: 90 * s, HoldExtension: 30 * s, HoldExtensions: 2, HoldMax: 130 * s,
-		ScheduledLead: 2 * time.Hour, ScheduledAhead: 90 * 24 * time.Hour,
+		ScheduledLead: 2 * time.Hour, ScheduledLate: 30 * time.Minute, ScheduledAhead: 90 * 24 * time.Hour, ScheduledMax: 10,
 		RebookAfter: 15 * s, RebookAfterRepeated: 120 * s, RepeatedCancels: 3, RepeatedWithin: time.Hour,
 		DisputeWithin: 48 * time.Hour,
 		Fees: Fees{
@@ -87,7 +89,7 @@ func (p Policy) Scaled(scale float64) Policy {
 		}
 	}
 	div(&p.SearchFor, &p.FirstExtension, &p.NextExtension, &p.HoldFor, &p.HoldExtension, &p.HoldMax,
-		&p.ScheduledLead, &p.RebookAfter, &p.RebookAfterRepeated, &p.RepeatedWithin,
+		&p.ScheduledLead, &p.ScheduledLate, &p.RebookAfter, &p.RebookAfterRepeated, &p.RepeatedWithin,
 		&p.Fees.FreeWaiting, &p.Fees.Minute)
 	waves := make([]Wave, len(p.Waves))
 	for i, w := range p.Waves {

@@ -38,8 +38,9 @@ var (
 	ErrSearchedOut     = fault.New(fault.Conflict, "SEARCH_LIMIT_REACHED", "This order has been searched for often enough. Please place a new one.")
 	ErrNothingFilled   = fault.New(fault.FailedPrecondition, "NO_TRUCKS_CONFIRMED", "No truck has been confirmed for this order yet.")
 
-	ErrRebook = fault.New(fault.ResourceExhausted, "REBOOK_COOLDOWN", "Please wait a moment before you book again.")
-	errActive = fault.New(fault.Conflict, "ACTIVE_ORDER_EXISTS", "You already have an active order.")
+	ErrRebook        = fault.New(fault.ResourceExhausted, "REBOOK_COOLDOWN", "Please wait a moment before you book again.")
+	ErrScheduledFull = fault.New(fault.Conflict, "SCHEDULED_LIMIT_REACHED", "You have planned as many orders as you may. Please cancel one first.")
+	errActive        = fault.New(fault.Conflict, "ACTIVE_ORDER_EXISTS", "You already have an active order.")
 )
 
 // ErrActiveOrder refuses a second searching order of a customer; activeID names the first.
