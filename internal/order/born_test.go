@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,6 +145,38 @@ func TestScheduled(t *testing.T) {
 	}
 	w.accept(w.confirm(asha, 1)[0])
 	w.status(order.FullyFilled)
+}
+
+// TestScheduledHeardTooLate: an order whose opening nobody heard is searched for until half an hour after
+// its pickup time; then it ends, and its customer learns why.
+func TestScheduledHeardTooLate(t *testing.T) {
+	t.Parallel()
+	n := wish(2)
+	n.ScheduledMS = start.Add(5 * time.Hour).UnixMilli()
+	for _, tt := range []struct {
+		after time.Duration
+		want  order.Status
+	}{{30 * time.Minute, order.Active}, {30*time.Minute + time.Second, order.Expired}, {25 * time.Hour, order.Expired}} {
+		w := bornOf(t, n, order.Found{})
+		w.now = start.Add(5*time.Hour + tt.after)
+		armed := w.s.Timers[order.OpenTimer]
+		opening := order.TimerFired{Name: order.OpenTimer, Number: armed.Number, Found: table(near(asha, 1000, 1))}
+		if _, looks := order.Look(w.s, opening, w.now, w.p); looks != (tt.want == order.Active) {
+			t.Errorf("%s after the pickup time it looks around: %v", tt.after, looks)
+		}
+		w.do(opening)
+		w.status(tt.want)
+		if tt.want == order.Active {
+			continue
+		}
+		got := w.heard(customer, order.KindStatus)
+		if len(got) != 1 || got[0].Data.(order.StatusData).ReasonCode != order.ReasonTooLate || !strings.Contains(got[0].Data.(order.StatusData).Message, "pickup time passed") {
+			t.Errorf("the customer was told %+v", got)
+		}
+		if len(w.s.Offered) != 0 || len(w.s.Timers) != 0 {
+			t.Errorf("offered %v, timers %v", w.s.Offered, w.s.Timers)
+		}
+	}
 }
 
 func TestScheduledSoonIsNow(t *testing.T) {

@@ -132,7 +132,7 @@ func (s State) statusData(e Event) StatusData {
 	t := s.Tally()
 	d := StatusData{
 		OrderID: s.ID, BookingID: s.ID, Status: s.Status, Dispatch: s.Dispatch, ReasonCode: s.ReasonCode,
-		RecoveryHint: s.RecoveryHint(), Reason: s.Reason, Message: statusMessage[s.Status], ChangedAt: e.AtMS, ExpiresAt: s.ExpiresMS,
+		RecoveryHint: s.RecoveryHint(), Reason: s.Reason, Message: s.message(), ChangedAt: e.AtMS, ExpiresAt: s.ExpiresMS,
 		TotalTrucks: t.Total, TrucksFilled: t.Filled, Online: s.Online, Notified: s.Notified,
 		CustomerName: s.Customer.Name, CustomerPhone: trip.ShortPhone(s.Customer.Phone),
 		PickupAddress: s.Pickup.Address, DropAddress: s.Drop.Address, Revision: s.Revision, Lifecycle: s.Count,
@@ -153,6 +153,14 @@ func (s State) statusData(e Event) StatusData {
 	default:
 	}
 	return d
+}
+
+// message says for people how the order stands.
+func (s State) message() string {
+	if s.Status == Expired && s.ReasonCode == ReasonTooLate {
+		return "The pickup time passed before we could look for trucks."
+	}
+	return statusMessage[s.Status]
 }
 
 // winners are the transporters of the order's trips, each once.

@@ -30,7 +30,7 @@ func Statuses() []Status {
 // edges is the law of an order's life. Letters of trips may come out of order, so that a later status
 // is reachable from every earlier one in which trips exist. docs/state-machines.md is generated from it.
 var edges = map[Status][]Status{
-	Created:         {Broadcasting, Active, Cancelled},
+	Created:         {Broadcasting, Active, Cancelled, Expired},
 	Broadcasting:    {Active, Cancelled, Expired},
 	Active:          {PartiallyFilled, FullyFilled, InProgress, Completed, Cancelled, Expired},
 	PartiallyFilled: {Active, FullyFilled, InProgress, Completed, Cancelled, Expired},
@@ -133,6 +133,7 @@ const (
 	ReasonNoneOnline  = "NO_ONLINE_TRANSPORTERS"
 	ReasonNoAcceptant = "NO_TRANSPORTER_ACCEPTANCE"
 	ReasonPartialFill = "PARTIAL_FILL_TIMEOUT"
+	ReasonTooLate     = "PICKUP_TIME_PASSED" // a scheduled order could not begin to search in time
 )
 
 // Why an offer was closed.

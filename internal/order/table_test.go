@@ -105,7 +105,7 @@ func TestTimeScale(t *testing.T) {
 	for name, pair := range map[string][2]time.Duration{
 		"search": {p.SearchFor, fast.SearchFor}, "first": {p.FirstExtension, fast.FirstExtension}, "next": {p.NextExtension, fast.NextExtension},
 		"hold": {p.HoldFor, fast.HoldFor}, "hold max": {p.HoldMax, fast.HoldMax}, "hold extension": {p.HoldExtension, fast.HoldExtension},
-		"lead": {p.ScheduledLead, fast.ScheduledLead}, "rebook": {p.RebookAfter, fast.RebookAfter},
+		"lead": {p.ScheduledLead, fast.ScheduledLead}, "late": {p.ScheduledLate, fast.ScheduledLate}, "rebook": {p.RebookAfter, fast.RebookAfter},
 		"rebook often": {p.RebookAfterRepeated, fast.RebookAfterRepeated}, "cancels within": {p.RepeatedWithin, fast.RepeatedWithin},
 		"wave": {p.Waves[5].Window, fast.Waves[5].Window}, "trip": {p.Trip.AcceptWithin, fast.Trip.AcceptWithin},
 		"waiting": {p.Fees.FreeWaiting, fast.Fees.FreeWaiting}, "minute": {p.Fees.Minute, fast.Fees.Minute},

@@ -84,6 +84,8 @@ func (s State) RecoveryHint() string {
 		return "No transporter near your pickup was online. Please try again in a few minutes."
 	case ReasonNoAcceptant:
 		return "No transporter accepted this time. Try again, or offer a higher price."
+	case ReasonTooLate:
+		return "We could not look for trucks before your pickup time. Please place the order again."
 	case ReasonPartialFill:
 		return "Not every truck could be found. You keep those that were confirmed and can search again for the rest."
 	default:

@@ -13,7 +13,7 @@ func Look(s State, c Command, now time.Time, p Policy) (w fleet.Wanted, ok bool)
 	switch c := c.(type) {
 	case TimerFired:
 		armed, is := s.Timers[c.Name]
-		late := c.Name == WaveTimer && now.UnixMilli() >= s.ExpiresMS // heard after the end of the search
+		late := (c.Name == WaveTimer && now.UnixMilli() >= s.ExpiresMS) || (c.Name == OpenTimer && s.tooLate(now, p))
 		if !is || armed.Number != c.Number || late || (c.Name != WaveTimer && c.Name != OpenTimer) || s.Wave >= len(p.Waves) {
 			return fleet.Wanted{}, false
 		}
@@ -26,14 +26,17 @@ func Look(s State, c Command, now time.Time, p Policy) (w fleet.Wanted, ok bool)
 }
 
 // LookLate is what to look for when a transporter came online or got a vehicle free during the search
-// (for an Offer); ok is false when the order has nothing for him.
+// (for an Offer); ok is false when the order has nothing for him. Without a transporter it is whoever may
+// have come unheard, and ok is false too while a further wave will look for him.
 func LookLate(s State, transporter fleet.UserID, now time.Time, p Policy) (w fleet.Wanted, ok bool) {
 	searching := s.Live && s.Searches > 0 && !s.Closed && s.Tally().Searching > 0 && s.Wave > 0
-	if !searching || s.OfferedTo(transporter) != nil {
+	if !searching || s.OfferedTo(transporter) != nil || (transporter == "" && s.Wave < len(p.Waves)) {
 		return fleet.Wanted{}, false
 	}
 	w, ok = s.wanted(p.Waves[min(s.Wave, len(p.Waves))-1].RadiusKM, true, now)
-	w.Only, w.Offered = transporter, nil // he was not
+	if transporter != "" {
+		w.Only, w.Offered = transporter, nil // he was not
+	}
 	return w, ok
 }
 
@@ -65,7 +68,7 @@ func (b *builder) timerFired(c TimerFired) (Decision, error) {
 	}
 	switch c.Name {
 	case OpenTimer:
-		b.openSearch(c.Found)
+		b.opens(c.Found)
 	case WaveTimer:
 		b.waveDue(c.Found)
 	case SearchTimer:
@@ -99,6 +102,24 @@ func (b *builder) waveDue(found Found) {
 	default:
 		b.wave(found)
 	}
+}
+
+// opens begins the search of a scheduled order. When nobody heard its timer until long after the time it
+// was for, the order ends: a truck would come for nothing.
+func (b *builder) opens(found Found) {
+	if !b.s.tooLate(b.now, b.p) {
+		b.openSearch(found)
+		return
+	}
+	for _, slot := range b.s.Slots {
+		b.add(Event{What: SlotEnded, Slot: slot.ID, SlotTo: SlotExpired, By: string(fromTimer), Reason: ClosedTimeout})
+	}
+	b.add(Event{What: SearchClosed, By: string(fromTimer), Reason: ReasonTooLate})
+}
+
+// tooLate tells whether the pickup time of an order that has not searched yet is past.
+func (s State) tooLate(now time.Time, p Policy) bool {
+	return s.ScheduledMS != 0 && now.UnixMilli() > s.ScheduledMS+p.ScheduledLate.Milliseconds()
 }
 
 // openSearch begins the search, with its first wave.
