@@ -115,7 +115,7 @@ func (c *OrderCommand) MessageName() string { return order.CommandName(c.Do) }
 type GetOrder struct{ By order.By }
 
 // LateComer says that a transporter came online, or got a vehicle free, near an order that searches. No
-// answer; a second copy finds him offered.
+// answer; a second copy finds him offered. Without a Transporter: somebody may have, while nobody listened.
 type LateComer struct{ Transporter fleet.UserID }
 
 // OrderReply is an order as last committed.

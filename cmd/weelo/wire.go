@@ -194,6 +194,7 @@ func (h *house) actors(context.Context, config.Secrets) (err error) {
 	p.run("actors", h.system.Run)
 	p.run("presence", presences.Run)
 	p.run("moving trips", (&actors.MovingTrips{Trips: st.trips, Router: h.system, Log: p.log}).Run)
+	p.run("open searches", (&actors.OpenSearches{Orders: st.orders, Router: h.system, Log: p.log}).Run)
 	p.run("timers", (&actors.Sweeper{Timers: st.timers, Router: h.system, Now: st.clock.Now, Log: p.log}).Run)
 	p.run("outbox", (&actors.Relay{Outbox: st.outbox, Router: h.system, Now: st.clock.Now, Log: p.log}).Run)
 	p.run("history", h.recorder.Run)

@@ -14,10 +14,10 @@ func Look(s State, c Command, now time.Time, p Policy) (w fleet.Wanted, ok bool)
 	case TimerFired:
 		armed, is := s.Timers[c.Name]
 		late := (c.Name == WaveTimer && now.UnixMilli() >= s.ExpiresMS) || (c.Name == OpenTimer && s.tooLate(now, p))
-		if !is || armed.Number != c.Number || late || (c.Name != WaveTimer && c.Name != OpenTimer) || s.Wave >= len(p.Waves) {
+		if !is || armed.Number != c.Number || late || (c.Name != WaveTimer && c.Name != OpenTimer) || s.exhausted(p) {
 			return fleet.Wanted{}, false
 		}
-		return s.wanted(p.Waves[s.Wave].RadiusKM, s.Tally().Searching > 0, now)
+		return s.wanted(p.step(s.Wave+1).RadiusKM, s.Tally().Searching > 0, now)
 	case SearchAgain:
 		return s.wanted(p.Waves[0].RadiusKM, s.Live, now)
 	default:
@@ -33,7 +33,7 @@ func LookLate(s State, transporter fleet.UserID, now time.Time, p Policy) (w fle
 	if !searching || s.OfferedTo(transporter) != nil || (transporter == "" && s.Wave < len(p.Waves)) {
 		return fleet.Wanted{}, false
 	}
-	w, ok = s.wanted(p.Waves[min(s.Wave, len(p.Waves))-1].RadiusKM, true, now)
+	w, ok = s.wanted(p.step(s.Wave).RadiusKM, true, now)
 	if transporter != "" {
 		w.Only, w.Offered = transporter, nil // he was not
 	}
@@ -97,7 +97,7 @@ func (b *builder) waveDue(found Found) {
 	switch {
 	case !b.open():
 		b.closeSearch(string(fromTimer))
-	case b.s.Wave >= len(b.p.Waves):
+	case b.s.exhausted(b.p):
 		b.add(Event{What: Exhausted})
 	default:
 		b.wave(found)
@@ -136,7 +136,7 @@ func (b *builder) openSearch(found Found) {
 // wave records one look around and offers the order to whom it found.
 func (b *builder) wave(found Found) {
 	n := b.s.Wave + 1
-	w := b.p.Waves[n-1]
+	w := b.p.step(n)
 	b.add(Event{
 		What: WaveSent, Wave: n, RadiusKM: w.RadiusKM, Table: found.Table,
 		Offered: b.fresh(found.Table, n, b.p.Notify), NextMS: b.now.Add(w.Window).UnixMilli(),
@@ -175,12 +175,27 @@ func (b *builder) offer(c Offer) (Decision, error) {
 }
 
 // reoffer shows the order anew to everybody who was offered it and did not decline: trucks are free
-// again. Each gets a new version of the same offer.
+// again. Each gets a new version of the same offer. Whoever came online while there were none is looked for.
 func (b *builder) reoffer() {
 	if b.open() && b.s.Tally().Searching > 0 {
 		b.renew(func(o Offered) bool { return o.Answer != AnswerDeclined })
+		b.lookAgain()
 	}
 }
+
+// lookAgain has one more wave sent when none would come by itself: while every truck was held or on a
+// trip the order had nothing for those who came. The time between such waves is bounded, however often
+// trucks are taken and given back.
+func (b *builder) lookAgain() {
+	if b.s.Wave < len(b.p.Waves) || b.s.LookAgain {
+		return
+	}
+	next := max(b.now.UnixMilli(), b.s.WaveMS+b.p.LookAgainAfter.Milliseconds())
+	b.add(Event{What: LookedAgain, NextMS: next})
+}
+
+// exhausted tells whether no further wave is left to send.
+func (s State) exhausted(p Policy) bool { return s.Wave >= len(p.Waves) && !s.LookAgain }
 
 // refresh tells those who see the order that it changed.
 func (b *builder) refresh() {

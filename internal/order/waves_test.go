@@ -151,6 +151,47 @@ func TestWavesPause(t *testing.T) {
 	}
 }
 
+// TestTrucksFreeAgainLookAgain: after the last wave, a truck that is given back is looked for once more, for
+// those who came while there was none; however fast it goes to and fro, not more often than every 10 s.
+func TestTrucksFreeAgainLookAgain(t *testing.T) {
+	t.Parallel()
+	w := born(t, 1)
+	w.p.SearchFor = 10 * time.Minute
+	w.do(order.SearchAgain{By: byCustomer()})
+	for range w.p.Waves {
+		w.fire(order.WaveTimer)
+	}
+	if _, armed := w.s.Timers[order.WaveTimer]; armed || w.s.Wave != len(w.p.Waves) {
+		t.Fatalf("after the last wave: %d, timers %v", w.s.Wave, w.s.Timers)
+	}
+	id := w.hold(asha, 1)
+	w.wait(time.Second)
+	w.do(order.ReleaseHold{By: byFleet(asha), HoldID: id})
+	armed := w.s.Timers[order.WaveTimer]
+	if got := time.UnixMilli(armed.DueMS); got.After(w.now) {
+		t.Errorf("it looks again %s later", got.Sub(w.now))
+	}
+	wanted, ok := order.Look(w.s, order.TimerFired{Name: order.WaveTimer, Number: armed.Number}, w.now, w.p)
+	if !ok || wanted.RadiusKM != 100 || wanted.Slots[truck17] != 1 {
+		t.Errorf("it looks for %+v, %v", wanted, ok)
+	}
+	w.fire(order.WaveTimer, near(meena, 2000, 1))
+	if o := w.s.OfferedTo(meena); o == nil || o.Wave != len(w.p.Waves)+1 {
+		t.Fatalf("meena, who came while the truck was held, was offered %+v", o)
+	}
+	waves, from := w.s.Wave, w.now
+	for range 60 { // a minute of ping-pong
+		w.do(order.ReleaseHold{By: byFleet(ravi), HoldID: w.hold(ravi, 1)})
+		w.wait(time.Second)
+		if armed, ok := w.s.Timers[order.WaveTimer]; ok && armed.DueMS <= w.now.UnixMilli() {
+			w.do(order.TimerFired{Name: order.WaveTimer, Number: armed.Number})
+		}
+	}
+	if got := w.s.Wave - waves; got != 6 {
+		t.Errorf("%d waves in %s", got, w.now.Sub(from))
+	}
+}
+
 func TestWhoComesOnlineIsOfferedIt(t *testing.T) {
 	t.Parallel()
 	w := born(t, 1)
@@ -160,6 +201,15 @@ func TestWhoComesOnlineIsOfferedIt(t *testing.T) {
 	}
 	if _, ok := order.LookLate(w.s, asha, w.now, w.p); ok {
 		t.Error("asha has been offered it")
+	}
+	if _, ok := order.LookLate(w.s, "", w.now, w.p); ok {
+		t.Error("a further wave looks for whoever came unheard")
+	}
+	last := w.s
+	last.Wave = len(w.p.Waves)
+	all, ok := order.LookLate(last, "", w.now, w.p)
+	if !ok || all.Only != "" || all.RadiusKM != 100 || !all.Offered(asha) || all.Offered(meena) {
+		t.Errorf("looks for whoever came unheard: %+v, %v", all, ok)
 	}
 	d := w.do(order.Offer{Found: table(near(meena, 4000, 1))})
 	if o := w.s.OfferedTo(meena); o == nil || o.Wave != order.LateWave {
