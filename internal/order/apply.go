@@ -20,6 +20,8 @@ func Apply(s State, e Event) State {
 		s.applyOpened(e)
 	case WaveSent, LateOffered, Reoffered:
 		s.applyOffers(e)
+	case LookedAgain:
+		s.NextWaveMS, s.LookAgain = e.NextMS, true
 	case Exhausted:
 		s.NextWaveMS = 0
 	case WasHeld, HoldProlonged, HoldEnded:
@@ -57,7 +59,7 @@ func Apply(s State, e Event) State {
 
 func (s *State) applyOpened(e Event) {
 	s.Searches++
-	s.Closed, s.Wave, s.NextWaveMS, s.ReasonCode = false, 0, e.AtMS, ""
+	s.Closed, s.Wave, s.NextWaveMS, s.LookAgain, s.ReasonCode = false, 0, e.AtMS, false, ""
 	s.ExpiresMS = e.ExpiresMS
 	s.Searching = !s.WasFull && s.OpensMS <= s.CreatedMS // not scheduled ahead
 	s.Dispatch = Dispatching
@@ -72,7 +74,7 @@ func (s *State) applyOpened(e Event) {
 // applyOffers remembers who was offered the order, anew or again.
 func (s *State) applyOffers(e Event) {
 	if e.What == WaveSent {
-		s.Wave, s.NextWaveMS = e.Wave, e.NextMS
+		s.Wave, s.WaveMS, s.NextWaveMS, s.LookAgain = e.Wave, e.AtMS, e.NextMS, false
 	}
 	if e.What == Reoffered {
 		s.applyReoffered(e.Offered)

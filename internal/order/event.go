@@ -22,6 +22,7 @@ const (
 	SlotStarted   Happening = "slot_started"
 	SlotEnded     Happening = "slot_ended" // completed, partial, cancelled, expired
 	Reoffered     Happening = "reoffered"  // trucks became free again: who was offered it sees it anew
+	LookedAgain   Happening = "look_again" // … and whoever came while there were none is looked for
 	SearchClosed  Happening = "search_closed"
 	FilledUp      Happening = "filled_up" // every truck is there: nobody is asked any more
 	StatusChanged Happening = "status"
@@ -55,7 +56,7 @@ type Event struct {
 	RadiusKM  float64           `json:"radiusKm,omitempty"`
 	Table     []fleet.Candidate `json:"table,omitempty"`   // WaveSent, LateOffered
 	Offered   []Offered         `json:"offered,omitempty"` // new ones, and those whose offer changed
-	NextMS    int64             `json:"next,omitempty"`    // WaveSent: when the next wave is due; 0: none is left
+	NextMS    int64             `json:"next,omitempty"`    // WaveSent, LookedAgain: when the next wave is due; 0: none is left
 	ExpiresMS int64             `json:"expires,omitempty"` // SearchOpened, SlotFilled: the search's new end; 0: as it was
 
 	Cancellation *Cancellation `json:"cancellation,omitempty"` // WasCancelled

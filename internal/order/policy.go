@@ -20,6 +20,7 @@ type Policy struct {
 	FirstExtension time.Duration // what the first accepted truck adds to the search
 	NextExtension  time.Duration // what each further one adds
 	Waves          []Wave        // radii rise
+	LookAgainAfter time.Duration // the least time between the newest wave and another look within its radius
 	Notify         int           // transporters that one wave is offered to at most
 	OfferedMax     int           // transporters that one order is offered to at most
 	SearchesMax    int           // how often an order may search, the first time included
@@ -64,8 +65,8 @@ func DefaultPolicy() Policy {
 	const s = time.Second
 	return Policy{
 		SearchFor: 120 * s, FirstExtension: 60 * s, NextExtension: 30 * s,
-		Waves:  []Wave{{5, 10 * s}, {10, 10 * s}, {15, 15 * s}, {30, 15 * s}, {60, 15 * s}, {100, 15 * s}},
-		Notify: 100, OfferedMax: 600, SearchesMax: 5,
+		Waves:          []Wave{{5, 10 * s}, {10, 10 * s}, {15, 15 * s}, {30, 15 * s}, {60, 15 * s}, {100, 15 * s}},
+		LookAgainAfter: 10 * s, Notify: 100, OfferedMax: 600, SearchesMax: 5,
 		HoldFor: 90 * s, HoldExtension: 30 * s, HoldExtensions: 2, HoldMax: 130 * s,
 		ScheduledLead: 2 * time.Hour, ScheduledLate: 30 * time.Minute, ScheduledAhead: 90 * 24 * time.Hour, ScheduledMax: 10,
 		RebookAfter: 15 * s, RebookAfterRepeated: 120 * s, RepeatedCancels: 3, RepeatedWithin: time.Hour,
@@ -89,6 +90,7 @@ func (p Policy) Scaled(scale float64) Policy {
 		}
 	}
 	div(&p.SearchFor, &p.FirstExtension, &p.NextExtension, &p.HoldFor, &p.HoldExtension, &p.HoldMax,
+		&p.LookAgainAfter,
 		&p.ScheduledLead, &p.ScheduledLate, &p.RebookAfter, &p.RebookAfterRepeated, &p.RepeatedWithin,
 		&p.Fees.FreeWaiting, &p.Fees.Minute)
 	waves := make([]Wave, len(p.Waves))
@@ -99,6 +101,9 @@ func (p Policy) Scaled(scale float64) Policy {
 	p.Trip = p.Trip.Scaled(scale)
 	return p
 }
+
+// step is the radius and window of the n-th wave, from 1 on. Beyond the last step it is the last.
+func (p Policy) step(n int) Wave { return p.Waves[min(n, len(p.Waves))-1] }
 
 // extension is what one more accepted truck adds to the search; earlier counts those before it.
 func (p Policy) extension(earlier int) time.Duration {

@@ -40,8 +40,10 @@ type State struct {
 	Offered     []Offered  `json:"offered,omitempty"` // everybody who was shown it, by time
 	Letters     int        `json:"letters,omitempty"` // how many notices of trips it could not use
 
-	Wave       int      `json:"wave"` // waves sent, 1 for the first; 0: none yet
+	Wave       int      `json:"wave"`             // waves sent since the search was opened, 1 for the first; 0: none yet
+	WaveMS     int64    `json:"waveAt,omitempty"` // when the newest was sent
 	NextWaveMS int64    `json:"nextWaveAt,omitempty"`
+	LookAgain  bool     `json:"lookAgain,omitempty"` // the next one is another look within the last radius
 	Dispatch   Dispatch `json:"dispatch"`
 	ReasonCode string   `json:"reasonCode,omitempty"`
 	Online     int      `json:"onlineCandidates"` // transporters that could have been offered it, so far

@@ -107,7 +107,7 @@ func TestTimeScale(t *testing.T) {
 		"hold": {p.HoldFor, fast.HoldFor}, "hold max": {p.HoldMax, fast.HoldMax}, "hold extension": {p.HoldExtension, fast.HoldExtension},
 		"lead": {p.ScheduledLead, fast.ScheduledLead}, "late": {p.ScheduledLate, fast.ScheduledLate}, "rebook": {p.RebookAfter, fast.RebookAfter},
 		"rebook often": {p.RebookAfterRepeated, fast.RebookAfterRepeated}, "cancels within": {p.RepeatedWithin, fast.RepeatedWithin},
-		"wave": {p.Waves[5].Window, fast.Waves[5].Window}, "trip": {p.Trip.AcceptWithin, fast.Trip.AcceptWithin},
+		"look again": {p.LookAgainAfter, fast.LookAgainAfter}, "wave": {p.Waves[5].Window, fast.Waves[5].Window}, "trip": {p.Trip.AcceptWithin, fast.Trip.AcceptWithin},
 		"waiting": {p.Fees.FreeWaiting, fast.Fees.FreeWaiting}, "minute": {p.Fees.Minute, fast.Fees.Minute},
 	} {
 		if pair[0] == 0 || pair[1]*10 != pair[0] {
