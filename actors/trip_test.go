@@ -192,32 +192,6 @@ func (r *road) published(id string) {
 	}
 }
 
-func (r *road) toldDriver(id string) {
-	r.t.Helper()
-	var told []actortest.Told
-	asked := 0
-	for _, m := range r.drivers.Take() {
-		if _, question := m.Msg.(protocol.GetDriver); question {
-			asked++
-			continue
-		}
-		told = append(told, m)
-	}
-	if len(told) != 6 || asked != 2 { // where he is: at the pickup, at the drop, and not when a step is repeated
-		r.t.Fatalf("the driver's actor was told %d times, want 6, and asked %d times, want 2", len(told), asked)
-	}
-	first, last := told[0].Msg.(*protocol.TripTaken), told[5].Msg
-	if first.Trip.Moving || first.Trip.TripID != id || first.Trip.Customer != "C1" {
-		r.t.Errorf("first = %+v", first)
-	}
-	if second := told[1].Msg.(*protocol.TripTaken); !second.Trip.Moving || second.Version != 2 {
-		r.t.Errorf("second = %+v", second)
-	}
-	if !cmp.Equal(last, &protocol.TripLeft{TripID: id}) {
-		r.t.Errorf("last = %+v", last)
-	}
-}
-
 func TestDriverAndVehicleAreOnOneLiveTrip(t *testing.T) {
 	each(t, func(t *testing.T, l *actortest.Ledger) {
 		r := newRoad(t, l)

@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"weelo/actors"
 	"weelo/actors/actortest"
 	"weelo/actors/protocol"
@@ -154,5 +156,32 @@ func TestAStepDoesNotWaitForASilentDriver(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// toldDriver checks what a driver's actor hears of a whole trip, and how often it is asked where he is.
+func (r *road) toldDriver(id string) {
+	r.t.Helper()
+	var told []actortest.Told
+	asked := 0
+	for _, m := range r.drivers.Take() {
+		if _, question := m.Msg.(protocol.GetDriver); question {
+			asked++
+			continue
+		}
+		told = append(told, m)
+	}
+	if len(told) != 6 || asked != 2 { // where he is: at the pickup, at the drop, and not when a step is repeated
+		r.t.Fatalf("the driver's actor was told %d times, want 6, and asked %d times, want 2", len(told), asked)
+	}
+	first, last := told[0].Msg.(*protocol.TripTaken), told[5].Msg
+	if first.Trip.Moving || first.Trip.TripID != id || first.Trip.Customer != "C1" {
+		r.t.Errorf("first = %+v", first)
+	}
+	if second := told[1].Msg.(*protocol.TripTaken); !second.Trip.Moving || second.Version != 2 {
+		r.t.Errorf("second = %+v", second)
+	}
+	if !cmp.Equal(last, &protocol.TripLeft{TripID: id}) {
+		r.t.Errorf("last = %+v", last)
 	}
 }
