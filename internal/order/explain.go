@@ -58,11 +58,21 @@ type ExplainedCandidate struct {
 	Outcome     string `json:"outcome"`
 }
 
+// MayExplain tells from the order alone whether somebody may ask how it was dispatched, of one
+// transporter or ("") of all: before anything is read for him. ErrNotFound when not.
+func (s State) MayExplain(transporter fleet.UserID, viewer By) error {
+	self := viewer.Role == fleet.Transporter && viewer.User == transporter
+	if s.ownedBy(viewer) || self || transporter == "" && s.OfferedTo(viewer.User) != nil {
+		return nil
+	}
+	return ErrNotFound
+}
+
 // Explain tells how an order was dispatched. Ops see everybody; the customer sees counts; a transporter
 // sees counts too (ExplainFor tells him of himself). ORDER_NOT_FOUND for everybody else.
 func Explain(t Telling, viewer By) (Explanation, error) {
-	if !t.State.ownedBy(viewer) && t.State.OfferedTo(viewer.User) == nil {
-		return Explanation{}, ErrNotFound
+	if err := t.State.MayExplain("", viewer); err != nil {
+		return Explanation{}, err
 	}
 	c, err := t.read()
 	if err != nil {

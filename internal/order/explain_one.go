@@ -16,13 +16,13 @@ type Answer struct {
 }
 
 // ExplainFor tells why a transporter got the order, or why not, and who got it instead. That
-// transporter may ask, the order's customer and ops; names of others are for ops. ORDER_NOT_FOUND for
-// everybody else.
+// transporter may ask when the order looked at him, the order's customer and ops; names of others are
+// for ops. ORDER_NOT_FOUND for everybody else: whoever it never looked at does not learn that it exists.
 func ExplainFor(t Telling, transporter fleet.UserID, viewer By) (Answer, error) {
-	self := viewer.Role == fleet.Transporter && viewer.User == transporter
-	if !t.State.ownedBy(viewer) && !self {
-		return Answer{}, ErrNotFound
+	if err := t.State.MayExplain(transporter, viewer); err != nil {
+		return Answer{}, err
 	}
+	self := viewer.Role == fleet.Transporter && viewer.User == transporter
 	c, err := t.read()
 	if err != nil {
 		return Answer{}, err
@@ -44,6 +44,9 @@ func ExplainFor(t Telling, transporter fleet.UserID, viewer By) (Answer, error) 
 			at := fmt.Sprintf("%sof %d looked at, number %d: %s away, %s.", c.heading(w), len(w.Table), place+1, distance(e.DistanceM), minutes(e.ETASeconds))
 			say("%s %s %s.", at, who, e.Outcome)
 		}
+	}
+	if !looked && self {
+		return Answer{}, ErrNotFound
 	}
 	if !looked {
 		say("%s was in none of the %s of this order: offline, further than %s from the pickup, or without a vehicle of the kind.",

@@ -135,7 +135,7 @@ func TestExplainHidesNames(t *testing.T) {
 	for _, ask := range []struct {
 		about fleet.UserID
 		by    order.By
-	}{{asha, byFleet(ravi)}, {asha, byFleet(outsider)}, {ravi, order.By{User: "d1", Role: fleet.Driver}}, {ravi, order.By{}}} {
+	}{{asha, byFleet(ravi)}, {asha, byFleet(outsider)}, {outsider, byFleet(outsider)}, {ravi, order.By{User: "d1", Role: fleet.Driver}}, {ravi, order.By{}}} {
 		if _, err := order.ExplainFor(telling, ask.about, ask.by); !errors.Is(err, order.ErrNotFound) {
 			t.Errorf("%+v asks about %s: %v", ask.by, ask.about, err)
 		}

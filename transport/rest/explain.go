@@ -89,6 +89,9 @@ type ExplainedCandidateData struct {
 }
 
 func (d Orders) explain(ctx context.Context, in *explainInput) (ExplainData, error) {
+	if err := d.limited(ctx, explainLimit); err != nil {
+		return ExplainData{}, err
+	}
 	s, _, err := d.Reads.Order(ctx, in.ID)
 	if errors.Is(err, ledger.ErrMissing) {
 		return ExplainData{}, order.ErrNotFound
@@ -97,8 +100,8 @@ func (d Orders) explain(ctx context.Context, in *explainInput) (ExplainData, err
 		return ExplainData{}, err
 	}
 	by := asker(Caller(ctx))
-	if by.Role == fleet.Transporter && in.Transporter == "" && s.OfferedTo(by.User) == nil {
-		return ExplainData{}, order.ErrNotFound // before anything is read for him
+	if err := s.MayExplain(fleet.UserID(in.Transporter), by); err != nil {
+		return ExplainData{}, err
 	}
 	t, err := d.Narrator.tell(ctx, s)
 	if err != nil {

@@ -1,11 +1,15 @@
 package rest_test
 
 import (
+	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"weelo/internal/fleet"
+	"weelo/internal/ledger"
 	"weelo/transport/rest"
+	"weelo/transport/rest/resttest"
 )
 
 // TestWhyAnOrderWasDispatchedSo: ops see everybody, the customer sees counts, and a transporter learns
@@ -64,7 +68,44 @@ func whyAnOrderWasDispatchedSo(y *yard) {
 	stranger := y.as(y.enrol(fleet.Customer, "+919000000002", "Nisha", ""), fleet.Customer)
 	stranger.Call("GET", path, nil).Refused(404, "ORDER_NOT_FOUND")
 	stranger.Call("GET", path+"?transporter="+string(y.owner), nil).Refused(404, "ORDER_NOT_FOUND")
+	elsewhere := y.enrol(fleet.Transporter, "+919000000003", "Far Freight", "")
+	y.as(elsewhere, fleet.Transporter).Call("GET", path+"?transporter="+string(elsewhere), nil).Refused(404, "ORDER_NOT_FOUND")
+	ops.Call("GET", path+"?transporter="+string(elsewhere), nil).Want(200)
 	ops.Call("GET", strings.Replace(path, id, "3f2c1b0a-9d8e-4f7a-8b6c-5d4e3f2a1b0c", 1), nil).Refused(404, "ORDER_NOT_FOUND")
 	ops.Call("GET", "/api/v1/orders/o1/explain", nil).Refused(404, "ORDER_NOT_FOUND")
 	y.asDriver(0).Call("GET", path, nil).Refused(403, "FORBIDDEN")
+}
+
+// countedHistory counts how often a history is read.
+type countedHistory struct {
+	ledger.History
+	reads atomic.Int32
+}
+
+func (h *countedHistory) Events(ctx context.Context, ref ledger.Ref, after int64, limit int) ([]ledger.Recorded, error) {
+	h.reads.Add(1)
+	return h.History.Events(ctx, ref, after, limit)
+}
+
+// TestExplainReadsNothingForStrangers: who may not ask is refused before an order's history is read.
+func TestExplainReadsNothingForStrangers(t *testing.T) {
+	t.Parallel()
+	history := &countedHistory{}
+	y := openYard(t, dev(t), func(y *yard) { history.History, y.dispatch.history = y.dispatch.history, history })
+	y.open()
+	path := "/api/v1/orders/" + y.order(1).Order.ID + "/explain"
+	stranger := y.as(y.enrol(fleet.Customer, "+919000000002", "Nisha", ""), fleet.Customer)
+	elsewhere := y.as(y.enrol(fleet.Transporter, "+919000000003", "Far Freight", ""), fleet.Transporter)
+	before := history.reads.Load()
+	for _, who := range []*resttest.Client{stranger, elsewhere} {
+		who.Call("GET", path, nil).Refused(404, "ORDER_NOT_FOUND")
+		who.Call("GET", path+"?transporter="+string(y.owner), nil).Refused(404, "ORDER_NOT_FOUND")
+	}
+	if n := history.reads.Load() - before; n != 0 {
+		t.Errorf("%d reads for those who may not ask", n)
+	}
+	y.asCustomer().Call("GET", path, nil).Want(200)
+	if history.reads.Load() == before {
+		t.Error("the customer's question read nothing: the count is of something else")
+	}
 }

@@ -219,6 +219,7 @@ func TestTooManyRequests(t *testing.T) {
 		"orders":        {y.asCustomer(), "POST", "/api/v1/bookings/orders", `{"distanceKm":1,"pickup":{"latitude":51.5,"longitude":0,"address":"London"},"drop":{"latitude":48.8,"longitude":2.3,"address":"Paris"},"trucks":[{"vehicleType":"open","vehicleSubtype":"17 Feet","quantity":1,"pricePerTruck":9000}]}`, 5, 400, "VALIDATION_ERROR", "60"},
 		"holds":         {y.asOwner(), "POST", "/api/v1/truck-hold/hold", holdJSON(uuid.NewString(), 1), 30, 404, "ORDER_NOT_FOUND", "180"},
 		"confirmations": {y.asOwner(), "POST", "/api/v1/truck-hold/confirm-with-assignments", confirmJSON("HOLD_ZZZZZZZZ", pick{"v", "d"}), 20, 404, "HOLD_NOT_FOUND", "300"},
+		"explanations":  {y.asOwner(), "GET", "/api/v1/orders/" + uuid.NewString() + "/explain", nil, 30, 404, "ORDER_NOT_FOUND", "60"},
 		"answers":       {y.asDriver(0), "PATCH", "/api/v1/assignments/" + uuid.NewString() + "/accept", nil, 10, 404, "ASSIGNMENT_NOT_FOUND", "60"},
 	} {
 		for range c.max {

@@ -28,6 +28,8 @@ var (
 	orderLimit   = limit{"order-create", otp.Window{Max: 5, Per: time.Minute}, 0}
 	holdLimit    = limit{"hold", otp.Window{Max: 30, Per: time.Minute}, 180 * time.Second}
 	confirmLimit = limit{"hold-confirm", otp.Window{Max: 20, Per: time.Minute}, 300 * time.Second}
+	// Not in the contract, as explaining is not: one answer reads an order's whole history.
+	explainLimit = limit{"order-explain", otp.Window{Max: 30, Per: time.Minute}, 0}
 	answerLimit  = limit{"assignment-answer", otp.Window{Max: 10, Per: time.Minute}, time.Minute}
 )
 
