@@ -42,6 +42,8 @@ type By struct {
 type Trips interface {
 	// Trip gives one trip. ErrNoTrip when there is none.
 	Trip(ctx context.Context, id string) (Row, error)
+	// ByID gives those of the trips that there are, in no order.
+	ByID(ctx context.Context, ids []string) ([]Row, error)
 	// Live gives the live trips, newest first, at most limit.
 	Live(ctx context.Context, by By, limit int) ([]Row, error)
 	// OfDriver gives a page of a driver's trips, newest first, and how many there are. No statuses

@@ -38,6 +38,15 @@ func (r *TripReads) Trip(ctx context.Context, id string) (access.Row, error) {
 	return row, nil
 }
 
+// ByID gives those of the trips that there are.
+func (r *TripReads) ByID(ctx context.Context, ids []string) ([]access.Row, error) {
+	rows, err := r.db.General.Query(ctx, `SELECT version, state FROM trip WHERE id = ANY ($1)`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("trips by id: %w", err)
+	}
+	return collectTrips(rows)
+}
+
 // Live gives live trips, newest first.
 func (r *TripReads) Live(ctx context.Context, by access.By, limit int) ([]access.Row, error) {
 	var where string

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +64,25 @@ func TripReads(t *testing.T, open func(t *testing.T) (TripReader, func(s trip.St
 		}
 	})
 
+	t.Run("many trips by their ids, unknown ones left out", func(t *testing.T) {
+		t.Parallel()
+		r, put := open(t)
+		for n, status := range []trip.Status{trip.Completed, trip.InTransit, trip.Cancelled} {
+			put(state(n, status), int64(n+1))
+		}
+		got, err := r.ByID(t.Context(), []string{"trip-02", "trip-99", "trip-00", "trip-00"})
+		must(t, err)
+		slices.SortFunc(got, func(a, b access.Row) int { return strings.Compare(a.Trip.ID, b.Trip.ID) })
+		want := []access.Row{{Trip: state(0, trip.Completed), Version: 1}, {Trip: state(2, trip.Cancelled), Version: 3}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("trips (-want +got):\n%s", diff)
+		}
+		got, err = r.ByID(t.Context(), nil)
+		must(t, err)
+		if len(got) != 0 {
+			t.Errorf("of none: %v", got)
+		}
+	})
 	t.Run("live trips by everybody on them, newest first", func(t *testing.T) {
 		t.Parallel()
 		r, put := open(t)

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -221,30 +220,21 @@ func (d Orders) trucks(ctx context.Context, in *bookingPartInput) (TrucksData, e
 }
 
 // tripsOf gives the trips of an order that the caller may see and whose driver has accepted: those under
-// way and those that delivered, in the order of the slots.
+// way and those that delivered, in the order of the slots. They are read at once: apps poll this.
 func (d Orders) tripsOf(ctx context.Context, s order.State) ([]access.Seen, error) {
-	live, err := d.Trips.OfOrder(ctx, Caller(ctx), s.ID)
+	var ids []string
+	for _, slot := range s.Slots {
+		if slot.TripID != "" {
+			ids = append(ids, slot.TripID)
+		}
+	}
+	found, err := d.Trips.ByID(ctx, Caller(ctx), ids)
 	if err != nil {
 		return nil, err
 	}
-	byID := make(map[string]access.Row, len(live))
-	for _, row := range live {
-		byID[row.Trip.ID] = row
-	}
 	rows := []access.Row{}
-	for _, slot := range s.Slots {
-		if slot.TripID == "" {
-			continue
-		}
-		row, ok := byID[slot.TripID]
-		if !ok && slot.Status.Filled() { // ended, or accepted a moment ago
-			row, err = d.Trips.Trip(ctx, Caller(ctx), slot.TripID, errNoTracking)
-			if err != nil && !errors.Is(err, errNoTracking) {
-				return nil, err
-			}
-			ok = err == nil
-		}
-		if ok && row.Trip.AcceptedMS != 0 && row.Trip.Status != trip.Cancelled {
+	for _, id := range ids {
+		if row, ok := found[id]; ok && row.Trip.AcceptedMS != 0 && row.Trip.Status != trip.Cancelled {
 			rows = append(rows, row)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 
 	"weelo/actors/protocol"
 	"weelo/internal/access"
-	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/ledger"
 	"weelo/internal/order"
@@ -19,8 +18,7 @@ import (
 
 // OrderTrips reads the trips of orders: *access.Reads.
 type OrderTrips interface {
-	Trip(ctx context.Context, who token.Identity, id string, notFound *fault.Error) (access.Row, error)
-	OfOrder(ctx context.Context, who token.Identity, order string) ([]access.Row, error)
+	ByID(ctx context.Context, who token.Identity, ids []string) (map[string]access.Row, error)
 	WithPosition(ctx context.Context, rows []access.Row) ([]access.Seen, error)
 }
 
