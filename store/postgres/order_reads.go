@@ -42,7 +42,7 @@ func (r OrderReads) Order(ctx context.Context, id string) (order.State, int64, e
 
 // Active implements order.Reads.
 func (r OrderReads) Active(ctx context.Context, customer fleet.UserID) (order.State, bool, error) {
-	found, err := r.collect(ctx, `SELECT state FROM customer_order WHERE customer_id = $1 AND searching`, string(customer))
+	found, err := r.collect(ctx, `SELECT state - 'offered' FROM customer_order WHERE customer_id = $1 AND searching`, string(customer))
 	if err != nil || len(found) == 0 {
 		return order.State{}, false, err
 	}
@@ -60,19 +60,22 @@ func (r OrderReads) OfCustomer(ctx context.Context, customer fleet.UserID, q ord
 	if err := r.db.General.QueryRow(ctx, `SELECT count(*)`+where, string(customer), names).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count orders of customer: %w", err)
 	}
-	page, err := r.collect(ctx, `SELECT state`+where+` ORDER BY created_at DESC, id LIMIT $4 OFFSET $3`, string(customer), names, q.Offset, q.Limit)
+	page, err := r.collect(ctx, `SELECT state - 'offered'`+where+` ORDER BY created_at DESC, id LIMIT $4 OFFSET $3`, string(customer), names, q.Offset, q.Limit)
 	return page, total, err
 }
 
 // OfferedTo implements order.Reads.
-func (r OrderReads) OfferedTo(ctx context.Context, transporter fleet.UserID, limit int) ([]order.State, error) {
-	return r.collect(ctx, `SELECT o.state FROM offer f JOIN customer_order o ON o.id = f.order_id
-		WHERE f.recipient = $1 AND f.open AND o.live ORDER BY o.created_at DESC, o.id LIMIT $2`, string(transporter), limit)
+func (r OrderReads) OfferedTo(ctx context.Context, transporter fleet.UserID, now time.Time, limit int) ([]order.State, error) {
+	return r.collect(ctx, `SELECT jsonb_set(o.state, '{offered}', coalesce(
+			(SELECT jsonb_agg(e) FROM jsonb_array_elements(o.state -> 'offered') e WHERE e ->> 't' = f.recipient), '[]'))
+		FROM offer f JOIN customer_order o ON o.id = f.order_id
+		WHERE f.recipient = $1 AND f.open AND f.expires > $2 AND o.live
+		ORDER BY o.created_at DESC, o.id LIMIT $3`, string(transporter), now, limit)
 }
 
 // Live implements order.LiveReads.
 func (r OrderReads) Live(ctx context.Context, limit int) ([]order.State, error) {
-	return r.collect(ctx, `SELECT state FROM customer_order WHERE live ORDER BY created_at DESC, id LIMIT $1`, limit)
+	return r.collect(ctx, `SELECT state - 'offered' FROM customer_order WHERE live ORDER BY created_at DESC, id LIMIT $1`, limit)
 }
 
 // Searching implements order.LiveReads.

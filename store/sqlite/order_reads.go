@@ -42,7 +42,7 @@ func (r OrderReads) Order(ctx context.Context, id string) (order.State, int64, e
 
 // Active implements order.Reads.
 func (r OrderReads) Active(ctx context.Context, customer fleet.UserID) (order.State, bool, error) {
-	found, err := r.collect(ctx, `SELECT state FROM customer_order WHERE customer_id = ? AND searching`, string(customer))
+	found, err := r.collect(ctx, `SELECT json_remove(state, '$.offered') FROM customer_order WHERE customer_id = ? AND searching`, string(customer))
 	if err != nil || len(found) == 0 {
 		return order.State{}, false, err
 	}
@@ -60,19 +60,22 @@ func (r OrderReads) OfCustomer(ctx context.Context, customer fleet.UserID, q ord
 	if err := r.db.Read.QueryRowContext(ctx, `SELECT count(*)`+where, string(customer), string(names)).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count orders of customer: %w", err)
 	}
-	page, err := r.collect(ctx, `SELECT state`+where+` ORDER BY created_at DESC, id LIMIT ?4 OFFSET ?3`, string(customer), string(names), q.Offset, q.Limit)
+	page, err := r.collect(ctx, `SELECT json_remove(state, '$.offered')`+where+` ORDER BY created_at DESC, id LIMIT ?4 OFFSET ?3`, string(customer), string(names), q.Offset, q.Limit)
 	return page, total, err
 }
 
 // OfferedTo implements order.Reads.
-func (r OrderReads) OfferedTo(ctx context.Context, transporter fleet.UserID, limit int) ([]order.State, error) {
-	return r.collect(ctx, `SELECT o.state FROM offer f JOIN customer_order o ON o.id = f.order_id
-		WHERE f.recipient = ? AND f.open AND o.live ORDER BY o.created_at DESC, o.id LIMIT ?`, string(transporter), limit)
+func (r OrderReads) OfferedTo(ctx context.Context, transporter fleet.UserID, now time.Time, limit int) ([]order.State, error) {
+	return r.collect(ctx, `SELECT json_set(o.state, '$.offered', json(
+			(SELECT json_group_array(json(e.value)) FROM json_each(o.state, '$.offered') e WHERE e.value ->> 't' = f.recipient)))
+		FROM offer f JOIN customer_order o ON o.id = f.order_id
+		WHERE f.recipient = ? AND f.open AND f.expires > ? AND o.live
+		ORDER BY o.created_at DESC, o.id LIMIT ?`, string(transporter), micros(now), limit)
 }
 
 // Live implements order.LiveReads.
 func (r OrderReads) Live(ctx context.Context, limit int) ([]order.State, error) {
-	return r.collect(ctx, `SELECT state FROM customer_order WHERE live ORDER BY created_at DESC, id LIMIT ?`, limit)
+	return r.collect(ctx, `SELECT json_remove(state, '$.offered') FROM customer_order WHERE live ORDER BY created_at DESC, id LIMIT ?`, limit)
 }
 
 // Searching implements order.LiveReads.

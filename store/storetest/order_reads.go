@@ -41,6 +41,7 @@ func OrderReads(t *testing.T, open func(t *testing.T) OrderReadsBackend) {
 		"Live":           readLive,
 		"Searching":      readSearching,
 		"OfferedTo":      readOfferedTo,
+		"WithoutOffered": readWithoutOffered,
 		"OrderOfHold":    readOrderOfHold,
 		"CancelledSince": readCancelled,
 		"RowsOfOrder":    readRowsOfOrder,
@@ -203,9 +204,11 @@ func readOfferedTo(t *testing.T, o *ordersTest) {
 	newer := o.add(t, order.State{Status: order.Active, Live: true, CustomerID: "d"}, ledger.OfferChange{Recipient: "t"})
 	o.add(t, order.State{Status: order.Cancelled, CustomerID: "e"}, ledger.OfferChange{Recipient: "t"})
 	o.add(t, order.State{Status: order.Active, Live: true, CustomerID: "f"}, ledger.OfferChange{Recipient: "u"})
-	got, err := o.Reads.OfferedTo(t.Context(), "t", 10)
+	got, err := o.Reads.OfferedTo(t.Context(), "t", at, 10)
 	wantIDs(t, "offered", got, err, newer, older)
-	got, err = o.Reads.OfferedTo(t.Context(), "t", 1)
+	got, err = o.Reads.OfferedTo(t.Context(), "t", at.Add(time.Hour), 10)
+	wantIDs(t, "when the offers have run out", got, err)
+	got, err = o.Reads.OfferedTo(t.Context(), "t", at, 1)
 	wantIDs(t, "the newest", got, err, newer)
 	s, version, err := o.Reads.Order(t.Context(), newer)
 	if err != nil {
@@ -216,8 +219,50 @@ func readOfferedTo(t *testing.T, o *ordersTest) {
 		t.Fatal(err)
 	}
 	o.commit(t, ledger.Transition{Ref: ledger.Ref{Kind: ledger.Order, ID: newer}, Version: version, State: snapshot, At: at, CloseOffers: &ledger.OfferClosing{Reason: "x"}})
-	got, err = o.Reads.OfferedTo(t.Context(), "t", 10)
+	got, err = o.Reads.OfferedTo(t.Context(), "t", at, 10)
 	wantIDs(t, "after one was closed", got, err, older)
+}
+
+// readWithoutOffered: lists leave out whom an order was offered to, but for the transporter who asks.
+func readWithoutOffered(t *testing.T, o *ordersTest) {
+	s := order.State{Status: order.Active, Live: true, Searching: true, CustomerID: "c", Notified: 2, Offered: []order.Offered{
+		{TransporterID: "t", Wave: 1, DistanceM: 900, Stocks: map[string]fleet.Stock{"open_17ft": {Free: 1, Total: 2}}},
+		{TransporterID: "u", Wave: 2},
+	}}
+	s.ID = o.add(t, s, ledger.OfferChange{Recipient: "t"}, ledger.OfferChange{Recipient: "u"})
+	check := func(what string, offered []order.Offered, got ...order.State) {
+		t.Helper()
+		want := s
+		want.Offered = offered
+		if diff := cmp.Diff([]order.State{want}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	whole, _, err := o.Reads.Order(t.Context(), s.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("one order", s.Offered, whole)
+	active, _, err := o.Reads.Active(t.Context(), "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("the active order", nil, active)
+	all, _, err := o.Reads.OfCustomer(t.Context(), "c", order.Page{Limit: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("of the customer", nil, all...)
+	live, err := o.Reads.Live(t.Context(), 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("live", nil, live...)
+	mine, err := o.Reads.OfferedTo(t.Context(), "t", at, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("offered to one", s.Offered[:1], mine...)
 }
 
 func readOrderOfHold(t *testing.T, o *ordersTest) {

@@ -81,7 +81,7 @@ func (d Orders) feed(ctx context.Context, in *feedInput) (FeedData, error) {
 // offered reads what is offered to the caller, and notes that he has it now.
 func (d Orders) offered(ctx context.Context, now time.Time) ([]order.State, error) {
 	user := Caller(ctx).UserID
-	offered, err := d.Reads.OfferedTo(ctx, user, maxFeed)
+	offered, err := d.Reads.OfferedTo(ctx, user, now, maxFeed)
 	if err != nil {
 		return nil, err
 	}
