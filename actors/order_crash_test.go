@@ -334,7 +334,7 @@ func TestManyPendingTimersAreFoundAgain(t *testing.T) {
 		for _, id := range ids {
 			m.wants(id, order.Expired, order.SlotExpired)
 		}
-		if late, err := sqlite.NewTimers(m.db).Overdue(t.Context(), time.Now(), 10); err != nil || len(late) != 0 {
+		if late, err := sqlite.NewTimers(m.db).Overdue(t.Context(), time.Now(), ledger.Timer{}, 10); err != nil || len(late) != 0 {
 			t.Errorf("timers are left: %v, %v", late, err)
 		}
 	})

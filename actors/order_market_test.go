@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -333,8 +334,8 @@ func (m *market) refuses(err error, reason string) {
 // orderCounts counts what actors tell.
 type orderCounts struct {
 	actors.SilentOrders
-	waves int
+	waves atomic.Int64
 }
 
 // Wave implements actors.OrderObserver.
-func (c *orderCounts) Wave(int, int) { c.waves++ }
+func (c *orderCounts) Wave(int, int) { c.waves.Add(1) }

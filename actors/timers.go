@@ -1,8 +1,6 @@
 package actors
 
 import (
-	"context"
-	"log/slog"
 	"time"
 
 	"weelo/actors/protocol"
@@ -61,58 +59,4 @@ func (c *clock) stop() {
 func (c *clock) isArmed(m protocol.TimerDue) bool {
 	a, ok := c.armed[m.Name]
 	return ok && a.number == m.Number
-}
-
-const (
-	// OverdueAfter is how late a timer row must be before the sweeper routes it: its own activation
-	// comes first.
-	OverdueAfter = 2 * time.Second
-	sweepTimers  = time.Second
-	sweepLimit   = 256
-	sweepQuery   = 5 * time.Second
-)
-
-// Sweeper routes timers that are overdue, because their actor was never activated, has left memory
-// or died with its task. One per task; several do the same work twice, which is harmless.
-type Sweeper struct {
-	Timers ledger.Timers
-	Router Router
-	Now    func() time.Time // nil: time.Now
-	Log    *slog.Logger
-}
-
-// Run sweeps every second until ctx ends.
-func (s *Sweeper) Run(ctx context.Context) error {
-	tick := time.NewTicker(sweepTimers)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			s.sweep(ctx)
-		}
-	}
-}
-
-func (s *Sweeper) sweep(ctx context.Context) {
-	now := time.Now
-	if s.Now != nil {
-		now = s.Now
-	}
-	query, cancel := context.WithTimeout(ctx, sweepQuery)
-	defer cancel()
-	overdue, err := s.Timers.Overdue(query, now().Add(-OverdueAfter), sweepLimit)
-	if err != nil {
-		if ctx.Err() == nil {
-			s.Log.WarnContext(ctx, "overdue timers not read", "error", err)
-		}
-		return
-	}
-	for _, t := range overdue {
-		to := Address{Kind: string(t.Ref.Kind), ID: t.Ref.ID}
-		if err := s.Router.Tell(ctx, to, protocol.TimerDue{Name: t.Name, Number: t.Number}); err != nil {
-			s.Log.WarnContext(ctx, "overdue timer not delivered", "to", to.String(), "timer", t.Name, "error", err)
-		}
-	}
 }

@@ -183,7 +183,7 @@ func TestLastFoldOutlivesTheTask(t *testing.T) {
 				if got := r.stored(id).Track; got.Whole.OdometerM() != want.Whole.OdometerM() || (drive > 0 && got.Whole.OdometerM() == 0) {
 					t.Fatalf("odometer = %d m, want %d m", got.Whole.OdometerM(), want.Whole.OdometerM())
 				}
-				if left, err := l.Overdue(t.Context(), time.Now().Add(100*time.Hour), 10); err != nil || len(left) != 0 {
+				if left, err := l.Overdue(t.Context(), time.Now().Add(100*time.Hour), ledger.Timer{}, 10); err != nil || len(left) != 0 {
 					t.Fatalf("timers left: %v, %v", left, err)
 				}
 			})

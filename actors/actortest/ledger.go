@@ -1,6 +1,7 @@
 package actortest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -301,19 +302,24 @@ func (l *memory) peek(ref ledger.Ref) (c ledger.Claimed, ok bool) {
 }
 
 // Overdue implements ledger.Timers.
-func (l *memory) Overdue(_ context.Context, before time.Time, limit int) ([]ledger.Timer, error) {
+func (l *memory) Overdue(_ context.Context, before time.Time, after ledger.Timer, limit int) ([]ledger.Timer, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var due []ledger.Timer
 	for _, r := range l.rows {
 		for _, t := range r.timers {
-			if !t.Due.After(before) {
+			if !t.Due.After(before) && byDue(t, after) > 0 {
 				due = append(due, t)
 			}
 		}
 	}
-	slices.SortFunc(due, func(a, b ledger.Timer) int { return a.Due.Compare(b.Due) })
+	slices.SortFunc(due, byDue)
 	return due[:min(limit, len(due))], nil
+}
+
+// byDue is the order of overdue timers.
+func byDue(a, b ledger.Timer) int {
+	return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.Ref.Kind, b.Ref.Kind), cmp.Compare(a.Ref.ID, b.Ref.ID), cmp.Compare(a.Name, b.Name))
 }
 
 // Take implements ledger.Outbox.

@@ -189,9 +189,10 @@ type Claimer interface {
 	Claim(ctx context.Context, ref Ref, node string) (Claimed, error)
 }
 
-// Timers finds what is overdue (due at or before the given time), oldest first, for the sweeper.
+// Timers finds what is overdue (due at or before the given time) for the sweeper: oldest first, by due,
+// kind, aggregate and name, from the one behind after; a zero after begins with the oldest.
 type Timers interface {
-	Overdue(ctx context.Context, before time.Time, limit int) ([]Timer, error)
+	Overdue(ctx context.Context, before time.Time, after Timer, limit int) ([]Timer, error)
 }
 
 // Outbox is the relay's view of durable messages. Take leases up to limit messages of the channels

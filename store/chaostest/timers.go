@@ -48,7 +48,7 @@ func TimersSurvive(t testing.TB, b Backend, timers ledger.Timers) {
 		if diff := cmp.Diff(want, claimed.Timers); diff != "" {
 			t.Errorf("loaded by a claim:\n%s", diff)
 		}
-		overdue, err := timers.Overdue(ctx, at.Add(24*time.Hour), 100)
+		overdue, err := timers.Overdue(ctx, at.Add(24*time.Hour), ledger.Timer{}, 100)
 		if err != nil {
 			t.Fatal(err)
 		}

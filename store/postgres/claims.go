@@ -68,10 +68,12 @@ var _ ledger.Timers = Timers{}
 func NewTimers(db *DB) Timers { return Timers{db} }
 
 // Overdue implements ledger.Timers.
-func (s Timers) Overdue(ctx context.Context, before time.Time, limit int) ([]ledger.Timer, error) {
+func (s Timers) Overdue(ctx context.Context, before time.Time, after ledger.Timer, limit int) ([]ledger.Timer, error) {
 	rows, err := s.db.Claims.Query(ctx, `
 		SELECT kind, aggregate_id, name, due, number FROM timer
-		WHERE due <= $1 ORDER BY due, kind, aggregate_id, name LIMIT $2`, before, limit)
+		WHERE due <= $1 AND (due, kind, aggregate_id, name) > ($3, $4, $5, $6)
+		ORDER BY due, kind, aggregate_id, name LIMIT $2`,
+		before, limit, after.Due, string(after.Ref.Kind), after.Ref.ID, after.Name)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: overdue timers: %w", err)
 	}

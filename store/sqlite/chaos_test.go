@@ -132,7 +132,7 @@ func serveAsk(ctx context.Context, db *sqlite.DB, w ledger.Writer, joint ledger.
 	case q.Inbox != "":
 		a.Inbox, err = sqlite.NewInbox(db).Read(ctx, q.Inbox, 0, 1<<20)
 	case q.Timers != nil:
-		a.Timers, err = sqlite.NewTimers(db).Overdue(ctx, *q.Timers, 100)
+		a.Timers, err = sqlite.NewTimers(db).Overdue(ctx, *q.Timers, ledger.Timer{}, 100)
 	}
 	if err != nil {
 		a.Error = err.Error()
@@ -300,7 +300,7 @@ func (c *child) Events(_ context.Context, ref ledger.Ref, _ int64, _ int) ([]led
 	return a.Events, err
 }
 
-func (c *child) Overdue(_ context.Context, before time.Time, _ int) ([]ledger.Timer, error) {
+func (c *child) Overdue(_ context.Context, before time.Time, _ ledger.Timer, _ int) ([]ledger.Timer, error) {
 	a, _, err := c.call(ask{Timers: &before})
 	return a.Timers, err
 }

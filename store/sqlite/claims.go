@@ -80,9 +80,11 @@ var _ ledger.Timers = Timers{}
 func NewTimers(db *DB) Timers { return Timers{db} }
 
 // Overdue implements ledger.Timers.
-func (s Timers) Overdue(ctx context.Context, before time.Time, limit int) ([]ledger.Timer, error) {
+func (s Timers) Overdue(ctx context.Context, before time.Time, after ledger.Timer, limit int) ([]ledger.Timer, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `SELECT kind, aggregate_id, name, due, number FROM timer
-		WHERE due <= ? ORDER BY due, kind, aggregate_id, name LIMIT ?`, micros(before), limit)
+		WHERE due <= ? AND (due, kind, aggregate_id, name) > (?, ?, ?, ?)
+		ORDER BY due, kind, aggregate_id, name LIMIT ?`,
+		micros(before), micros(after.Due), string(after.Ref.Kind), after.Ref.ID, after.Name, limit)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: overdue timers: %w", err)
 	}

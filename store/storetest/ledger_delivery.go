@@ -16,7 +16,7 @@ import (
 func ledgerTimers(t *testing.T, l *ledgerTest) {
 	due := func(before time.Time) []string {
 		t.Helper()
-		timers, err := l.Timers.Overdue(t.Context(), before, 100)
+		timers, err := l.Timers.Overdue(t.Context(), before, ledger.Timer{}, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,9 +48,24 @@ func ledgerTimers(t *testing.T, l *ledgerTest) {
 	}
 	// Of another aggregate, the same name is another timer; the limit holds.
 	b := l.owned(t, withTimers(ledger.TimerChange{Name: "third", Due: at.Add(-time.Second), Number: 1}))
-	timers, err := l.Timers.Overdue(t.Context(), at, 1)
+	timers, err := l.Timers.Overdue(t.Context(), at, ledger.Timer{}, 1)
 	if err != nil || len(timers) != 1 || timers[0].Ref != b.ref {
 		t.Errorf("overdue with limit 1: %v (%v)", timers, err)
+	}
+	// Page by page each comes once, those that are due at one instant too.
+	l.must(t, b, withTimers(ledger.TimerChange{Name: "another", Due: at, Number: 1}, ledger.TimerChange{Name: "fourth", Due: at, Number: 1}))
+	seen := map[string]bool{}
+	var after ledger.Timer
+	for range 5 {
+		page, err := l.Timers.Overdue(t.Context(), at.Add(3*time.Hour), after, 1)
+		if err != nil || len(page) != 1 || page[0].Due.Before(after.Due) {
+			t.Fatalf("the page after %v: %v (%v)", after, page, err)
+		}
+		after = page[0]
+		seen[after.Ref.ID+after.Name] = true
+	}
+	if rest, err := l.Timers.Overdue(t.Context(), at.Add(3*time.Hour), after, 1); err != nil || len(rest) != 0 || len(seen) != 5 {
+		t.Errorf("pages gave %v, then %v (%v)", seen, rest, err)
 	}
 }
 

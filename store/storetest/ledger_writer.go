@@ -338,7 +338,7 @@ func ledgerFullBatch(t *testing.T, l *ledgerTest) {
 	if head, err := l.Inbox.Head(t.Context(), "everybody"); err != nil || head != rounds*size {
 		t.Errorf("head is %d (%v), want %d", head, err, rounds*size)
 	}
-	due, err := l.Timers.Overdue(t.Context(), at.Add(time.Minute), 1000)
+	due, err := l.Timers.Overdue(t.Context(), at.Add(time.Minute), ledger.Timer{}, 1000)
 	if err != nil || len(due) != size || due[0].Number != rounds {
 		t.Errorf("%d timers (%v), want %d with number %d", len(due), err, size, rounds)
 	}
