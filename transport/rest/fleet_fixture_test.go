@@ -128,6 +128,8 @@ type yard struct {
 	api         *rest.API
 	grid        *fleet.Grid
 	orderLimits rest.RequestLimiter // nil: nothing is limited
+	podCode     bool                // a delivery needs the customer's code
+	orderClock  func() time.Time    // of the routes of orders; nil: time.Now
 
 	owner, rival, customer fleet.UserID
 	drivers                [2]fleet.UserID
@@ -310,8 +312,10 @@ func (y *yard) serve() {
 		}
 	})
 	hub := &actortest.Hub{}
+	policy := trip.DefaultPolicy()
+	policy.PODCode = y.podCode
 	system := actortest.Start(y.t, actors.Config{}, actors.Trips(actors.TripConfig{
-		Ledger: y.ledger, Publisher: hub, Tracks: y.fixes, Policy: trip.DefaultPolicy(), Rules: track.DefaultRules(),
+		Ledger: y.ledger, Publisher: hub, Tracks: y.fixes, Policy: policy, Rules: track.DefaultRules(),
 	}), y.orderActors(hub), actortest.NewProbe(protocol.KindDriver).Kind())
 	births := &actors.Assignments{Ledger: y.ledger, Router: system, Publisher: hub, Users: y.users, Trucks: y.vehicles,
 		Customers: y.users, Policy: trip.DefaultPolicy(), NewID: uuid.NewString}

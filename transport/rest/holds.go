@@ -133,9 +133,15 @@ func (d Orders) extend(ctx context.Context, in *holdIDInput) (ExtendedHoldData, 
 	if err != nil {
 		return ExtendedHoldData{}, err
 	}
-	v, ok := reply.State.HoldView(h.ID, d.Now(), d.Policy)
+	// A repeat is answered as the first time was: as the hold was while it ran. Only what is left of it
+	// counts down.
+	now := d.Now()
+	v, ok := reply.State.HoldView(h.ID, time.UnixMilli(min(now.UnixMilli(), h.ExpiresMS-1)), d.Policy)
 	if !ok {
 		return ExtendedHoldData{}, order.ErrHoldNotFound
+	}
+	if h.ExpiresMS <= now.UnixMilli() {
+		v.RemainingSeconds = 0
 	}
 	return ExtendedHoldData{
 		HoldID: h.ID, OrderID: v.OrderID, Phase: v.Phase, ExpiresAt: AtMS(v.ExpiresMS), NewExpiresAt: AtMS(v.ExpiresMS),

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -218,4 +220,41 @@ func aDeclinedOrderIsNotShownAgain(y *yard) {
 	stranger := y.enrol("transporter", "+919876543299", "Far Away", "")
 	y.as(stranger, "transporter").Call("POST", "/api/v1/broadcasts/"+id+"/decline", body).Refused(404, "ORDER_NOT_FOUND")
 	y.as(stranger, "transporter").Call("POST", "/api/v1/broadcasts/"+uuid.NewString()+"/decline", body).Refused(404, "ORDER_NOT_FOUND")
+}
+
+// TestARepeatedExtensionIsTheFirst: whenever it comes, also when the hold has run out meanwhile.
+func TestARepeatedExtensionIsTheFirst(t *testing.T) {
+	t.Parallel()
+	var ahead atomic.Int64
+	y := openYard(t, dev(t), func(y *yard) { y.orderClock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) } })
+	y.open()
+	held := y.hold(y.order(2).Order.ID, 2)
+	const extend = "/api/v1/truck-hold/flex-hold/extend"
+	change := fmt.Sprintf(`{"holdId":%q}`, held.HoldID)
+	owner := keyed(y.asOwner())
+	var first rest.ExtendedHoldData
+	owner.Call("POST", extend, change).Want(200).Data(&first)
+	if first.Phase != "FLEX" || !first.CanExtend || first.RemainingSeconds < 100 {
+		t.Fatalf("the first %+v", first)
+	}
+	first.RemainingSeconds = 0 // counts down
+	repeated := func(when string) {
+		t.Helper()
+		var again rest.ExtendedHoldData
+		owner.Call("POST", extend, change).Want(200).Data(&again)
+		if ahead.Load() != 0 && again.RemainingSeconds != 0 {
+			t.Errorf("%s %d seconds are left", when, again.RemainingSeconds)
+		}
+		again.RemainingSeconds = 0
+		if diff := cmp.Diff(first, again, cmp.Comparer(func(a, b rest.Timestamp) bool { return a.String() == b.String() })); diff != "" {
+			t.Errorf("%s (-first +again):\n%s", when, diff)
+		}
+	}
+	repeated("at once")
+	keyed(y.asOwner()).Call("POST", extend, change).Want(200)
+	repeated("after another one")
+	keyed(y.asOwner()).Call("POST", "/api/v1/truck-hold/release", change).Want(200)
+	repeated("after its release")
+	ahead.Store(int64(time.Hour))
+	repeated("an hour later")
 }
