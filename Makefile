@@ -83,13 +83,16 @@ SOAK_ORDERS   ?= 1000
 SOAK_ATTEMPTS ?= 1000000
 SOAK_CHECKS   ?= 5000
 SOAK_KILLS    ?= 5
+# Every random machine and model there is, not only those whose name says so.
+SOAK_MACHINES := Life|Chance|AgainstAModel|NoAcknowledgedLoss|PairsAreWhole|AnyTraffic|QueueProperties|SimulatedWritePath|GridAnswers|OneTransporterIsFound|ARankingDepends|ChallengeInvariants|LiveNeverGoesBack|DependOnBatching|MemoryNeverCosts
 .PHONY: soak
 soak: deps build ## The long forms of the proofs (about an hour): a market of 1000 orders, 10^6 contested accepts, random lives, kills
 	@echo "soak with seed $(SOAK_SEED)"
 	SIMULATE_ORDERS=$(SOAK_ORDERS) SIMULATE_FLEET=400 SIMULATE_CUSTOMERS=100 SIMULATE_TRANSPORTERS=40 SIMULATE_SEED=$(SOAK_SEED) \
 	  $(GO) test -count=1 -timeout 30m -v -run '^TestSimulateOrders$$/^serve$$' ./test/acceptance
 	$(BIN) bench accept --attempts $(SOAK_ATTEMPTS) --taps 100 --seed $(SOAK_SEED)
-	$(GO) test -count=1 -p 1 -timeout 30m -rapid.checks=$(SOAK_CHECKS) -rapid.seed=$(SOAK_SEED) -run 'Life|Chance|Machine|AgainstAModel' ./internal/order ./internal/trip ./actors
+	SOAK_SEED=$(SOAK_SEED) $(GO) test -count=1 -p 1 -timeout 60m -rapid.checks=$(SOAK_CHECKS) -rapid.seed=$(SOAK_SEED) -run '$(SOAK_MACHINES)' \
+	  ./internal/order ./internal/trip ./internal/fleet ./internal/ledger ./internal/session ./internal/otp ./internal/track ./internal/history ./actors ./transport/hub
 	$(GO) test -count=$(SOAK_KILLS) -p 1 -timeout 60m -v -run 'Kill|OneLiveTripEach|Register' ./store/postgres ./store/sqlite
 
 .PHONY: fuzz

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,16 +24,25 @@ import (
 
 // Customers, transporters, drivers, timers, crashes, zombies and a store that loses answers, all at once.
 // Then: what was acknowledged has happened, every order ends, and the store keeps every invariant of
-// docs/invariants.md. The seed is the test's name.
+// docs/invariants.md. The seed is the test's name; SOAK_SEED=N begins at that one and plays five times as
+// many.
 func TestOrdersUnderChance(t *testing.T) {
 	t.Parallel()
-	seeds := 12
+	first, seeds := uint64(0), uint64(12)
 	if testing.Short() {
 		seeds = 4
 	}
-	for seed := range seeds {
+	if text := os.Getenv("SOAK_SEED"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatalf("SOAK_SEED: %v", err)
+		}
+		first, seeds = n, 60
+		t.Logf("seeds %d to %d", first, first+seeds-1)
+	}
+	for seed := first; seed < first+seeds; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			in(t, func(t *testing.T) { newStroll(t, uint64(seed)).walk() })
+			in(t, func(t *testing.T) { newStroll(t, seed).walk() })
 		})
 	}
 }
