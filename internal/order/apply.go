@@ -38,6 +38,12 @@ func Apply(s State, e Event) State {
 			s.Dispatch = DispatchFailed
 		}
 		s.closeOffers(ClosedTimeout)
+	case DecisionAsked:
+		s.DecideByMS, s.ReasonCode = e.ExpiresMS, e.Reason
+		s.Closed, s.Searching, s.NextWaveMS = true, false, 0
+		s.closeOffers(ClosedTimeout)
+	case DecisionMissed:
+		s.DecideByMS, s.GaveUp = 0, true
 	case FilledUp:
 		s.WasFull, s.Searching = true, false
 		s.closeOffers(ClosedFull)
@@ -60,9 +66,15 @@ func Apply(s State, e Event) State {
 func (s *State) applyOpened(e Event) {
 	s.Searches++
 	s.Closed, s.Wave, s.NextWaveMS, s.LookAgain, s.ReasonCode = false, 0, e.AtMS, false, ""
-	s.ExpiresMS = e.ExpiresMS
-	s.Searching = !s.WasFull && s.OpensMS <= s.CreatedMS // not scheduled ahead
+	s.ExpiresMS, s.DecideByMS = e.ExpiresMS, 0
 	s.Dispatch = Dispatching
+	if s.TruckLost() {
+		s.ReasonCode = ReasonTruckLost
+	}
+	if e.Slot != "" { // nobody asked for the others, and nobody is kept from ordering by what he did not do
+		return
+	}
+	s.Searching = !s.WasFull && s.OpensMS <= s.CreatedMS // not scheduled ahead
 	for i := range s.Slots {
 		if slot := &s.Slots[i]; slot.Status == SlotExpired {
 			slot.free(SlotSearching)
@@ -93,7 +105,10 @@ func (s *State) applyOffers(e Event) {
 	}
 	s.Online = max(s.Online, len(s.Offered)+beyond)
 	s.Dispatch, s.ReasonCode = Dispatched, ""
-	if s.Notified == 0 {
+	switch {
+	case s.TruckLost():
+		s.ReasonCode = ReasonTruckLost
+	case s.Notified == 0:
 		s.Dispatch, s.ReasonCode = Dispatching, ReasonNoneOnline
 	}
 }
@@ -147,9 +162,12 @@ func (s *State) applyConfirmed(e Event) {
 
 func (s *State) applySlot(e Event) {
 	slot := s.Slot(e.Slot)
+	if givenUp := e.What == SlotReopened || e.SlotTo == SlotExpired; givenUp && slot.Status.Filled() {
+		slot.Lost = slot.Status
+	}
 	switch e.What {
 	case SlotFilled:
-		slot.Status, slot.AcceptedMS = SlotAccepted, e.AtMS
+		slot.Status, slot.AcceptedMS, slot.Lost = SlotAccepted, e.AtMS, ""
 		s.Extensions = max(s.Extensions, s.Tally().Filled)
 		if e.ExpiresMS != 0 {
 			s.ExpiresMS = e.ExpiresMS
@@ -169,8 +187,13 @@ func (s *State) applySlot(e Event) {
 		slot.Status, slot.EndedMS = e.SlotTo, e.AtMS
 	default: // other events are about no slot
 	}
-	if s.Closed { // a driver who was asked before the search ended may still answer
+	switch {
+	case s.Closed: // a driver who was asked before the search ended may still answer
 		s.ReasonCode = s.closeReason()
+	case s.TruckLost():
+		s.ReasonCode = ReasonTruckLost
+	case s.ReasonCode == ReasonTruckLost:
+		s.ReasonCode = ""
 	}
 }
 
@@ -189,6 +212,8 @@ func (s State) closeReason() string {
 	switch {
 	case t.Full():
 		return ""
+	case s.TruckLost():
+		return ReasonTruckLost
 	case t.Filled > 0:
 		return ReasonPartialFill
 	case s.Notified == 0:
@@ -236,7 +261,7 @@ func (s *State) applyTimers(sets []TimerSet) {
 func (slot *Slot) free(status SlotStatus) {
 	*slot = Slot{
 		ID: slot.ID, Number: slot.Number, Need: slot.Need, Key: slot.Key,
-		Status: status, Tries: slot.Tries, EndedMS: slot.EndedMS,
+		Status: status, Tries: slot.Tries, Lost: slot.Lost, EndedMS: slot.EndedMS,
 	}
 }
 

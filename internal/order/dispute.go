@@ -4,7 +4,7 @@ import (
 	"weelo/internal/fault"
 )
 
-// raiseDispute takes a complaint where a cancellation is not possible any more.
+// raiseDispute takes a complaint where a cancellation is not possible any more, or a truck was lost.
 func (b *builder) raiseDispute(c RaiseDispute) (Decision, error) {
 	switch {
 	case !b.s.ownedBy(c.By):
@@ -23,7 +23,10 @@ func (b *builder) raiseDispute(c RaiseDispute) (Decision, error) {
 		return Decision{}, err
 	}
 	stage := QuoteCancel(b.s, rows, b.now, b.p).Stage
-	if stage != StageTransit && stage != StageUnloading {
+	if b.s.lostAt() == SlotInProgress && stage != StageUnloading { // its goods are on the road, whatever became of the truck
+		stage = StageTransit
+	}
+	if stage != StageTransit && stage != StageUnloading && !b.s.TruckLost() {
 		return Decision{}, ErrDispute
 	}
 	b.add(Event{What: DisputeRaised, By: string(c.By.Role), Dispute: &Dispute{

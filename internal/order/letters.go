@@ -81,9 +81,13 @@ func (b *builder) fill(slot Slot) bool {
 }
 
 // lose gives up a slot's trip: while the search is open the slot is searched for again, by everybody
-// who was offered the order, this transporter included.
+// who was offered the order, this transporter included. Of a truck that its driver had accepted the
+// customer was told: when it is lost later, it gets a search of its own.
 func (b *builder) lose(slot Slot, n trip.OrderNotice) {
 	e := Event{What: SlotReopened, Slot: slot.ID, Trip: n.TripID, By: n.By, Reason: n.Reason, User: slot.TransporterID}
+	if !b.open() && slot.Status.Filled() && b.s.Searches < b.p.SearchesMax {
+		b.add(Event{What: SearchOpened, Slot: slot.ID, Reason: ReasonTruckLost, ExpiresMS: b.now.Add(b.p.SearchFor).UnixMilli()})
+	}
 	if !b.open() {
 		e.What, e.SlotTo = SlotEnded, SlotExpired
 		b.add(e)

@@ -1,6 +1,8 @@
 package order_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,8 +91,8 @@ func TestTimeoutSearchesAgain(t *testing.T) {
 	w.status(order.Active)
 }
 
-// TestBreakdownOfAFullOrder: inside the window its truck is searched for again, by all; after it, the
-// truck is lost and the others are kept.
+// TestBreakdownOfAFullOrder: inside the window its truck is searched for again, by all; after it too, in a
+// search of its own. The others are kept whether one is found or not.
 func TestBreakdownOfAFullOrder(t *testing.T) {
 	t.Parallel()
 	w := born(t, 2)
@@ -119,20 +121,156 @@ func TestBreakdownOfAFullOrder(t *testing.T) {
 	w.wait(time.Hour)
 	w.drive(trips[1], trip.BreakDown{By: byFleet(asha), Note: "engine"})
 	w.status(order.PartiallyFilled)
+	w.slots(order.Tally{Filled: 1, Searching: 1})
+	w.fire(order.SearchTimer)
 	w.slots(order.Tally{Filled: 1, Expired: 1})
+	if w.s.ReasonCode != order.ReasonTruckLost || len(w.s.Timers) != 0 {
+		t.Errorf("reason %q, timers %v", w.s.ReasonCode, w.s.Timers)
+	}
 	w.step(again, trip.Completed)
 	w.status(order.Completed)
 }
 
-func TestOnlyTruckBreaksDownOnTheWay(t *testing.T) {
-	t.Parallel()
+// brokenDown is an order whose only truck broke down on the way, an hour after its search.
+func brokenDown(t *testing.T) *world {
+	t.Helper()
 	w := born(t, 1)
 	id := w.confirm(asha, 1)[0]
 	w.accept(id)
 	w.step(id, trip.InTransit)
 	w.wait(time.Hour)
 	w.drive(id, trip.BreakDown{By: byFleet(asha), Note: "engine"})
+	return w
+}
+
+// said is what the customer was last told of how the order stands.
+func (w *world) said() order.StatusData {
+	w.t.Helper()
+	got := w.heard(customer, order.KindStatus)
+	if len(got) != 1 {
+		w.t.Fatalf("the customer was told %+v", w.told)
+	}
+	return got[0].Data.(order.StatusData)
+}
+
+// TestOnlyTruckBreaksDownOnTheWay: its slot is searched for anew, from the first wave and for its own time,
+// and another truck takes the order on. The customer may meanwhile place another order.
+func TestOnlyTruckBreaksDownOnTheWay(t *testing.T) {
+	t.Parallel()
+	w := brokenDown(t)
+	w.status(order.InProgress)
+	w.slots(order.Tally{Searching: 1})
+	if d := w.said(); d.ReasonCode != order.ReasonTruckLost || !strings.Contains(d.Message, "looking for another") {
+		t.Errorf("the customer was told %+v", d)
+	}
+	if w.s.Searching || w.s.Searches != 2 || w.s.ExpiresMS != w.now.Add(w.p.SearchFor).UnixMilli() {
+		t.Errorf("searching %v, %d searches until %d", w.s.Searching, w.s.Searches, w.s.ExpiresMS)
+	}
+	if offers, _ := w.last.Offers(); len(offers) != 2 || !offers[0].Open || !offers[1].Open {
+		t.Errorf("offers %+v", offers)
+	}
+	armed := w.s.Timers[order.WaveTimer]
+	wanted, ok := order.Look(w.s, order.TimerFired{Name: order.WaveTimer, Number: armed.Number}, w.now, w.p)
+	if !ok || wanted.RadiusKM != 5 || wanted.Slots[truck17] != 1 || armed.DueMS != w.now.UnixMilli() {
+		t.Errorf("it looks for %+v, %v, at %d", wanted, ok, armed.DueMS)
+	}
+	w.fire(order.WaveTimer, near(meena, 1000, 1))
+	again := w.confirm(meena, 1)[0]
+	w.accept(again)
+	if w.s.ReasonCode != "" || w.s.TruckLost() || len(w.s.Timers) != 0 {
+		t.Errorf("another has come: reason %q, timers %v", w.s.ReasonCode, w.s.Timers)
+	}
+	w.step(again, trip.InTransit)
+	w.step(again, trip.Completed)
+	w.status(order.Completed)
+}
+
+// TestTruckLostAndNoOtherFound: the order waits for its customer, and ends truthfully when he says nothing.
+func TestTruckLostAndNoOtherFound(t *testing.T) {
+	t.Parallel()
+	w := brokenDown(t)
+	w.fire(order.SearchTimer)
+	w.status(order.InProgress)
+	if d := w.said(); d.ReasonCode != order.ReasonTruckLost || !strings.Contains(d.Message, "no other was found") || d.RecoveryHint == "" {
+		t.Errorf("the customer was told %+v", d)
+	}
+	if len(w.heard(ravi, order.KindClosed)) != 1 || !w.s.IsActive() || len(w.s.Timers) != 1 {
+		t.Errorf("told %+v, timers %v", w.told, w.s.Timers)
+	}
+	asked := w.now
+	w.fire(order.DecideTimer)
 	w.status(order.Expired)
+	if d := w.said(); d.ReasonCode != order.ReasonTruckLost || !strings.Contains(d.Message, "no other was found") {
+		t.Errorf("the customer was told %+v", d)
+	}
+	if w.now.Sub(asked) != 30*time.Minute || len(w.s.Timers) != 0 {
+		t.Errorf("after %s, timers %v", w.now.Sub(asked), w.s.Timers)
+	}
+}
+
+// TestTruckLostAndItsCustomerDecides: he searches again, complains or cancels.
+func TestTruckLostAndItsCustomerDecides(t *testing.T) {
+	t.Parallel()
+	w := brokenDown(t)
+	w.fire(order.SearchTimer)
+	w.do(order.RaiseDispute{By: byCustomer(), DisputeID: "d1", Notes: "my goods stand on the road"})
+	if w.s.Dispute == nil || w.s.Dispute.Stage != order.StageTransit {
+		t.Errorf("dispute %+v", w.s.Dispute)
+	}
+	w.do(order.SearchAgain{By: byCustomer(), Found: table(near(meena, 1000, 1))})
+	w.slots(order.Tally{Searching: 1})
+	if _, armed := w.s.Timers[order.DecideTimer]; armed || w.s.DecideByMS != 0 {
+		t.Errorf("he has decided: timers %v", w.s.Timers)
+	}
+	w.fire(order.SearchTimer) // in vain: he is asked again
+	w.status(order.InProgress)
+	w.do(order.Cancel{By: byCustomer()})
+	w.status(order.Cancelled)
+	if len(w.s.Timers) != 0 || w.s.Dispute.HandedOverMS == 0 || w.s.Cancellation.Penalty.Final != 0 {
+		t.Errorf("timers %v, dispute %+v", w.s.Timers, w.s.Dispute)
+	}
+}
+
+// TestTruckLostTooOften: an order is not searched for without end, and waits for its customer all the same.
+func TestTruckLostTooOften(t *testing.T) {
+	t.Parallel()
+	w := brokenDown(t)
+	for range w.p.SearchesMax - 2 {
+		id := w.confirm(ravi, 1)[0]
+		w.accept(id)
+		w.wait(time.Hour)
+		w.drive(id, trip.Cancel{By: byFleet(ravi), Reason: "no diesel"})
+		w.slots(order.Tally{Searching: 1})
+	}
+	id := w.confirm(ravi, 1)[0]
+	w.accept(id)
+	w.wait(time.Hour)
+	w.drive(id, trip.BreakDown{By: byFleet(ravi), Note: "engine"})
+	w.slots(order.Tally{Expired: 1})
+	w.status(order.InProgress)
+	if err := w.refused(order.SearchAgain{By: byCustomer()}); !errors.Is(err, order.ErrSearchedOut) {
+		t.Errorf("search again: %v", err)
+	}
+	w.fire(order.DecideTimer)
+	w.status(order.Expired)
+}
+
+// TestOnlyTheLostTruckIsSearchedFor: what the customer went on without stays given up, and the lost truck
+// does not make the order his searching one.
+func TestOnlyTheLostTruckIsSearchedFor(t *testing.T) {
+	t.Parallel()
+	w := born(t, 3)
+	id := w.confirm(asha, 1)[0]
+	w.accept(id)
+	w.do(order.ContinuePartial{By: byCustomer()})
+	w.drive(id, trip.Cancel{By: byFleet(asha), Reason: "no diesel"})
+	w.status(order.Active)
+	w.slots(order.Tally{Searching: 1, Expired: 2})
+	armed := w.s.Timers[order.WaveTimer]
+	wanted, ok := order.Look(w.s, order.TimerFired{Name: order.WaveTimer, Number: armed.Number}, w.now, w.p)
+	if !ok || wanted.Slots[truck17] != 1 || w.s.Searching || w.last.Contended {
+		t.Errorf("looks for %+v, searching %v", wanted, w.s.Searching)
+	}
 }
 
 func TestCustomerCancelsOneTrip(t *testing.T) {

@@ -295,9 +295,10 @@ func (l *life) cancel(rt *rapid.T) {
 
 func (l *life) dispute(*rapid.T) {
 	live, had := l.s.Live, l.s.Dispute != nil
+	lost := l.s.TruckLost()
 	stage := order.QuoteCancel(l.s, l.rows(), l.now, l.p).Stage
 	_, err := l.try(order.RaiseDispute{By: byCustomer(), DisputeID: l.name("dispute"), Trips: l.rows()})
-	if err == nil && !had && (!live || (stage != order.StageTransit && stage != order.StageUnloading)) {
+	if err == nil && !had && (!live || (!lost && stage != order.StageTransit && stage != order.StageUnloading)) {
 		l.rt.Fatalf("a dispute was taken in stage %s", stage)
 	}
 }
@@ -310,6 +311,7 @@ func (l *life) again(rt *rapid.T) {
 	if _, err := l.try(order.SearchAgain{By: byCustomer()}); err != nil {
 		return
 	}
+	l.searches++
 	if end := l.now.Add(l.p.SearchFor); closed || end.After(l.end) {
 		l.end = end
 	}

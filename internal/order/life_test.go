@@ -29,10 +29,11 @@ type life struct {
 	letters []order.TripNotice // on their way
 	names   int
 
-	slots map[string]*modelSlot // the model
-	holds map[string]*modelHold
-	end   time.Time
-	most  int // trucks that were filled at once
+	slots    map[string]*modelSlot // the model
+	holds    map[string]*modelHold
+	end      time.Time
+	most     int // trucks that were filled at once
+	searches int
 }
 
 type modelSlot struct{ key, is, hold, trip string }
@@ -95,7 +96,7 @@ func bornLife(rt *rapid.T) *life {
 		found = append(found, near(id, 1000, 3))
 	}
 	l.world = bornOf(rt, n, table(found...))
-	l.end = start.Add(l.p.SearchFor)
+	l.end, l.searches = start.Add(l.p.SearchFor), 1
 	for _, slot := range l.s.Slots {
 		l.slots[slot.ID] = &modelSlot{key: slot.Key, is: "searching"}
 	}

@@ -130,6 +130,11 @@ func (l *life) modelReads(slot *modelSlot, n order.TripNotice, open bool) {
 	case n.Type == order.LetterCancelled && n.Notice.By == "customer":
 		slot.become(modelSlot{is: "cancelled"})
 		return
+	case lost && !open && slot.is != "assigned" && l.searches < l.p.SearchesMax: // a search of its own
+		l.searches++
+		l.end = l.now.Add(l.p.SearchFor)
+		slot.become(modelSlot{is: "searching"})
+		return
 	case lost && open:
 		slot.become(modelSlot{is: "searching"})
 		return

@@ -43,7 +43,10 @@ func notices(before, after State, e Event) []notice {
 		if before.Tally().Filled != after.Tally().Filled {
 			tell(after.fillNotices(before, e)...)
 		}
-	case SearchClosed:
+		if after.TruckLost() && !before.TruckLost() && after.due() == after.Status {
+			tell(after.statusNotice(e))
+		}
+	case SearchClosed, DecisionAsked:
 		if after.due() == after.Status { // otherwise the status that follows says it
 			tell(after.statusNotice(e))
 		}
@@ -157,11 +160,19 @@ func (s State) statusData(e Event) StatusData {
 
 // message says for people how the order stands.
 func (s State) message() string {
-	if s.Status == Expired && s.ReasonCode == ReasonTooLate {
+	switch {
+	case s.Status == Expired && s.ReasonCode == ReasonTooLate:
 		return "The pickup time passed before we could look for trucks."
+	case s.ReasonCode != ReasonTruckLost || s.Status == Completed || s.Status == Cancelled:
+		return statusMessage[s.Status]
+	case s.Live && !s.Closed:
+		return "A truck broke down or was taken back. We are looking for another."
+	default:
+		return lostForGood
 	}
-	return statusMessage[s.Status]
 }
+
+const lostForGood = "A truck broke down or was taken back, and no other was found."
 
 // winners are the transporters of the order's trips, each once.
 func (s State) winners() []string {

@@ -112,7 +112,7 @@ func (d Decision) customerTexts() []ledger.Message {
 				Template: nudge.TextAccepted, Vars: map[string]string{"driver": slot.DriverName, "vehicle": slot.VehicleNumber},
 				Body: fmt.Sprintf("Weelo: %s (%s) has accepted your order.", slot.DriverName, slot.VehicleNumber),
 			})
-		case e.What == StatusChanged && e.To == Expired:
+		case e.What == StatusChanged && e.To == Expired && s.ReasonCode != ReasonTruckLost: // one was found, and was lost: the text would be a lie
 			from, to := townOf(s.Pickup), townOf(s.Drop)
 			add(s, nudge.Text{
 				Template: nudge.TextExpired, Vars: map[string]string{"from": from, "to": to},

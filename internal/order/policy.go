@@ -40,6 +40,7 @@ type Policy struct {
 	RepeatedCancels     int
 	RepeatedWithin      time.Duration
 
+	DecideWithin  time.Duration // how long an order whose truck was lost waits for its customer, when nobody else was found
 	DisputeWithin time.Duration // unanswered for this long, a dispute is handed over to people; a wait for people: not scaled
 	Fees          Fees
 	Trip          trip.Policy // trips are born and cancelled by it
@@ -70,7 +71,7 @@ func DefaultPolicy() Policy {
 		HoldFor: 90 * s, HoldExtension: 30 * s, HoldExtensions: 2, HoldMax: 130 * s,
 		ScheduledLead: 2 * time.Hour, ScheduledLate: 30 * time.Minute, ScheduledAhead: 90 * 24 * time.Hour, ScheduledMax: 10,
 		RebookAfter: 15 * s, RebookAfterRepeated: 120 * s, RepeatedCancels: 3, RepeatedWithin: time.Hour,
-		DisputeWithin: 48 * time.Hour,
+		DecideWithin: 30 * time.Minute, DisputeWithin: 48 * time.Hour,
 		Fees: Fees{
 			Assigned: 50, AtPickup: 100, Loading: 100, LoadingPercent: 30, DriverPercent: 15,
 			FreeWaiting: 5 * time.Minute, WaitingPerMinute: 5, Minute: time.Minute,
@@ -90,7 +91,7 @@ func (p Policy) Scaled(scale float64) Policy {
 		}
 	}
 	div(&p.SearchFor, &p.FirstExtension, &p.NextExtension, &p.HoldFor, &p.HoldExtension, &p.HoldMax,
-		&p.LookAgainAfter,
+		&p.LookAgainAfter, &p.DecideWithin,
 		&p.ScheduledLead, &p.ScheduledLate, &p.RebookAfter, &p.RebookAfterRepeated, &p.RepeatedWithin,
 		&p.Fees.FreeWaiting, &p.Fees.Minute)
 	waves := make([]Wave, len(p.Waves))

@@ -32,7 +32,7 @@ var (
 	ErrCancelFailed  = fault.New(fault.FailedPrecondition, "CANCEL_FAILED", "This order can no longer be cancelled.")
 	ErrReasonNeeded  = fault.New(fault.FailedPrecondition, "CANCEL_FAILED", "Please say why you cancel: a truck is already waiting for you.")
 	ErrPreview       = fault.New(fault.NotFound, "CANCEL_PREVIEW_FAILED", "This order can no longer be cancelled.")
-	ErrDispute       = fault.New(fault.FailedPrecondition, "DISPUTE_CREATE_FAILED", "A dispute can be raised only while your goods are on their way.")
+	ErrDispute       = fault.New(fault.FailedPrecondition, "DISPUTE_CREATE_FAILED", "A dispute can be raised only while your goods are on their way or a truck was lost.")
 
 	ErrNothingToSearch = fault.New(fault.Conflict, "ORDER_INACTIVE", "No truck of this order is missing.")
 	ErrSearchedOut     = fault.New(fault.Conflict, "SEARCH_LIMIT_REACHED", "This order has been searched for often enough. Please place a new one.")

@@ -37,6 +37,7 @@ func (b *builder) done(by string) (Decision, error) {
 		return b.replay()
 	}
 	b.closeWhenDecided(by)
+	b.askForDecision(by)
 	if next := b.s.due(); next != b.s.Status {
 		b.add(Event{What: StatusChanged, To: next, By: by})
 	}
@@ -69,6 +70,16 @@ func (b *builder) closeWhenDecided(by string) {
 	}
 }
 
+// askForDecision keeps an order live that would end because a truck was lost and no other was found: its
+// goods may stand on the road. The customer searches again, cancels or complains; a timer ends the wait.
+func (b *builder) askForDecision(by string) {
+	s := b.s
+	if !s.Live || s.GaveUp || s.DecideByMS != 0 || !s.TruckLost() || s.due() != Expired {
+		return
+	}
+	b.add(Event{What: DecisionAsked, By: by, Reason: ReasonTruckLost, ExpiresMS: b.now.Add(b.p.DecideWithin).UnixMilli()})
+}
+
 // due is the status that follows from the slots.
 func (s State) due() Status {
 	t := s.Tally()
@@ -85,9 +96,9 @@ func (s State) due() Status {
 		return Cancelled
 	case settled && t.Completed > 0:
 		return Completed
-	case settled && t.Expired > 0:
+	case settled && s.DecideByMS == 0 && t.Expired > 0:
 		return Expired
-	case settled:
+	case settled && s.DecideByMS == 0:
 		return Cancelled
 	case s.Searches == 0:
 		return Created
@@ -126,6 +137,9 @@ func (s State) waits() map[string]int64 {
 		if h.Status == HoldActive {
 			due[holdTimer(h.ID)] = h.ExpiresMS
 		}
+	}
+	if s.DecideByMS != 0 {
+		due[DecideTimer] = s.DecideByMS
 	}
 	if s.Dispute != nil && s.Dispute.HandedOverMS == 0 {
 		due[DisputeTimer] = s.Dispute.DueMS

@@ -49,7 +49,7 @@ type State struct {
 	Online     int      `json:"onlineCandidates"` // transporters that could have been offered it, so far
 	Notified   int      `json:"notified"`         // transporters that were
 	Revision   int64    `json:"dispatchRevision"` // raised whenever offers change
-	Searches   int      `json:"searches"`         // 1, and one more for each SearchAgain
+	Searches   int      `json:"searches"`         // 1, and one more for each SearchAgain and each truck that was lost after the end
 
 	CreatedMS   int64  `json:"createdAt"`
 	ScheduledMS int64  `json:"scheduledAt,omitempty"` // when the trucks are wanted; 0: now
@@ -62,6 +62,11 @@ type State struct {
 	Closed      bool   `json:"closed,omitempty"`  // the search is over: no hold, no confirmation any more
 	WasFull     bool   `json:"wasFull,omitempty"`
 	Extensions  int    `json:"extensions,omitempty"` // how often an acceptance prolonged the search
+
+	// DecideByMS: a truck was lost, no other was found and nothing else goes on; until then the customer may
+	// decide. 0: he is not waited for. GaveUp: he did not.
+	DecideByMS int64 `json:"decideBy,omitempty"`
+	GaveUp     bool  `json:"gaveUp,omitempty"`
 
 	Cancellation *Cancellation `json:"cancellation,omitempty"`
 	Dispute      *Dispute      `json:"dispute,omitempty"`
@@ -111,10 +116,13 @@ type Slot struct {
 	DriverName      string          `json:"driverName,omitempty"`
 	DriverPhone     string          `json:"driverPhone,omitempty"`
 
-	Tries      int   `json:"tries,omitempty"` // trips that came to nothing
-	AssignedMS int64 `json:"assignedAt,omitempty"`
-	AcceptedMS int64 `json:"acceptedAt,omitempty"`
-	EndedMS    int64 `json:"endedAt,omitempty"`
+	Tries int `json:"tries,omitempty"` // trips that came to nothing
+	// Lost: how far a truck was that its driver had accepted and that was given up; empty when none was, or
+	// another has accepted since.
+	Lost       SlotStatus `json:"lost,omitempty"`
+	AssignedMS int64      `json:"assignedAt,omitempty"`
+	AcceptedMS int64      `json:"acceptedAt,omitempty"`
+	EndedMS    int64      `json:"endedAt,omitempty"`
 }
 
 // HoldStatus is where a hold stands.
@@ -233,6 +241,23 @@ func (s State) SlotOfTrip(tripID string) *Slot {
 		}
 	}
 	return nil
+}
+
+// TruckLost tells whether a truck that a driver had accepted was given up and none has come in its place.
+func (s State) TruckLost() bool { return s.lostAt() != "" }
+
+// lostAt is how far the furthest such truck was: SlotInProgress, SlotAccepted or "" for none.
+func (s State) lostAt() SlotStatus {
+	var at SlotStatus
+	for _, slot := range s.Slots {
+		if slot.Lost == "" || slot.Status == SlotCancelled {
+			continue
+		}
+		if at = slot.Lost; at == SlotInProgress {
+			break
+		}
+	}
+	return at
 }
 
 // Hold finds a hold by its id; nil: there is none (any more).

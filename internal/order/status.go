@@ -133,6 +133,7 @@ const (
 	ReasonNoneOnline  = "NO_ONLINE_TRANSPORTERS"
 	ReasonNoAcceptant = "NO_TRANSPORTER_ACCEPTANCE"
 	ReasonPartialFill = "PARTIAL_FILL_TIMEOUT"
+	ReasonTruckLost   = "TRUCK_LOST"         // an accepted truck broke down or was taken back, and no other has come
 	ReasonTooLate     = "PICKUP_TIME_PASSED" // a scheduled order could not begin to search in time
 )
 

@@ -52,10 +52,12 @@ func diagram() string {
 		"| a slot is searching | a transporter | timer `wave`, the next radius; timer `search`, 120 s + 60 s for the first truck + 30 s for each next |\n" +
 		"| a slot is held | its transporter | timer `hold:<id>`, 90 s + 2 × 30 s, 130 s at most, never beyond the search |\n" +
 		"| a slot is on a trip | the driver | the trip's own timers |\n" +
+		"| an accepted truck was lost and no other found | its customer | timer `decide`, 30 min: the order ends |\n" +
 		"| a dispute is open | people | timer `dispute`, 48 h: it is handed over |\n\n## Slot\n\n" +
 		"A slot is one truck of an order. `assigned`: its trip waits for the driver's answer. A trip that comes to\n" +
-		"nothing gives its slot back to `searching` while the search is open, else to `expired`. Only the customer's\n" +
-		"wish to search again leads out of `expired`.\n\n```mermaid\nstateDiagram-v2\n    [*] --> searching\n")
+		"nothing gives its slot back to `searching` while the search is open; one that its driver had accepted\n" +
+		"opens a search of its own when it is not; else the slot is `expired`. Only the customer's wish to search\n" +
+		"again leads out of `expired`.\n\n```mermaid\nstateDiagram-v2\n    [*] --> searching\n")
 	for _, from := range order.SlotStatuses() {
 		for _, to := range from.Next() {
 			fmt.Fprintf(&b, "    %s --> %s\n", from, to)
@@ -107,7 +109,7 @@ func TestTimeScale(t *testing.T) {
 		"hold": {p.HoldFor, fast.HoldFor}, "hold max": {p.HoldMax, fast.HoldMax}, "hold extension": {p.HoldExtension, fast.HoldExtension},
 		"lead": {p.ScheduledLead, fast.ScheduledLead}, "late": {p.ScheduledLate, fast.ScheduledLate}, "rebook": {p.RebookAfter, fast.RebookAfter},
 		"rebook often": {p.RebookAfterRepeated, fast.RebookAfterRepeated}, "cancels within": {p.RepeatedWithin, fast.RepeatedWithin},
-		"look again": {p.LookAgainAfter, fast.LookAgainAfter}, "wave": {p.Waves[5].Window, fast.Waves[5].Window}, "trip": {p.Trip.AcceptWithin, fast.Trip.AcceptWithin},
+		"decide": {p.DecideWithin, fast.DecideWithin}, "look again": {p.LookAgainAfter, fast.LookAgainAfter}, "wave": {p.Waves[5].Window, fast.Waves[5].Window}, "trip": {p.Trip.AcceptWithin, fast.Trip.AcceptWithin},
 		"waiting": {p.Fees.FreeWaiting, fast.Fees.FreeWaiting}, "minute": {p.Fees.Minute, fast.Fees.Minute},
 	} {
 		if pair[0] == 0 || pair[1]*10 != pair[0] {

@@ -84,6 +84,16 @@ func (s State) RecoveryHint() string {
 		return "No transporter near your pickup was online. Please try again in a few minutes."
 	case ReasonNoAcceptant:
 		return "No transporter accepted this time. Try again, or offer a higher price."
+	case ReasonTruckLost:
+		switch {
+		case s.Status == Cancelled:
+			return ""
+		case s.DecideByMS != 0:
+			return "You can search again, cancel or raise a dispute."
+		case s.Live && !s.Closed:
+			return "We are looking for another truck."
+		}
+		return lostForGood
 	case ReasonTooLate:
 		return "We could not look for trucks before your pickup time. Please place the order again."
 	case ReasonPartialFill:

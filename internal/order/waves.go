@@ -19,7 +19,13 @@ func Look(s State, c Command, now time.Time, p Policy) (w fleet.Wanted, ok bool)
 		}
 		return s.wanted(p.step(s.Wave+1).RadiusKM, s.Tally().Searching > 0, now)
 	case SearchAgain:
-		return s.wanted(p.Waves[0].RadiusKM, s.Live, now)
+		w, ok = s.wanted(p.Waves[0].RadiusKM, s.Live, now)
+		for _, slot := range s.Slots {
+			if slot.Status == SlotExpired {
+				w.Slots[slot.Key]++
+			}
+		}
+		return w, ok
 	default:
 		return fleet.Wanted{}, false
 	}
@@ -43,7 +49,7 @@ func LookLate(s State, transporter fleet.UserID, now time.Time, p Policy) (w fle
 func (s State) wanted(radiusKM float64, ok bool, now time.Time) (fleet.Wanted, bool) {
 	slots := map[string]int{}
 	for _, slot := range s.Slots {
-		if slot.Status == SlotSearching || slot.Status == SlotExpired { // expired: it is to be searched again
+		if slot.Status == SlotSearching {
 			slots[slot.Key]++
 		}
 	}
@@ -73,6 +79,8 @@ func (b *builder) timerFired(c TimerFired) (Decision, error) {
 		b.waveDue(c.Found)
 	case SearchTimer:
 		b.closeSearch(string(fromTimer))
+	case DecideTimer:
+		b.add(Event{What: DecisionMissed, By: string(fromTimer)})
 	case DisputeTimer:
 		b.handOver(*b.s.Dispute)
 	default:
