@@ -66,7 +66,6 @@ var (
 	first  = order.By{User: "T1", Role: fleet.Transporter}
 	second = order.By{User: "T2", Role: fleet.Transporter}
 	imran  = trip.By{User: "D3", Role: fleet.Driver}
-	suresh = trip.By{User: "D2", Role: fleet.Driver}
 )
 
 // open17 is what the vehicles of SmallWorld are.

@@ -254,7 +254,7 @@ func TestCancelEndsEverything(t *testing.T) {
 		cancel := protocol.OrderRequest{OrderID: id, By: asha, Reason: "plans changed", Repeat: protocol.Repeat{Key: "c1", Hash: "h"}}
 		r, err := m.orders.Cancel(t.Context(), cancel)
 		m.must(err)
-		if c := r.State.Cancellation; c == nil || c.TripsEnded != 1 || c.Penalty.Final != 50 || c.Quote.Penalty != quote.Penalty {
+		if c := r.State.Cancellation; c == nil || c.TripsEnded != 1 || c.Penalty.Final != 50 || c.Penalty != quote.Penalty {
 			t.Errorf("cancellation %+v, the preview said %+v", c, quote)
 		}
 		again, err := m.orders.Cancel(t.Context(), cancel)

@@ -80,7 +80,7 @@ func (s *Supply) Crew(ctx context.Context, vehicles []fleet.VehicleID, drivers [
 		if f.Vehicle, err = scanVehicle(rows, &f.TripID); err != nil {
 			return fleet.Crew{}, fmt.Errorf("vehicles of a crew: %w", err)
 		}
-		crew.Vehicles[f.Vehicle.ID] = f
+		crew.Vehicles[f.ID] = f
 	}
 	if err := rows.Err(); err != nil {
 		return fleet.Crew{}, fmt.Errorf("vehicles of a crew: %w", err)
@@ -96,7 +96,7 @@ func (s *Supply) Crew(ctx context.Context, vehicles []fleet.VehicleID, drivers [
 		if f.User, err = scanPerson(rows, &f.TripID); err != nil {
 			return fleet.Crew{}, fmt.Errorf("drivers of a crew: %w", err)
 		}
-		crew.Drivers[f.User.ID] = f
+		crew.Drivers[f.ID] = f
 	}
 	if err := rows.Err(); err != nil {
 		return fleet.Crew{}, fmt.Errorf("drivers of a crew: %w", err)

@@ -93,7 +93,7 @@ func (s *Supply) Crew(ctx context.Context, vehicles []fleet.VehicleID, drivers [
 		FROM vehicle WHERE id IN (SELECT value FROM json_each(?))`, vehicles, func(row scanner) (err error) {
 		var f fleet.VehicleFact
 		f.Vehicle, err = scanVehicle(row, &f.TripID)
-		crew.Vehicles[f.Vehicle.ID] = f
+		crew.Vehicles[f.ID] = f
 		return err
 	})
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *Supply) Crew(ctx context.Context, vehicles []fleet.VehicleID, drivers [
 		FROM app_user WHERE id IN (SELECT value FROM json_each(?))`, drivers, func(row scanner) (err error) {
 		var f fleet.DriverFact
 		f.User, err = scanPerson(row, &f.TripID)
-		crew.Drivers[f.User.ID] = f
+		crew.Drivers[f.ID] = f
 		return err
 	})
 	if err != nil {
