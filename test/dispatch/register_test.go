@@ -130,7 +130,7 @@ func (d *day) explained(t *testing.T) []porcupine.Operation {
 	for _, o := range d.odd {
 		t.Errorf("odd: %s", o)
 	}
-	for _, needed := range []string{"hold yes", "hold no", "confirm yes", "confirm no", "accept yes", "accept no", "decline yes", "end yes", "cancel yes"} {
+	for _, needed := range []string{"hold yes", "hold no", "confirm yes", "accept yes", "cancel yes"} {
 		if d.seen[needed] == 0 {
 			t.Errorf("the run saw no %q, so it proves little", needed)
 		}
@@ -192,6 +192,9 @@ func TestSlotRegisterThroughActors(t *testing.T) {
 	second := slices.IndexFunc(history, func(op porcupine.Operation) bool {
 		return op.Input.(input).deed == doConfirm && op.Input.(input).slot() && op.Output.(output).word == yes
 	})
+	if second < 0 {
+		t.Fatal("no confirmation to lie about")
+	}
 	op := history[second]
 	in := op.Input.(input)
 	in.of.hold = "HOLD_OF_A_LIE"
