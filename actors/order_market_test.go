@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -47,7 +49,7 @@ type market struct {
 	sys       *actors.System
 	end       func() // of the parts beside it
 	orders    *actors.Orders
-	ids       int
+	ids       atomic.Int64
 	policy    order.Policy
 	crew      actors.CrewReader // nil: the store's
 	deaf      bool              // hints of births are lost
@@ -159,7 +161,7 @@ func (m *market) restart() {
 	m.orders = actors.NewOrders(actors.OrdersConfig{
 		Ledger: led, Router: m.router(), Publisher: m.hub, Policy: m.policy, Price: func(string, string, int) error { return nil },
 		Matcher: matcher, Reads: sqlite.NewOrderReads(m.db), Trips: trips, Users: users, Observer: m.counts,
-		NewID: func() string { m.ids++; return fmt.Sprintf("id-%03d", m.ids) }, Random: rand.NewChaCha8([32]byte{byte(m.ids)}),
+		NewID: func() string { return fmt.Sprintf("id-%03d", m.ids.Add(1)) }, Random: &lockedReader{from: rand.NewChaCha8([32]byte{byte(m.ids.Load())})},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	m.end = cancel
@@ -328,6 +330,18 @@ func (m *market) refuses(err error, reason string) {
 	if err == nil || fault.From(err).Reason != reason {
 		m.t.Fatalf("refused with %v, want %s", err, reason)
 	}
+}
+
+// lockedReader lets many ask for chance at once, as the one of the product does.
+type lockedReader struct {
+	mu   sync.Mutex
+	from io.Reader
+}
+
+func (r *lockedReader) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return io.ReadFull(r.from, p)
 }
 
 // orderCounts counts what actors tell.
