@@ -174,9 +174,6 @@ func (d *day) illegal(t *testing.T, found []audit.Breach, want ...string) {
 			t.Errorf("no register of a %s is illegal, so the checker proves nothing", kind)
 		}
 	}
-	if breaches[8]+breaches[9] == 0 {
-		t.Error("the audit sees nobody on two trips at once")
-	}
 }
 
 // TestSlotRegisterThroughActors: holds, confirmations, drivers' answers, cancellations and all the timers
@@ -219,7 +216,7 @@ func TestSlotRegisterThroughActorsOfAKilledServer(t *testing.T) {
 }
 
 // TestCheckerSeesDoubleAssignments is the control: no unique index, and confirmations that are decided by
-// what was so before.
+// what was so before. What the audit finds at one moment of it is a matter of luck: it has a control of its own.
 func TestCheckerSeesDoubleAssignments(t *testing.T) {
 	t.Parallel()
 	for name, on := range map[string]func(*testing.T) shelf{"SQLite": onSQLite, "Postgres": onPostgres} {
