@@ -145,7 +145,7 @@ func (h *house) cameOnline(id fleet.UserID, at geo.Point, keys []string) {
 func (h *house) orderRoutes() {
 	d, st := h.dispatching, h.st
 	routes := rest.Orders{
-		Orders: d.orders, Reads: st.orders, Offers: st.offers, Trips: h.reads, Policy: d.policy, Log: h.p.log, Now: time.Now,
+		Orders: d.orders, Reads: st.orders, Offers: st.offers, Trips: h.reads, Policy: d.policy, Log: h.p.log, Now: st.clock.Now,
 		Narrator: rest.Narrator{History: st.history, Offers: st.offers, People: st.people},
 	}
 	if !h.p.cfg.LimitsOff() {

@@ -153,7 +153,7 @@ func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
 	})
 	h.hub = hub.New(hub.Config{
 		Inbox: h.st.inbox, Access: h.views, Receipts: h.dispatching.receipts, Observer: h.p.metrics.Hub, Log: h.p.log, Unlimited: h.p.cfg.LimitsOff(),
-		Revoked: h.revoked.Revoked,
+		Revoked: h.revoked.Revoked, Now: h.st.clock.Now,
 	})
 	h.p.run("hub", h.hub.Run)
 	h.p.sockets = h.hub.Drain

@@ -58,6 +58,8 @@ type Config struct {
 	Revoked func(sessionID string) bool
 	// Unlimited lifts the number of sockets per user (LIMITS=off, benches and simulations only).
 	Unlimited bool
+	// Now is the clock that offers run out by, the one they were made with; nil: time.Now.
+	Now func() time.Time
 }
 
 const shards = 64
@@ -71,6 +73,7 @@ type Hub struct {
 	log       *slog.Logger
 	revoked   func(sessionID string) bool
 	unlimited bool
+	now       func() time.Time
 	seed      maphash.Seed
 	draining  atomic.Bool
 
@@ -103,6 +106,10 @@ func New(c Config) *Hub {
 	}
 	if h.log == nil {
 		h.log = slog.Default()
+	}
+	h.now = c.Now
+	if h.now == nil {
+		h.now = time.Now
 	}
 	if h.revoked == nil {
 		h.revoked = func(string) bool { return false }

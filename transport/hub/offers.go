@@ -3,7 +3,6 @@ package hub
 import (
 	"context"
 	"slices"
-	"time"
 )
 
 // queued is one thing in a socket's queue: a complete message or, with offer set, an offer, which is
@@ -113,7 +112,7 @@ func (s *Socket) appendLocked(batch [][]byte, q *queued) [][]byte {
 	if o == nil {
 		return append(batch, q.message)
 	}
-	if o.Open && !o.Expires.IsZero() && !time.Now().Before(o.Expires) {
+	if o.Open && !o.Expires.IsZero() && !s.hub.now().Before(o.Expires) {
 		s.hub.observer.Frames(s.format, "dropped", 1)
 		return batch
 	}
@@ -129,11 +128,11 @@ func (s *Socket) reportHanded() {
 	if len(s.handed) == 0 {
 		return
 	}
-	s.hub.receipts.Delivered(s.who.UserID, s.handed, time.Now())
+	s.hub.receipts.Delivered(s.who.UserID, s.handed, s.hub.now())
 	s.handed = nil // the receiver keeps it
 }
 
 // SeenOffer is the client's word that it shows an offer; any id is taken, a foreign one comes to nothing.
 func (s *Socket) SeenOffer(offerID string) {
-	s.hub.receipts.Seen(s.who.UserID, offerID, time.Now())
+	s.hub.receipts.Seen(s.who.UserID, offerID, s.hub.now())
 }
