@@ -23,7 +23,7 @@ type api struct {
 
 const (
 	inFlight = 32
-	attempts = 6
+	attempts = 10 // about half a minute: a server that was killed comes back within that
 )
 
 func newAPI(base string) *api {
