@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"weelo/internal/client"
@@ -364,4 +366,22 @@ func (w *dispatchWalk) everythingIsOver(trips ...string) {
 	if len(explained.Waves) == 0 || len(explained.Summary) != len(explained.Waves) || explained.Waves[0].Offered != 1 || explained.Waves[0].Answered != 1 {
 		w.t.Fatalf("explained %+v", explained)
 	}
+	if diff := cmp.Diff([]string{toldOfTheWalk}, masked(explained.Summary)); diff != "" {
+		w.t.Fatalf("told (-want +got):\n%s", diff)
+	}
+}
+
+// toldOfTheWalk is what the customer is told of how the order of the walk was dispatched, without its
+// numbers.
+const toldOfTheWalk = "Wave #, within # km: offered to # of # transporter; the nearest was # km away, # min; # confirmed trucks."
+
+var numbers = regexp.MustCompile(`\d+(\.\d+)?`)
+
+// masked are sentences with a # for each number.
+func masked(sentences []string) []string {
+	out := make([]string, len(sentences))
+	for i, s := range sentences {
+		out[i] = numbers.ReplaceAllString(s, "#")
+	}
+	return out
 }
