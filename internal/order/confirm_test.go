@@ -129,6 +129,36 @@ func TestConfirmAtTheEnd(t *testing.T) {
 	w.status(order.Completed)
 }
 
+// TestNothingIsWonAfterTheEnd: the search is over by the clock, though its timer has not been heard: a
+// hold of before makes no trip, and none is placed or prolonged.
+//
+// Invariants: 11.
+func TestNothingIsWonAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	w := born(t, 2)
+	w.wait(100 * time.Second)
+	id := w.hold(asha, 1)
+	w.now = time.UnixMilli(w.s.ExpiresMS)
+	if got := w.s.Hold(id); got.ExpiresMS != w.s.ExpiresMS {
+		t.Errorf("the hold ends at %d, the search at %d", got.ExpiresMS, w.s.ExpiresMS)
+	}
+	for _, c := range []struct {
+		do   order.Command
+		want error
+	}{
+		{w.crew(id), order.ErrHoldExpired},
+		{order.ExtendHold{By: byFleet(asha), HoldID: id}, order.ErrHoldExpired},
+		{order.PlaceHold{By: byFleet(ravi), HoldID: "HOLD_X", Type: "open", Subtype: "17 Feet", Quantity: 1}, order.ErrInactive},
+	} {
+		if err := w.refused(c.do); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", order.CommandName(c.do), err, c.want)
+		}
+	}
+	w.fire(order.SearchTimer)
+	w.status(order.Expired)
+	w.slots(order.Tally{Expired: 2})
+}
+
 func TestLastDriverDeclinesAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	w := born(t, 1)

@@ -168,7 +168,8 @@ func aDeclinedTruckIsSearchedAgain(y *yard) {
 	keyed(y.asRival()).Call("POST", "/api/v1/truck-hold/hold", holdJSON(id, 1)).Want(200)
 }
 
-// TestOneOfManyHoldsTheLastTruck: two transporters who hold at once are told apart at once.
+// TestOneOfManyHoldsTheLastTruck: of two transporters with five phones each, who hold at one moment, one
+// has the truck on each of his phones and the other on none.
 func TestOneOfManyHoldsTheLastTruck(t *testing.T) {
 	t.Parallel()
 	onBothStores(t, oneOfManyHoldsTheLastTruck)
@@ -180,16 +181,30 @@ func oneOfManyHoldsTheLastTruck(y *yard) {
 	y.open()
 	id := y.order(1).Order.ID
 	var wg sync.WaitGroup
-	statuses := make([]int, 2)
-	for i, who := range []string{"owner", "rival"} {
-		client := keyed(y.asOwner())
-		if who == "rival" {
-			client = keyed(y.asRival())
+	const phones = 5
+	var statuses [2][phones]int
+	start := make(chan struct{})
+	for who := range statuses {
+		for i := range phones {
+			client := keyed(y.asOwner())
+			if who == 1 {
+				client = keyed(y.asRival())
+			}
+			wg.Go(func() {
+				<-start
+				statuses[who][i] = client.Call("POST", "/api/v1/truck-hold/hold", holdJSON(id, 1)).Status
+			})
 		}
-		wg.Go(func() { statuses[i] = client.Call("POST", "/api/v1/truck-hold/hold", holdJSON(id, 1)).Status })
 	}
+	close(start)
 	wg.Wait()
-	if statuses[0]+statuses[1] != 200+409 {
+	all := func(status int) (a [phones]int) {
+		for i := range a {
+			a[i] = status
+		}
+		return a
+	}
+	if won, lost := all(200), all(409); statuses != [2][phones]int{won, lost} && statuses != [2][phones]int{lost, won} {
 		t.Errorf("two hold the last truck: %v", statuses)
 	}
 }
