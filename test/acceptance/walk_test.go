@@ -38,10 +38,10 @@ func walk(t *testing.T, s *stage) {
 	stays := s.connect(t, customer, "tablet", nil)
 	leaves := s.connect(t, customer, "phone", nil)
 
+	d := newDrive(t, truck)
 	tripID, err := s.api(transporter).Assign(t.Context(), client.Assignment{
 		VehicleID: s.cast.vehicleID, DriverID: s.cast.driverID, CustomerPhone: s.cast.customerPhone,
-		Pickup: client.Place{Latitude: 12.9716, Longitude: 77.5946, Address: "Bengaluru"},
-		Drop:   client.Place{Latitude: 13.0827, Longitude: 80.2707, Address: "Chennai"},
+		Pickup: d.place(0), Drop: d.place(len(d.shape) / 2),
 	})
 	if err != nil {
 		t.Fatalf("assign: %v", err)
@@ -55,7 +55,7 @@ func walk(t *testing.T, s *stage) {
 			t.Fatal(err)
 		}
 	}
-	d := newDrive(t, truck, tripID)
+	d.trip = tripID
 	d.play(t, 6)
 	eventually(t, 10*time.Second, "positions at both customers", func() bool { return stays.lastTS(tripID) > 0 && leaves.lastTS(tripID) > 0 })
 	move(t, s, driver, tripID, "at_pickup")
@@ -169,13 +169,19 @@ type drive struct {
 	count int
 }
 
-func newDrive(t testing.TB, truck *person, trip string) *drive {
+func newDrive(t testing.TB, truck *person) *drive {
 	t.Helper()
 	drives, err := trace.Drives()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &drive{truck: truck, trip: trip, shape: drives[0].Fixes}
+	return &drive{truck: truck, shape: drives[0].Fixes}
+}
+
+// place is where the drive is at its n-th fix. Steps are refused to a truck that is elsewhere: pickup
+// and drop lie on the drive.
+func (d *drive) place(n int) client.Place {
+	return client.Place{Latitude: d.shape[n].Lat, Longitude: d.shape[n].Lng, Address: "on the way"}
 }
 
 // play sends n batches in real time.
