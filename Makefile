@@ -83,6 +83,7 @@ SOAK_ORDERS   ?= 1000
 SOAK_ATTEMPTS ?= 1000000
 SOAK_CHECKS   ?= 5000
 SOAK_KILLS    ?= 5
+SOAK_REGISTER ?= 120
 # Every random machine and model there is, not only those whose name says so.
 SOAK_MACHINES := Life|Chance|AgainstAModel|NoAcknowledgedLoss|PairsAreWhole|AnyTraffic|QueueProperties|SimulatedWritePath|GridAnswers|OneTransporterIsFound|ARankingDepends|ChallengeInvariants|LiveNeverGoesBack|DependOnBatching|MemoryNeverCosts
 .PHONY: soak
@@ -94,6 +95,7 @@ soak: deps build ## The long forms of the proofs (about an hour): a market of 10
 	SOAK_SEED=$(SOAK_SEED) $(GO) test -count=1 -p 1 -timeout 60m -rapid.checks=$(SOAK_CHECKS) -rapid.seed=$(SOAK_SEED) -run '$(SOAK_MACHINES)' \
 	  ./internal/order ./internal/trip ./internal/fleet ./internal/ledger ./internal/session ./internal/otp ./internal/track ./internal/history ./actors ./transport/hub
 	$(GO) test -count=$(SOAK_KILLS) -p 1 -timeout 60m -v -run 'Kill|OneLiveTripEach|Register' ./store/postgres ./store/sqlite
+	REGISTER_SECONDS=$(SOAK_REGISTER) SOAK_SEED=$(SOAK_SEED) $(GO) test -count=1 -timeout 30m -v -run 'Register|Checker' ./test/dispatch
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME (10s) each
