@@ -134,6 +134,12 @@ func (a *access) show(v protocol.TripView) {
 	a.views = append(a.views, v)
 }
 
+func (a *access) offer(open ...hub.Offer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.offers = append(a.offers, open...)
+}
+
 func (a *access) find(match func(protocol.TripView) bool) []protocol.TripView {
 	a.mu.Lock()
 	defer a.mu.Unlock()

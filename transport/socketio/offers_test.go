@@ -31,10 +31,10 @@ func TestOfficialClientIsOfferedOrders(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	id := order.OfferID(order1, asha)
-	w.access.offers = []hub.Offer{
-		{ID: id, Version: 1, Open: true, Expires: time.Now().Add(time.Minute), Data: offered(t, 3, "1")},
-		{ID: "late", Version: 1, Open: true, Expires: time.Now().Add(-time.Second), Data: offered(t, 3, "1")},
-	}
+	w.access.offer(
+		hub.Offer{ID: id, Version: 1, Open: true, Expires: time.Now().Add(time.Minute), Data: offered(t, 3, "1")},
+		hub.Offer{ID: "late", Version: 1, Open: true, Expires: time.Now().Add(-time.Second), Data: offered(t, 3, "1")},
+	)
 	transporter := w.official("asha")
 	transporter.next("connect")
 	transporter.event("connected")
@@ -64,10 +64,12 @@ func TestOfficialClientIsOfferedOrders(t *testing.T) {
 func TestACustomerIsToldOfHisOrdersAtTheConnect(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
+	w.access.mu.Lock()
 	w.access.orders = []order.State{{
 		ID: order1, Status: order.PartiallyFilled, Dispatch: "dispatched", Live: true, CustomerID: ravi, ExpiresMS: time.Now().UnixMilli(),
 		Slots: []order.Slot{{ID: "s1", Status: order.SlotAccepted}, {ID: "s2", Status: order.SlotSearching}},
 	}}
+	w.access.mu.Unlock()
 	customer := w.official("ravi")
 	customer.next("connect")
 	customer.event("connected")
