@@ -214,7 +214,7 @@ func badInputChangesNothing(y *yard) {
 	refuse("update out of range", driver.Call("POST", "/api/v1/tracking/update", `{"tripId":"`+id+`","latitude":12,"longitude":181}`), 400, invalid)
 	refuse("update without a readable time", driver.Call("POST", "/api/v1/tracking/update", `{"tripId":"`+id+`","latitude":12,"longitude":77,"timestamp":"now"}`), 400, invalid)
 
-	for _, path := range []string{"/api/v1/assignments/", "/api/v1/tracking/", "/api/v1/tracking/history/"} {
+	for _, path := range []string{"/api/v1/assignments/", "/api/v1/tracking/", "/api/v1/tracking/history/", "/api/v1/trips/"} {
 		code := "TRACKING_NOT_FOUND"
 		if strings.Contains(path, "assignments") {
 			code = "ASSIGNMENT_NOT_FOUND"

@@ -138,6 +138,7 @@ func RegisterTracking(a *API, d Tracking) {
 		Summary: "The track of a trip, sorted by time, in pages"}, d.history)
 	Handle(a, Route{Method: http.MethodGet, Path: base + "/{tripId}", Name: "track-trip", Tag: tag,
 		Summary: "Where the truck of a trip is, and what it has driven"}, d.one)
+	d.registerTrackedTrip(a)
 }
 
 func (d Tracking) changeStatus(ctx context.Context, in *statusInput) error {

@@ -131,6 +131,21 @@ func TestATripWithoutAPositionIsStillShown(t *testing.T) {
 	}
 }
 
+// The Captain app's live screen reads trip, everybody else data.
+func TestATripIsNamedTripAndData(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	id := y.assign(0)
+	var got rest.TrackedTrip
+	raw := y.asOwner().Call("GET", "/api/v1/trips/"+id, nil).Want(200).Raw
+	if err := json.Unmarshal(raw, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got.Data, got.Trip, sameTime); diff != "" || !got.Success || got.Trip.TripID != id {
+		t.Errorf("answered %s (-data +trip):\n%s", raw, diff)
+	}
+}
+
 func TestAPositionWithoutATimeMovesTheMapAndIsNotKept(t *testing.T) {
 	t.Parallel()
 	y := newYard(t)
