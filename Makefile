@@ -92,8 +92,9 @@ soak: deps build ## The long forms of the proofs (about an hour): a market of 10
 	SIMULATE_ORDERS=$(SOAK_ORDERS) SIMULATE_FLEET=400 SIMULATE_CUSTOMERS=100 SIMULATE_TRANSPORTERS=40 SIMULATE_SEED=$(SOAK_SEED) \
 	  $(GO) test -count=1 -timeout 30m -v -run '^TestSimulateOrders$$/^serve$$' ./test/acceptance
 	$(BIN) bench accept --attempts $(SOAK_ATTEMPTS) --taps 100 --seed $(SOAK_SEED)
-	SOAK_SEED=$(SOAK_SEED) $(GO) test -count=1 -p 1 -timeout 60m -rapid.checks=$(SOAK_CHECKS) -rapid.seed=$(SOAK_SEED) -run '$(SOAK_MACHINES)' \
-	  ./internal/order ./internal/trip ./internal/fleet ./internal/ledger ./internal/session ./internal/otp ./internal/track ./internal/history ./actors ./transport/hub
+	SOAK_SEED=$(SOAK_SEED) $(GO) test -count=1 -p 1 -timeout 60m -run '$(SOAK_MACHINES)' \
+	  ./internal/order ./internal/trip ./internal/fleet ./internal/ledger ./internal/session ./internal/otp ./internal/track ./internal/history ./actors ./transport/hub \
+	  -rapid.checks=$(SOAK_CHECKS) -rapid.seed=$(SOAK_SEED)
 	$(GO) test -count=$(SOAK_KILLS) -p 1 -timeout 60m -v -run 'Kill|OneLiveTripEach|Register' ./store/postgres ./store/sqlite
 	REGISTER_SECONDS=$(SOAK_REGISTER) SOAK_SEED=$(SOAK_SEED) $(GO) test -count=1 -timeout 30m -v -run 'Register|Checker' ./test/dispatch
 
