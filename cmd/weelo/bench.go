@@ -38,6 +38,9 @@ different runs.
   weelo bench accept --attempts 1000000         500 transporters for the 10 trucks of an order, again and
                                                 again: double wins (none), attempts a second and p99, beside
                                                 one transaction for each attempt (weelo bench accept -h)
+  weelo bench auth --guesses 100000             codes sent and verified a second and their CPU, beside a bare handler
+                                                with one Redis round trip; as many guesses are compared at three
+                                                processes as at one (weelo bench auth -h; DATABASE_URL, REDIS_URL)
 
 Experiments: ` + strings.Join(bench.Experiments(), ", ") + `.`,
 		flags: func(fs *flag.FlagSet) func(context.Context, []string, surroundings) error {
@@ -62,6 +65,9 @@ Experiments: ` + strings.Join(bench.Experiments(), ", ") + `.`,
 				if len(args) > 0 && args[0] == "accept" {
 					return benchAccept(ctx, args[1:], s)
 				}
+				if len(args) > 0 && args[0] == "auth" {
+					return benchAuth(ctx, args[1:], s)
+				}
 				if err := noArgs(args); err != nil {
 					return err
 				}
@@ -74,10 +80,10 @@ Experiments: ` + strings.Join(bench.Experiments(), ", ") + `.`,
 	}
 }
 
-// benchBare is the forwarder's process: weelo bench bare ADDRESS [naive|durable].
+// benchBare is the forwarder's process: weelo bench bare ADDRESS [naive|durable|login].
 func benchBare(ctx context.Context, args []string) error {
-	if len(args) == 0 || len(args) > 2 || len(args) == 2 && args[1] != "naive" && args[1] != "durable" {
-		return usagef("weelo bench bare ADDRESS [naive|durable] is started by weelo bench")
+	if len(args) == 0 || len(args) > 2 || len(args) == 2 && args[1] != "naive" && args[1] != "durable" && args[1] != "login" {
+		return usagef("weelo bench bare ADDRESS [naive|durable|login] is started by weelo bench")
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", args[0])
@@ -86,6 +92,9 @@ func benchBare(ctx context.Context, args []string) error {
 	}
 	if len(args) == 2 && args[1] == "durable" {
 		return benchDurable(ctx, l)
+	}
+	if len(args) == 2 && args[1] == "login" {
+		return benchBareLogin(ctx, l)
 	}
 	return bench.ServeBare(ctx, l, len(args) == 2)
 }
