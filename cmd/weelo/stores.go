@@ -11,6 +11,7 @@ import (
 
 	"weelo/actors"
 	"weelo/internal/access"
+	"weelo/internal/auditlog"
 	"weelo/internal/fleet"
 	"weelo/internal/history"
 	"weelo/internal/ledger"
@@ -60,6 +61,7 @@ type stores struct {
 	}
 	supply fleet.Supply
 	crews  fleet.Crews
+	log    auditlog.Store
 	phones push.Phones
 	// What may be rebuilt.
 	codes     otp.Store
@@ -96,7 +98,7 @@ func embedded(ctx context.Context, p *process, file string) (*stores, error) {
 		history: sqlite.NewHistory(db), quarantine: sqlite.NewQuarantine(db), replies: sqlite.NewReplies(db), pruner: sqlite.NewPruner(db),
 		users: sqlite.NewUsers(db), fails: sqlite.NewFails(db), sessions: sqlite.NewSessions(db), people: sqlite.NewPeople(db), vehicles: sqlite.NewVehicles(db),
 		fixes: sqlite.NewFixes(db), trips: sqlite.NewTripReads(db),
-		orders: sqlite.NewOrderReads(db), offers: sqlite.NewOffers(db), supply: sqlite.NewSupply(db), crews: sqlite.NewCrews(db), phones: sqlite.NewPhones(db),
+		orders: sqlite.NewOrderReads(db), offers: sqlite.NewOffers(db), supply: sqlite.NewSupply(db), crews: sqlite.NewCrews(db), log: sqlite.NewAuditLog(db), phones: sqlite.NewPhones(db),
 		codes: memory.NewOTP(time.Now), limits: memory.NewLimits(time.Now), presence: memory.NewPresence(), positions: memory.NewPositions(),
 		tickets: memory.NewTickets(time.Now),
 		clock:   &offsetClock{ask: db.Now},
@@ -121,7 +123,7 @@ func shared(ctx context.Context, p *process) (*stores, error) {
 		history: postgres.NewHistory(db), quarantine: postgres.NewQuarantine(db), replies: postgres.NewReplies(db), pruner: postgres.NewPruner(db),
 		users: postgres.NewUsers(db), fails: postgres.NewFails(db), sessions: postgres.NewSessions(db), people: postgres.NewPeople(db), vehicles: postgres.NewVehicles(db),
 		fixes: postgres.NewFixes(db), trips: postgres.NewTripReads(db),
-		orders: postgres.NewOrderReads(db), offers: postgres.NewOffers(db), supply: postgres.NewSupply(db), crews: postgres.NewCrews(db), phones: postgres.NewPhones(db),
+		orders: postgres.NewOrderReads(db), offers: postgres.NewOffers(db), supply: postgres.NewSupply(db), crews: postgres.NewCrews(db), log: postgres.NewAuditLog(db), phones: postgres.NewPhones(db),
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), presence: redis.NewPresence(client), positions: redis.NewPositions(client),
 		tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client),
 		clock: &offsetClock{ask: db.Now},

@@ -13,6 +13,7 @@ import (
 
 	"weelo/actors"
 	reads "weelo/internal/access"
+	"weelo/internal/auditlog"
 	"weelo/internal/config"
 	"weelo/internal/fleet"
 	"weelo/internal/history"
@@ -38,9 +39,10 @@ import (
 type house struct {
 	p      *process
 	st     *stores
-	sender notify.Sender
+	sms    providers
 	pusher push.Sender // nil: nobody is woken
 
+	trail   *auditlog.Recorder
 	mint    *token.Mint
 	keeper  *session.Keeper
 	revoked *session.Watch
@@ -67,13 +69,13 @@ type house struct {
 // wire introduces everyone to everyone, by hand, in the order in which they need each other: stores
 // are there; then services, the hub, actors, transports. It is the only place where concrete meets
 // concrete.
-func wire(ctx context.Context, p *process, st *stores, keys config.Secrets, sms notify.Sender) (*house, error) {
+func wire(ctx context.Context, p *process, st *stores, keys config.Secrets, sms []notify.Route) (*house, error) {
 	pusher, err := pushSender(p.cfg.Push)
 	if err != nil {
 		return nil, err
 	}
-	h := &house{p: p, st: st, sender: sms, pusher: pusher}
-	for _, step := range []func(context.Context, config.Secrets) error{h.sessions, h.login, h.dispatch, h.services, h.actors, h.couriers, h.rest, h.sockets} {
+	h := &house{p: p, st: st, sms: providers{routes: sms, meter: notify.NewMeter(p.metrics.Registry)}, pusher: pusher}
+	for _, step := range []func(context.Context, config.Secrets) error{h.auditing, h.sessions, h.login, h.dispatch, h.services, h.actors, h.couriers, h.rest, h.sockets, h.auditedToTheEnd} {
 		if err := step(ctx, keys); err != nil {
 			return nil, err
 		}
@@ -84,14 +86,27 @@ func wire(ctx context.Context, p *process, st *stores, keys config.Secrets, sms 
 // accessLeeway is how much longer than its life a token may be accepted, for clocks that differ.
 const accessLeeway = 10 * time.Second
 
+// auditing is who writes down who did what: there before anybody can do anything.
+func (h *house) auditing(_ context.Context, keys config.Secrets) error {
+	pepper := otp.PepperOf(keys.Pepper.Reveal())
+	h.trail = auditlog.NewRecorder(auditlog.Config{
+		Store: h.st.log, Keys: auditlog.Keys{Kid: pepper.ID, Secret: pepper.Secret}, Now: time.Now, Log: h.p.log,
+	})
+	h.p.metrics.WatchAuditLog(h.trail.Waiting)
+	h.p.run("audit log", h.trail.Run)
+	return nil
+}
+
+// auditedToTheEnd writes down what the last of them did, after everybody else has stopped.
+func (h *house) auditedToTheEnd(context.Context, config.Secrets) error {
+	h.p.drain("audit log", h.trail.Drain)
+	return nil
+}
+
 // sessions makes tokens and those who keep and watch them.
 func (h *house) sessions(ctx context.Context, keys config.Secrets) (err error) {
 	cfg, scale := h.p.cfg, h.p.cfg.Tests.LoginTimeScale
-	h.mint, err = token.New(token.Config{
-		Access:  []token.Key{{ID: "1", Secret: keys.JWT.Reveal()}},
-		Refresh: []token.Key{{ID: "1", Secret: keys.JWTRefresh.Reveal()}},
-		TTL:     scaled(cfg.Login.AccessLife.D(), scale),
-	})
+	h.mint, err = token.New(tokenKeys(keys, scaled(cfg.Login.AccessLife.D(), scale)))
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
@@ -103,7 +118,7 @@ func (h *house) sessions(ctx context.Context, keys config.Secrets) (err error) {
 	policy.Idle = cfg.Login.RefreshIdle.D()
 	h.keeper = session.NewKeeper(session.Config{
 		Store: h.st.sessions, Users: h.st.users, Mint: h.mint, Index: h.st.index, Policy: policy.Scaled(scale),
-		Random: rand.Reader, Revoked: h.revoked.Learn, Log: h.p.log,
+		Random: rand.Reader, Revoked: h.revoked.Learn, Log: h.p.log, Audit: h.trail,
 	})
 	return nil
 }
@@ -111,7 +126,7 @@ func (h *house) sessions(ctx context.Context, keys config.Secrets) (err error) {
 // login is the desk: who may log in, where the code goes, what a right code yields.
 func (h *house) login(_ context.Context, keys config.Secrets) (err error) {
 	p, cfg := h.p, h.p.cfg
-	sms := notify.NewDispatcher(h.sender, notify.Config{Now: time.Now, Log: p.log, Metrics: p.metrics.Registry})
+	sms := notify.NewDispatcher(h.sms.of("codes", p.log), notify.Config{Now: time.Now, Log: p.log, Meter: h.sms.meter})
 	p.run("sms", sms.Run)
 	peppers := otp.Peppers{otp.PepperOf(keys.Pepper.Reveal())}
 	if previous := keys.PepperPrevious.Reveal(); len(previous) > 0 {
@@ -131,7 +146,7 @@ func (h *house) login(_ context.Context, keys config.Secrets) (err error) {
 		Codes: h.st.codes, Limits: h.st.limits, Fails: h.st.fails, Users: h.st.users, Crews: h.st.crews, Sessions: h.keeper, Devices: h.st.sessions, SMS: sms,
 		Peppers: peppers, Policy: policy.Scaled(cfg.Tests.LoginTimeScale),
 		Hashes: notify.Hashes{Customer: cfg.SMS.RetrieverCust, Captain: cfg.SMS.RetrieverCapt},
-		Ops:    ops, NoLimits: cfg.LimitsOff(), Random: rand.Reader, Log: p.log, Observer: p.metrics.OTP,
+		Ops:    ops, NoLimits: cfg.LimitsOff(), Random: rand.Reader, Log: p.log, Observer: p.metrics.OTP, Audit: h.trail,
 	})
 	return err
 }

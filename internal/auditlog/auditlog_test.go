@@ -156,7 +156,7 @@ func TestTheStoreIsAway(t *testing.T) {
 			t.Error("an action's row was written to a store that is away")
 		}
 		s.set(false)
-		time.Sleep(10 * time.Second) // of the bubble: longer than the longest pause
+		<-time.After(10 * time.Second) // of the bubble: longer than the longest pause
 		synctest.Wait()
 		got := s.all()
 		if len(got) != 1000 || r.Admit() != nil {
@@ -204,7 +204,7 @@ func TestNotesAreCounted(t *testing.T) {
 			note("203.0.113.8") // the same network
 		}
 		note("198.51.100.1")
-		time.Sleep(2 * time.Minute) // of the bubble
+		<-time.After(2 * time.Minute) // of the bubble
 		synctest.Wait()
 		var told []string
 		for _, e := range s.all() {

@@ -1,6 +1,7 @@
 package auditlog
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -78,6 +79,19 @@ type Entry struct {
 	DeviceHash   string // pepper:hmac
 	RequestID    string
 	Details      string // a JSON object
+}
+
+type sourceKey struct{}
+
+// WithSource remembers where a request came from.
+func WithSource(ctx context.Context, s Source) context.Context {
+	return context.WithValue(ctx, sourceKey{}, s)
+}
+
+// SourceOf gives where the request came from; the zero Source when nobody said.
+func SourceOf(ctx context.Context) Source {
+	s, _ := ctx.Value(sourceKey{}).(Source)
+	return s
 }
 
 // The bounds of what is kept; what is longer is cut.

@@ -12,10 +12,9 @@ const (
 	maxNotes = 4096
 )
 
-type noteKey struct{ action, reason, network string }
+type noteKey struct{ action, reason, network, phone string }
 
 type noted struct {
-	first Entry
 	until time.Time
 	count int // after the first
 }
@@ -25,9 +24,9 @@ type notes struct{ of map[noteKey]*noted }
 
 // again counts a note that was written within its minute; false: it is to be written.
 func (n *notes) again(e Entry, now time.Time) bool {
-	key := noteKey{e.Action, e.Reason, e.Network}
+	key := noteKey{e.Action, e.Reason, e.Network, e.PhoneHMAC}
 	if _, known := n.of[key]; !known && len(n.of) >= maxNotes {
-		key.network = ""
+		key.network, key.phone = "", ""
 	}
 	if was, known := n.of[key]; known && now.Before(was.until) {
 		was.count++
@@ -36,7 +35,7 @@ func (n *notes) again(e Entry, now time.Time) bool {
 		was.count++
 		return true
 	}
-	n.of[key] = &noted{first: e, until: now.Add(noteWindow)}
+	n.of[key] = &noted{until: now.Add(noteWindow)}
 	return false
 }
 
@@ -50,7 +49,7 @@ func (n *notes) over(now time.Time) []Entry {
 		delete(n.of, key)
 		if was.count > 0 {
 			rows = append(rows, Entry{
-				At: instant(was.until), Action: key.action, Reason: key.reason, Network: key.network,
+				At: instant(was.until), Action: key.action, Reason: key.reason, Network: key.network, PhoneHMAC: key.phone,
 				Details: fmt.Sprintf(`{"repeated":%d,"within_s":%d}`, was.count, int(noteWindow.Seconds())),
 			})
 		}

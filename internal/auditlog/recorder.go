@@ -91,8 +91,8 @@ func (r *Recorder) pushLocked(e Entry) error {
 }
 
 // Note takes an event that anybody can cause at any rate, such as a refusal by a limit: the first of a
-// minute from the same network for the same reason is written, then one row that says how often it came
-// again. It never refuses; what finds no place is counted.
+// minute from the same network about the same phone for the same reason is written, then one row that
+// says how often it came again. It never refuses; what finds no place is counted.
 func (r *Recorder) Note(e Event) {
 	now := r.cfg.Now()
 	entry := r.cfg.Keys.Entry(e, now)

@@ -94,6 +94,7 @@ type Config struct {
 	Random   io.Reader      // crypto/rand.Reader
 	Log      *slog.Logger
 	Observer Observer // nil: nobody counts
+	Audit    Trail    // nil: nothing is written down
 }
 
 // Observer counts what becomes of codes: event is sent, undelivered, verified or refused; reason says

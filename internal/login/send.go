@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"weelo/internal/auditlog"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/notify"
@@ -25,6 +26,7 @@ type SendCode struct {
 	// Invitation is the onboarding flow's: who wants the owner of the phone in his fleet. It is stored
 	// with the code.
 	Invitation *fleet.Invitation
+	Source     auditlog.Source
 }
 
 // CodeSent answers SendCode. The driver's fields are set in the driver's flow only.
@@ -42,6 +44,9 @@ type Prepared struct {
 	Sent CodeSent
 	key  otp.Key
 	sms  notify.SMS
+	told auditlog.Event // what is written down of it
+	// authorisedBy is whose phone gets a driver's code.
+	authorisedBy fleet.UserID
 	// quota is the event to take back when the provider refuses.
 	quotaKey string
 }
@@ -60,7 +65,11 @@ type binding struct {
 }
 
 // Prepare checks that a code may be sent and stores it. It does not call the provider.
-func (d *Desk) Prepare(ctx context.Context, m *SendCode) (*Prepared, error) {
+func (d *Desk) Prepare(ctx context.Context, m *SendCode) (prepared *Prepared, err error) {
+	if err := d.admit(); err != nil {
+		return nil, err
+	}
+	defer func() { d.auditPrepared(m, prepared, err) }()
 	to, err := d.destination(ctx, m)
 	if err != nil {
 		d.count(m.Key.Flow, "refused", fault.From(err).Reason)
@@ -76,7 +85,7 @@ func (d *Desk) Prepare(ctx context.Context, m *SendCode) (*Prepared, error) {
 	}
 	life, _ := d.cfg.Policy.Of(m.Key.Flow)
 	to.sent.Challenge, to.sent.ExpiresIn = id, life
-	p := &Prepared{Sent: to.sent, key: m.Key, quotaKey: to.quotaKey, sms: notify.SMS{To: to.phone, Code: code, Body: to.text(code)}}
+	p := &Prepared{Sent: to.sent, key: m.Key, quotaKey: to.quotaKey, authorisedBy: to.boss, sms: to.message(code)}
 	// Doors: global budget, address, device and prefix limits stand here, before anything is written.
 	if err := d.take(ctx, to.quotaKey, id, to.windows, to.full); err != nil {
 		d.count(m.Key.Flow, "refused", fault.From(err).Reason)
@@ -114,12 +123,13 @@ func (d *Desk) cooldown() time.Duration {
 // destination is whose phone a code goes to, what it says, and what limits that phone.
 type destination struct {
 	phone    phone.Number
-	text     func(code string) string
+	message  func(code string) notify.SMS
 	sent     CodeSent // what the asker is told, but for challenge and life
 	binding  string   // of the code; see binding
 	quotaKey string
 	windows  []otp.Window
 	full     *fault.Error // the refusal when a window is full
+	boss     fleet.UserID // of a driver's login: whose phone it is
 }
 
 // destination decides where the code of a request goes.
@@ -131,10 +141,10 @@ func (d *Desk) destination(ctx context.Context, m *SendCode) (destination, error
 		return d.toRecruit(ctx, m)
 	case otp.Own:
 	}
-	hash := d.cfg.Hashes.Captain
+	app := notify.CaptainApp
 	switch m.Key.Role {
 	case fleet.Customer:
-		hash = d.cfg.Hashes.Customer
+		app = notify.CustomerApp
 	case fleet.Transporter:
 	case fleet.Ops:
 		if !slices.Contains(d.cfg.Ops, m.Key.Phone) {
@@ -145,7 +155,7 @@ func (d *Desk) destination(ctx context.Context, m *SendCode) (destination, error
 	}
 	return destination{
 		phone: m.Key.Phone, quotaKey: "otp-sent:" + m.Key.Phone.National(), windows: d.cfg.Policy.PerDestination, full: ErrTooManyCodes,
-		text: func(code string) string { return notify.OwnText(code, d.minutes(otp.Own), hash) },
+		message: func(code string) notify.SMS { return d.cfg.Hashes.OwnCode(m.Key.Phone, app, code, d.minutes(otp.Own)) },
 	}, nil
 }
 
@@ -167,9 +177,9 @@ func (d *Desk) toTransporter(ctx context.Context, m *SendCode) (destination, err
 	first := firstName(driver.Name)
 	return destination{
 		phone: to, binding: string(bound), quotaKey: "otp-sent-drivers:" + string(boss.ID), windows: d.cfg.Policy.DriverCodes(drivers), full: ErrTooManySMS,
-		sent: CodeSent{DriverID: driver.ID, DriverFirstName: first, TransporterHint: to.Hint()},
-		text: func(code string) string {
-			return notify.DriverText(code, first, m.Key.Phone.National()[6:], d.minutes(otp.Driver), d.cfg.Hashes.Captain)
+		boss: boss.ID, sent: CodeSent{DriverID: driver.ID, DriverFirstName: first, TransporterHint: to.Hint()},
+		message: func(code string) notify.SMS {
+			return d.cfg.Hashes.DriverCode(to, code, first, m.Key.Phone.National()[6:], d.minutes(otp.Driver))
 		},
 	}, nil
 }
@@ -254,8 +264,10 @@ func (d *Desk) Deliver(ctx context.Context, p *Prepared) (*CodeSent, error) {
 	class, err := d.cfg.SMS.Send(ctx, p.sms, func(class notify.Class, _ error) {
 		if class == notify.Refused {
 			d.takeBack(context.WithoutCancel(ctx), p)
+			d.auditDelivery(ctx, p, class)
 		}
 	})
+	d.auditDelivery(ctx, p, class)
 	switch class {
 	case notify.Refused:
 		d.takeBack(context.WithoutCancel(ctx), p)

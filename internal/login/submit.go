@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"weelo/internal/auditlog"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/otp"
@@ -29,6 +30,7 @@ type SubmitCode struct {
 	Name      string // what people call the device, for clients without an id
 	// Transporter is the onboarding flow's: whose fleet the code is for.
 	Transporter fleet.UserID
+	Source      auditlog.Source
 }
 
 // String hides the code.
@@ -43,10 +45,22 @@ type LoggedIn struct {
 	Transporter fleet.User // in the driver's flow: whose fleet it is
 	Pair        session.Pair
 	IsNew       bool
+	newDevice   bool // he has logged in before, and not on this device
 }
 
-// Submit checks a code and opens the session it yields.
+// Submit checks a code and opens the session it yields. Whoever logs in is written down, or is not let in.
 func (d *Desk) Submit(ctx context.Context, m *SubmitCode, now time.Time) (*LoggedIn, error) {
+	if err := d.admit(); err != nil {
+		return nil, err
+	}
+	in, err := d.submit(ctx, m, now)
+	if err = d.auditSubmitted(ctx, m, in, err); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+func (d *Desk) submit(ctx context.Context, m *SubmitCode, now time.Time) (*LoggedIn, error) {
 	w, known := words[m.Key.Flow]
 	if !known || !otp.WellFormed(m.Code) {
 		return nil, fault.Invalid("otp", "Enter the 6-digit code.")
@@ -252,6 +266,7 @@ func (d *Desk) open(ctx context.Context, m *SubmitCode, claim otp.Claim, now tim
 	if device == "" {
 		device = m.Name
 	}
+	in.newDevice = d.newDevice(ctx, in, device)
 	in.Pair, err = d.cfg.Sessions.Open(ctx, claim.Session, in.User, device, now)
 	if errors.Is(err, token.ErrUnauthenticated) { // opened by the first answer and revoked since
 		return nil, d.refused(m, "missing", words[m.Key.Flow].missing)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"weelo/internal/auditlog"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/token"
@@ -36,6 +37,12 @@ type Config struct {
 	// Revoked is told of each family that this task revoked, at once. Other tasks learn from the store.
 	Revoked func(Revocation)
 	Log     *slog.Logger
+	Audit   Trail // nil: nothing is written down
+}
+
+// Trail takes what is written down about sessions: *auditlog.Recorder.
+type Trail interface {
+	Record(e auditlog.Event) error
 }
 
 // Keeper opens, refreshes and ends sessions.
@@ -222,6 +229,7 @@ func (k *Keeper) revoke(ctx context.Context, f Family, why string, now time.Time
 func (k *Keeper) revoked(ctx context.Context, f Family, why string, now time.Time) {
 	k.log.InfoContext(ctx, "session revoked", "session_id", f.ID, "user_id", f.User, "why", why)
 	k.cfg.Revoked(Revocation{Family: f.ID, User: f.User, At: now, Why: why})
+	k.audit(ctx, f, why, now)
 	k.indexed(ctx, func(ctx context.Context) error {
 		var digests []string
 		for gen := max(f.Presented, 1); !f.CreatedAt.IsZero() && gen <= f.Presented+1; gen++ {
@@ -233,6 +241,24 @@ func (k *Keeper) revoked(ctx context.Context, f Family, why string, now time.Tim
 		}
 		return k.cfg.Index.Drop(ctx, f.User, f.ID, digests)
 	})
+}
+
+// audit writes a revocation down. That it cannot be is no reason to let the session live.
+func (k *Keeper) audit(ctx context.Context, f Family, why string, now time.Time) {
+	if k.cfg.Audit == nil {
+		return
+	}
+	e := auditlog.Event{At: now, Actor: auditlog.System, Action: auditlog.SessionRevoked, Subject: "session:" + f.ID, Reason: why,
+		From: auditlog.SourceOf(ctx), Details: map[string]any{"user": string(f.User)}}
+	switch why {
+	case Reuse:
+		e.Action = auditlog.RefreshReuse
+	case Logout, LogoutAll:
+		e.Actor, e.Role = string(f.User), string(f.Role)
+	}
+	if err := k.cfg.Audit.Record(e); err != nil {
+		k.log.ErrorContext(ctx, "a revocation is not in the audit log", "session_id", f.ID, "error", err)
+	}
 }
 
 // indexed keeps the index when there is one, within its budget. Its failure is nobody's concern.

@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weelo/internal/auditlog"
 	"weelo/internal/token"
 )
 
@@ -87,7 +88,8 @@ func (a *API) Authenticated(h http.Handler) http.Handler {
 // ServeHTTP routes a request. It never answers with anything but the envelope, or a mounted handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	req := facts(r, a.hops)
-	r = r.WithContext(context.WithValue(r.Context(), requestKey, req))
+	ctx := auditlog.WithSource(r.Context(), auditlog.Source{Client: req.Client, Device: req.Device, RequestID: req.ID})
+	r = r.WithContext(context.WithValue(ctx, requestKey, req))
 	headers(w, req)
 	a.cors(w, r)
 	h, pattern := a.mux.Handler(r)

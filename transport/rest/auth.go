@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weelo/actors/protocol"
+	"weelo/internal/auditlog"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/login"
@@ -164,7 +165,7 @@ func (h *auth) sendOTP(ctx context.Context, in *sendOTPInput) (codeSentData, err
 	if err != nil {
 		return codeSentData{}, err
 	}
-	sent, err := h.logins.SendCode(ctx, &protocol.SendCode{Key: key, From: from(ctx)})
+	sent, err := h.logins.SendCode(ctx, &protocol.SendCode{Key: key, From: from(ctx), Source: auditlog.SourceOf(ctx)})
 	if err != nil {
 		return codeSentData{}, err
 	}
@@ -186,7 +187,7 @@ func (h *auth) verifyOTP(ctx context.Context, in *verifyOTPInput) (loggedInData,
 // submission adds what the request says of its device.
 func submission(ctx context.Context, key otp.Key, code string, challenge, deviceName *string) *protocol.SubmitCode {
 	req := RequestOf(ctx)
-	m := &protocol.SubmitCode{Key: key, Code: code, Device: req.DeviceOrOrigin(), DeviceID: req.Device}
+	m := &protocol.SubmitCode{Key: key, Code: code, Device: req.DeviceOrOrigin(), DeviceID: req.Device, Source: auditlog.SourceOf(ctx)}
 	if challenge != nil {
 		m.Challenge = *challenge
 	}

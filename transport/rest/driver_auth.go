@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"weelo/actors/protocol"
+	"weelo/internal/auditlog"
 	"weelo/internal/fleet"
 	"weelo/internal/phone"
 )
@@ -56,7 +57,7 @@ func (h *auth) driverSendOTP(ctx context.Context, in *driverSendInput) (driverSe
 	if err != nil {
 		return driverSentData{}, err
 	}
-	sent, err := h.logins.SendCode(ctx, &protocol.SendCode{Key: key, From: from(ctx)})
+	sent, err := h.logins.SendCode(ctx, &protocol.SendCode{Key: key, From: from(ctx), Source: auditlog.SourceOf(ctx)})
 	if err != nil {
 		return driverSentData{}, err
 	}

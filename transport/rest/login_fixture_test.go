@@ -16,6 +16,7 @@ import (
 	"weelo/actors"
 	"weelo/actors/actortest"
 	"weelo/internal/access"
+	"weelo/internal/auditlog"
 	"weelo/internal/fleet"
 	"weelo/internal/login"
 	"weelo/internal/notify"
@@ -54,6 +55,7 @@ type pair struct {
 	fails    otp.Fails
 	crews    fleet.Crews
 	people   fleet.People
+	log      auditlog.Store
 	// keys lists the shared store's keys; nil where there are none to list.
 	keys  func() []string
 	flush func() error
@@ -142,6 +144,7 @@ func devPair(t *testing.T, now func() time.Time) pair {
 	return pair{
 		codes: memory.NewOTP(now), limits: memory.NewLimits(now), tickets: memory.NewTickets(now),
 		users: sqlite.NewUsers(db), sessions: sqlite.NewSessions(db), fails: sqlite.NewFails(db), crews: sqlite.NewCrews(db), people: sqlite.NewPeople(db),
+		log: sqlite.NewAuditLog(db),
 	}
 }
 
@@ -170,6 +173,7 @@ func pairOn(t *testing.T, database, url string) pair {
 	return pair{
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client),
 		users: postgres.NewUsers(db), sessions: postgres.NewSessions(db), fails: postgres.NewFails(db), crews: postgres.NewCrews(db), people: postgres.NewPeople(db),
+		log:   postgres.NewAuditLog(db),
 		keys:  func() []string { return allKeys(t, client) },
 		flush: func() error { return client.FlushAll(context.Background()).Err() },
 	}
@@ -195,8 +199,9 @@ type task struct {
 	watch  *session.Watch
 	keeper *session.Keeper
 	ticket *session.Tickets
-	told   *onlinePeople   // actors of drivers, and devices
-	closed func() []string // sessions whose sockets were told to close
+	told   *onlinePeople      // actors of drivers, and devices
+	trail  *auditlog.Recorder // writes when it is drained
+	closed func() []string    // sessions whose sockets were told to close
 }
 
 type options struct {
@@ -234,18 +239,20 @@ func start(t *testing.T, p pair, o options) task {
 	if err := k.watch.Load(ctx); err != nil {
 		t.Fatal(err)
 	}
+	k.trail = auditlog.NewRecorder(auditlog.Config{Store: p.log, Keys: auditKeys, Now: k.clock.Now, Log: logger})
 	k.keeper = session.NewKeeper(session.Config{
 		Store: p.sessions, Users: p.users, Mint: k.mint, Index: p.index, Policy: session.DefaultPolicy(),
-		Random: rand.Reader, Revoked: k.watch.Learn, Log: logger,
+		Random: rand.Reader, Revoked: k.watch.Learn, Log: logger, Audit: k.trail,
 	})
-	dispatcher := notify.NewDispatcher(k.sms, notify.Config{Now: time.Now, Log: logger, Timeout: 10 * time.Second})
+	routes := notify.NewRoutes(notify.RoutesConfig{Now: time.Now, Log: logger, Timeout: 10 * time.Second}, notify.Route{Name: "sink", Sender: k.sms})
+	dispatcher := notify.NewDispatcher(routes, notify.Config{Now: time.Now, Log: logger})
 	running.Go(func() { _ = dispatcher.Run(ctx) })
 	running.Go(func() { _ = k.watch.Run(ctx) })
 	desk, err := login.New(login.Config{
 		Codes: p.codes, Limits: p.limits, Fails: p.fails, Users: p.users, Crews: p.crews, Sessions: k.keeper, Devices: p.sessions, SMS: dispatcher,
 		Peppers: otp.Peppers{otp.PepperOf([]byte("pepper-for-tests-0123456789abcdefgh"))}, Policy: o.policy,
 		Hashes: notify.Hashes{Customer: "AAAAAAAAAAA", Captain: "BBBBBBBBBBB"}, Ops: []phone.Number{"+91" + ops1},
-		Random: rand.Reader, Log: logger,
+		Random: rand.Reader, Log: logger, Audit: k.trail,
 	})
 	if err != nil {
 		t.Fatal(err)

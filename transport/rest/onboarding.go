@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"weelo/actors/protocol"
+	"weelo/internal/auditlog"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/otp"
@@ -108,7 +109,7 @@ func (d Fleet) inviteAgain(ctx context.Context, in *inviteAgainInput) (InvitedDa
 }
 
 func (d Fleet) invite(ctx context.Context, key otp.Key, i fleet.Invitation) (InvitedData, error) {
-	sent, err := d.Onboarding.Logins.SendCode(ctx, &protocol.SendCode{Key: key, From: from(ctx), Invitation: &i})
+	sent, err := d.Onboarding.Logins.SendCode(ctx, &protocol.SendCode{Key: key, From: from(ctx), Invitation: &i, Source: auditlog.SourceOf(ctx)})
 	if err != nil {
 		return InvitedData{}, err
 	}
