@@ -17,6 +17,7 @@ type Identity struct {
 	Phone         string
 	TokenID       string // jti
 	Device        string // X-Device-Id or hello.device; "" falls back to SessionID
+	Trip          string // of a Viewer: the one trip that he may see
 	ExpiresAt     time.Time
 }
 
