@@ -18,7 +18,7 @@ import (
 const module = "weelo"
 
 // domain lists the packages that decide. They take time and randomness as values and do no I/O.
-var domain = []string{"fault", "fleet", "geo", "ledger", "nudge", "order", "otp", "phone", "presence", "pricing", "session", "token", "track", "trip"}
+var domain = []string{"fault", "fleet", "geo", "ledger", "limit", "nudge", "order", "otp", "phone", "presence", "pricing", "session", "token", "track", "trip"}
 
 // pkg is the part of `go list -json` that the rules need.
 type pkg struct {
