@@ -232,9 +232,10 @@ func (h *house) rest(context.Context, config.Secrets) error {
 	cfg := h.p.cfg
 	h.api = rest.New(rest.Config{
 		Version: version, Tokens: h.mint, Revoked: h.revoked.Revoked, Log: h.p.log, Metrics: h.p.metrics.Registry,
-		TrustedHops: cfg.Server.TrustedHops, Origins: cfg.Server.AllowedOrigins, Now: time.Now,
+		TrustedHops: cfg.Server.TrustedHops, Origins: cfg.Server.AllowedOrigins, Now: time.Now, Audit: h.trail,
 	})
-	rest.RegisterAuth(h.api, actors.NewLogins(h.system), h.keeper, h.st.users, h.tickets)
+	logins, sessions := h.gated()
+	rest.RegisterAuth(h.api, logins, sessions, h.st.users, h.tickets)
 	rest.RegisterAssignments(h.api, rest.Assignments{
 		Assigner: &actors.Assignments{
 			Ledger: h.ledger, Router: h.system, Publisher: h.hub, Users: h.st.users, Trucks: h.st.vehicles, Customers: h.st.users,
@@ -246,11 +247,14 @@ func (h *house) rest(context.Context, config.Secrets) error {
 	rest.RegisterFleet(h.api, rest.Fleet{
 		People: h.st.people, Vehicles: h.st.vehicles, Trips: h.reads, Presence: h.st.presence, Positions: h.st.positions,
 		Drivers: h.drivers, Transporters: h.transporters, Prices: pricing.Default(),
-		Onboarding: rest.Onboarding{Logins: actors.NewLogins(h.system), Crews: h.st.crews, Sessions: h.keeper},
+		Onboarding: rest.Onboarding{Logins: logins, Crews: h.st.crews, Sessions: h.keeper},
 		Limits:     h.st.limits, Notifier: h.hub, Log: h.p.log, Now: time.Now, NewID: uuid.NewString,
 	})
 	h.orderRoutes()
 	rest.RegisterNotifications(h.api, h.st.phones)
+	rest.RegisterAdmin(h.api, rest.Admin{
+		Audit: h.trail, Rows: h.st.log, Registry: h.st.registry, Sessions: h.keeper, Lister: h.st.lister, Log: h.p.log, Now: time.Now,
+	})
 	pages := http.NewServeMux()
 	h.p.ready.routes(pages)
 	for _, pattern := range []string{"GET /health", "GET /health/live", "GET /health/ready"} {

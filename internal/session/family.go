@@ -42,6 +42,7 @@ const (
 	Reuse      = "refresh_reuse"
 	LeftFleet  = "left_fleet"
 	Suspension = "suspended"
+	ByOps      = "ended_by_ops"
 )
 
 // Store is the durable truth about families.
@@ -138,4 +139,10 @@ func (p Policy) Judge(f Family, gen int64, now time.Time) Verdict {
 // Lives tells whether a family is neither revoked nor ended.
 func (p Policy) Lives(f Family, now time.Time) bool {
 	return f.RevokedAt.IsZero() && now.Before(f.EndsAt) && now.Sub(f.UsedAt) < p.Idle
+}
+
+// Lister shows operators somebody's sessions; every Store does.
+type Lister interface {
+	// OfUser gives his families, live or not, the newest first, without Presented and Membership.
+	OfUser(ctx context.Context, user fleet.UserID, limit int) ([]Family, error)
 }

@@ -203,6 +203,19 @@ func (k *Keeper) End(ctx context.Context, user fleet.UserID, why string, now tim
 	return len(ids), nil
 }
 
+// EndOne revokes one session, whoever's it is, and gives whose it was. ErrNoFamily when there is none.
+// One that has ended is a success too.
+func (k *Keeper) EndOne(ctx context.Context, sid, why string, now time.Time) (fleet.UserID, error) {
+	f, err := k.cfg.Store.Family(ctx, sid)
+	if errors.Is(err, ErrNoFamily) {
+		return "", ErrNoFamily
+	}
+	if err != nil {
+		return "", errUnavailable.Because(err)
+	}
+	return f.User, k.revoke(ctx, f, why, now)
+}
+
 // Alive tells whether a session is neither revoked nor ended, from the store. Socket.IO asks it for
 // access tokens that have expired.
 func (k *Keeper) Alive(ctx context.Context, sid string, now time.Time) (bool, error) {

@@ -30,6 +30,12 @@ type Config struct {
 	TrustedHops int                   // proxies that append to X-Forwarded-For; 0 when clients connect directly
 	Origins     []string              // web origins that may read answers, exact; none: no CORS headers
 	Now         func() time.Time
+	Audit       Trail // what operators look at is written down; nil: nothing is
+}
+
+// Trail takes what is written down: *auditlog.Recorder.
+type Trail interface {
+	Record(e auditlog.Event) error
 }
 
 // API is the REST handler. Register every route and mount before it serves.
@@ -44,6 +50,7 @@ type API struct {
 	hops     int
 	origins  []string
 	now      func() time.Time
+	audit    Trail
 }
 
 // New makes an API without routes; /openapi.json is there.
@@ -52,7 +59,7 @@ func New(cfg Config) *API {
 	a := &API{
 		mux: http.NewServeMux(), mounted: map[string]bool{}, tokens: cfg.Tokens, revoked: cfg.Revoked,
 		log: cfg.Log.With("component", "rest"), counters: newCounters(cfg.Metrics), hops: cfg.TrustedHops,
-		origins: slices.Clone(cfg.Origins), now: cfg.Now,
+		origins: slices.Clone(cfg.Origins), now: cfg.Now, audit: cfg.Audit,
 	}
 	h := huma.DefaultConfig("Weelo Dispatch", cfg.Version)
 	h.CreateHooks = nil // they would add a $schema field to the envelope

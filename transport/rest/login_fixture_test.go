@@ -56,6 +56,8 @@ type pair struct {
 	crews    fleet.Crews
 	people   fleet.People
 	log      auditlog.Store
+	registry fleet.Registry
+	lister   session.Lister
 	// keys lists the shared store's keys; nil where there are none to list.
 	keys  func() []string
 	flush func() error
@@ -144,7 +146,7 @@ func devPair(t *testing.T, now func() time.Time) pair {
 	return pair{
 		codes: memory.NewOTP(now), limits: memory.NewLimits(now), tickets: memory.NewTickets(now),
 		users: sqlite.NewUsers(db), sessions: sqlite.NewSessions(db), fails: sqlite.NewFails(db), crews: sqlite.NewCrews(db), people: sqlite.NewPeople(db),
-		log: sqlite.NewAuditLog(db),
+		log: sqlite.NewAuditLog(db), registry: sqlite.NewRegistry(db), lister: sqlite.NewSessions(db),
 	}
 }
 
@@ -173,7 +175,7 @@ func pairOn(t *testing.T, database, url string) pair {
 	return pair{
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client),
 		users: postgres.NewUsers(db), sessions: postgres.NewSessions(db), fails: postgres.NewFails(db), crews: postgres.NewCrews(db), people: postgres.NewPeople(db),
-		log:   postgres.NewAuditLog(db),
+		log: postgres.NewAuditLog(db), registry: postgres.NewRegistry(db), lister: postgres.NewSessions(db),
 		keys:  func() []string { return allKeys(t, client) },
 		flush: func() error { return client.FlushAll(context.Background()).Err() },
 	}
@@ -260,10 +262,11 @@ func start(t *testing.T, p pair, o options) task {
 	system := actortest.Start(t, actors.Config{Log: logger}, actors.OTPSessions(desk))
 	k.told = &onlinePeople{available: map[fleet.UserID]bool{}}
 	k.ticket = session.NewTickets(p.tickets, rand.Reader)
-	api := rest.New(rest.Config{Version: "test", Tokens: k.mint, Revoked: k.watch.Revoked, Log: logger, TrustedHops: 1, Now: k.clock.Now})
+	api := rest.New(rest.Config{Version: "test", Tokens: k.mint, Revoked: k.watch.Revoked, Log: logger, TrustedHops: 1, Now: k.clock.Now, Audit: k.trail})
 	rest.RegisterAuth(api, actors.NewLogins(system), k.keeper, p.users, k.ticket)
 	rest.RegisterFleet(api, rest.Fleet{Onboarding: rest.Onboarding{Logins: actors.NewLogins(system), Crews: p.crews, Sessions: k.keeper},
 		Drivers: onlineDrivers{k.told}, Notifier: k.told, People: p.people, Trips: noTrips{}, Presence: memory.NewPresence(), Log: logger, Now: k.clock.Now})
+	rest.RegisterAdmin(api, rest.Admin{Audit: k.trail, Rows: p.log, Registry: p.registry, Sessions: k.keeper, Lister: p.lister, Log: logger, Now: k.clock.Now})
 	k.Client = resttest.New(t, api)
 	return k
 }

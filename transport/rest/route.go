@@ -9,8 +9,11 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"weelo/internal/auditlog"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
+	"weelo/internal/phone"
+	"weelo/internal/token"
 )
 
 // Route says where a handler is reached and by whom.
@@ -74,7 +77,7 @@ func register[I, O any](a *API, route Route, h func(ctx context.Context, in *I) 
 	}
 	if !route.Public {
 		op.Security = []map[string][]string{{"bearer": {}}}
-		op.Middlewares = append(op.Middlewares, a.authenticate(route.Roles))
+		op.Middlewares = append(op.Middlewares, a.authenticate(route))
 	}
 	if route.Method != http.MethodGet {
 		op.Middlewares = append(op.Middlewares, a.keyed)
@@ -101,7 +104,7 @@ func (a *API) refusal(ctx context.Context, err error) error {
 }
 
 // authenticate finds out who asks, before the body is read.
-func (a *API) authenticate(roles []fleet.Role) func(huma.Context, func(huma.Context)) {
+func (a *API) authenticate(route Route) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
 		id, err := a.bearer(r)
@@ -110,8 +113,12 @@ func (a *API) authenticate(roles []fleet.Role) func(huma.Context, func(huma.Cont
 			a.refuse(w, r, err)
 			return
 		}
-		if len(roles) > 0 && !slices.Contains(roles, id.Role) {
+		if len(route.Roles) > 0 && !slices.Contains(route.Roles, id.Role) {
 			a.refuse(w, r, errForbidden)
+			return
+		}
+		if err := a.auditRead(r, route, id); err != nil {
+			a.refuse(w, r, err)
 			return
 		}
 		next(huma.WithValue(ctx, callerKey, id))
@@ -143,4 +150,23 @@ func (a *API) guarded(limit int64, body reflect.Type) func(huma.Context, func(hu
 		}
 		next(ctx)
 	}
+}
+
+// reasonHeader says why an operator looks at something. It is not required.
+const reasonHeader = "X-Reason"
+
+// auditRead writes down what an operator looks at, or refuses to show it.
+func (a *API) auditRead(r *http.Request, route Route, id token.Identity) error {
+	if a.audit == nil || id.Role != fleet.Ops || route.Method != http.MethodGet {
+		return nil
+	}
+	e := auditlog.Event{At: a.now(), Actor: string(id.UserID), Role: string(id.Role), Action: auditlog.OpsRead, Subject: "path:" + r.URL.Path,
+		Reason: printable(r.Header.Get(reasonHeader), auditlog.MaxReason), From: auditlog.SourceOf(r.Context()), Details: map[string]any{"route": route.Name}}
+	if n, err := phone.Parse(r.URL.Query().Get("phone")); err == nil {
+		e.Phone = n.E164() // of whom he searched for; the query itself is not kept
+	}
+	if err := a.audit.Record(e); err != nil {
+		return errUnaudited.Because(err)
+	}
+	return nil
 }
