@@ -57,6 +57,8 @@ func May(who token.Identity, s trip.State) bool {
 		return who.UserID != "" && who.UserID == s.TransporterID
 	case fleet.Customer:
 		return who.UserID != "" && who.UserID == s.CustomerID
+	case token.Viewer: // of a share link, which must be good besides
+		return who.Trip != "" && who.Trip == s.ID
 	}
 	return false
 }

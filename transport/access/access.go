@@ -42,6 +42,7 @@ type Orders struct {
 type Access struct {
 	reads  *access.Reads
 	orders Orders
+	shares Shares // nil: no link is good
 }
 
 var (
@@ -53,10 +54,15 @@ var (
 func New(reads *access.Reads) *Access { return &Access{reads: reads} }
 
 // WithOrders makes one that knows them.
-func (a *Access) WithOrders(o Orders) *Access { return &Access{reads: a.reads, orders: o} }
+func (a *Access) WithOrders(o Orders) *Access {
+	return &Access{reads: a.reads, orders: o, shares: a.shares}
+}
 
 // Watch answers the trips in a scope that who may watch.
 func (a *Access) Watch(ctx context.Context, who token.Identity, scope hub.Scope) ([]protocol.TripView, error) {
+	if who.Role == token.Viewer {
+		return a.shared(ctx, who, scope)
+	}
 	switch scope.Kind {
 	case hub.Trip:
 		row, err := a.reads.Trip(ctx, who, scope.ID, errNotFound)
@@ -87,6 +93,9 @@ func (a *Access) Watch(ctx context.Context, who token.Identity, scope hub.Scope)
 
 // Live answers the live trips of who, newest first.
 func (a *Access) Live(ctx context.Context, who token.Identity) ([]protocol.TripView, error) {
+	if who.Role == token.Viewer {
+		return nil, errNotFound // he has no trips; he watches one
+	}
 	rows, err := a.reads.Live(ctx, who)
 	if err != nil {
 		return nil, err

@@ -28,6 +28,7 @@ const (
 	MaxQueued      = 256       // messages waiting in a socket's queue
 	MaxQueuedBytes = 256 << 10 // bytes waiting in a socket's queue
 	MaxWatches     = 50        // watches of one socket
+	MaxViewers     = 20        // sockets of one share link
 	MaxReplay      = 500       // events; more is a resync
 	MaxHeld        = 256       // events held while a gap is filled or a replay runs
 	maxWaiting     = 4096      // trips whose newest position waits
@@ -216,6 +217,8 @@ func maxSockets(role fleet.Role) int {
 		return 5
 	case fleet.Transporter, fleet.Ops:
 		return 10
+	case token.Viewer:
+		return MaxViewers
 	}
 	return 1
 }

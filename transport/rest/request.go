@@ -19,6 +19,7 @@ type Request struct {
 	Device         string // X-Device-Id, "" when absent
 	Client         netip.Addr
 	UserAgent      string
+	Host           string // as the client wrote it; to be believed only if it is a listed one
 }
 
 // DeviceOrOrigin names the sender for "the same device": the device id, else address and user agent.
@@ -66,7 +67,7 @@ func facts(r *http.Request, trustedHops int) Request {
 	return Request{
 		ID: id, IdempotencyKey: printable(r.Header.Get(idempotencyHeader), maxKey),
 		Device: printable(r.Header.Get("X-Device-Id"), maxDevice), Client: clientAddr(r, trustedHops),
-		UserAgent: printable(r.UserAgent(), maxAgent),
+		UserAgent: printable(r.UserAgent(), maxAgent), Host: printable(r.Host, 253+6),
 	}
 }
 

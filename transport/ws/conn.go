@@ -88,7 +88,7 @@ func (c *conn) live(ctx context.Context, member *hub.Socket, leave func()) {
 // join makes the connection known to the hub.
 func (c *conn) join(who token.Identity) *hub.Socket {
 	cfg := &c.server.cfg
-	member := cfg.Hub.Attach(hub.Attachment{Identity: who, Conn: c.id, Codec: codec{}, Transport: c})
+	member := cfg.Hub.Attach(hub.Attachment{Identity: who, Conn: c.id, Codec: codecOf(who), Transport: c})
 	c.limits = newLimits(cfg.Unlimited)
 	if who.Role == fleet.Driver {
 		c.socket.SetReadLimit(DriverLimit)
@@ -215,7 +215,7 @@ func (c *conn) appear(ctx context.Context, who token.Identity) (leave func(), er
 func (c *conn) welcome(ctx context.Context, member *hub.Socket, resume *wire.Resume) error {
 	now := time.Now()
 	var from *hub.Resume
-	if resume != nil {
+	if resume != nil && member.Identity().Role != token.Viewer { // he missed nothing that is his
 		from = &hub.Resume{Stream: resume.Stream, Seq: resume.Seq}
 		if from.Stream == "" {
 			from.Stream = "?" // no stream is never our stream

@@ -10,6 +10,7 @@ import (
 
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
+	"weelo/internal/token"
 	"weelo/internal/track"
 	"weelo/transport/hub"
 	"weelo/transport/wire"
@@ -54,6 +55,9 @@ func (c *conn) handle(ctx context.Context, member *hub.Socket, kind wire.Kind) e
 
 // command is the table of contents of the frames that a client sends, but for positions.
 func (c *conn) command(ctx context.Context, member *hub.Socket, kind wire.Kind, now time.Time) error {
+	if member.Identity().Role == token.Viewer && !forViewers(kind) {
+		return errForbidden
+	}
 	switch kind {
 	case wire.Fixes:
 		return c.onFixes(ctx, member, now)
