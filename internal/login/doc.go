@@ -18,6 +18,6 @@
 //   - A stranger who uses up a phone's failed tries does not lock its owner out: a device that has
 //     logged in before keeps a narrow lane of its own.
 //
-// The doors of later limits (address, device, prefix, global budget) are marked where they belong:
-// before the first write of Prepare.
+//   - Limits of address, device, number prefix and the day's messages are checked by the Gate, before
+//     an actor is activated; those of a phone by the Desk, before the first write of Prepare.
 package login

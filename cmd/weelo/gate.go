@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"weelo/actors"
+	"weelo/actors/protocol"
+	"weelo/internal/limit"
+	"weelo/internal/login"
+	"weelo/internal/session"
+	"weelo/internal/telemetry"
+	"weelo/internal/token"
+	"weelo/store/memory"
+	"weelo/transport/rest"
+)
+
+// rates is both ports of a store of limits.
+type rates interface {
+	limit.Limiter
+	limit.Tallies
+}
+
+// gated puts the limits of logins in front of the OTP sessions, and of refreshes; none with LIMITS=off.
+func (h *house) gated() (protocol.Logins, rest.Sessions) {
+	logins := actors.NewLogins(h.system)
+	if h.p.cfg.LimitsOff() {
+		return logins, h.keeper
+	}
+	table := limit.DefaultLogin().Scaled(h.p.cfg.Tests.LoginTimeScale)
+	counted := telemetry.NewLimitMetrics(h.p.metrics.Registry)
+	gate := login.NewGate(logins, login.GateConfig{
+		Limiter: h.st.rates, Tallies: h.st.rates, Limits: table, Observer: counted, Log: h.p.log,
+		Origin: func(ctx context.Context) (netip.Addr, string) {
+			r := rest.RequestOf(ctx)
+			return r.Client, r.Device
+		},
+	})
+	return gate, &refreshes{
+		Keeper: h.keeper, mint: h.mint, table: table, counted: counted,
+		limits: limit.Fallback{Shared: h.st.rates, Local: memory.NewRates(time.Now), Log: h.p.log},
+	}
+}
+
+// refreshes limits refreshes by family and address. A refresh guards no code that could be guessed, and
+// refusing all of them would log everybody out: while the shared store is away each task counts alone.
+type refreshes struct {
+	*session.Keeper
+	mint    *token.Mint
+	table   limit.Login
+	counted *telemetry.LimitMetrics
+	limits  limit.Limiter
+}
+
+// Refresh implements rest.Sessions. Forged tokens count for the address only.
+func (r *refreshes) Refresh(ctx context.Context, refresh string, now time.Time) (session.Pair, error) {
+	for _, n := range limit.Networks(rest.RequestOf(ctx).Client) {
+		if n.Times > 1 {
+			continue
+		}
+		if err := r.take(ctx, r.table.RefreshAddress, n.Key); err != nil {
+			return session.Pair{}, err
+		}
+	}
+	claim, err := r.mint.VerifyRefresh(refresh, now)
+	if err != nil {
+		return session.Pair{}, err
+	}
+	if err := r.take(ctx, r.table.RefreshFamily, claim.SessionID); err != nil {
+		return session.Pair{}, err
+	}
+	return r.Keeper.Refresh(ctx, refresh, now)
+}
+
+func (r *refreshes) take(ctx context.Context, l limit.Limit, key string) error {
+	wait, err := r.limits.Take(ctx, l, key)
+	if err != nil {
+		return errors.Join(login.ErrUnavailable, err)
+	}
+	if wait > 0 {
+		r.counted.LimitRefused(l.Name)
+		return login.ErrTooManyAsks.After(wait)
+	}
+	return nil
+}
