@@ -130,6 +130,7 @@ type yard struct {
 	orderLimits rest.RequestLimiter // nil: nothing is limited
 	podCode     bool                // a delivery needs the customer's code
 	orderClock  func() time.Time    // of the routes of orders; nil: time.Now
+	more        func(y *yard)       // registers further routes; nil: none
 
 	owner, rival, customer fleet.UserID
 	drivers                [2]fleet.UserID
@@ -330,6 +331,9 @@ func (y *yard) serve() {
 		Notifier: y.people, Log: log, Now: time.Now, NewID: uuid.NewString,
 	})
 	y.registerOrders(system, hub, trips)
+	if y.more != nil {
+		y.more(y)
+	}
 	y.Client = resttest.New(y.t, y.api)
 }
 

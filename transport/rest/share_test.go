@@ -16,7 +16,6 @@ import (
 	"weelo/internal/share"
 	"weelo/store/sqlite"
 	"weelo/transport/rest"
-	"weelo/transport/rest/resttest"
 )
 
 // watchHand is a clock that a test sets.
@@ -40,7 +39,6 @@ func (w *watchHand) forward(d time.Duration) {
 // sharingYard is a yard with share links on a clock of their own.
 func sharingYard(t *testing.T) (*yard, *watchHand) {
 	t.Helper()
-	y := newYard(t)
 	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "shares.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -50,14 +48,17 @@ func sharingYard(t *testing.T) (*yard, *watchHand) {
 		t.Fatal(err)
 	}
 	clock := &watchHand{at: time.Now()}
-	desk := share.NewDesk(share.Config{
-		Store: sqlite.NewShares(db), Trips: access.Ends{Trips: y.trips}, Mint: y.mint, Policy: share.DefaultPolicy(),
-		NewID: uuid.NewString, Random: rand.Reader, Now: clock.now,
+	y := openYard(t, dev(t), func(y *yard) {
+		y.more = func(y *yard) {
+			desk := share.NewDesk(share.Config{
+				Store: sqlite.NewShares(db), Trips: access.Ends{Trips: y.trips}, Mint: y.mint, Policy: share.DefaultPolicy(),
+				NewID: uuid.NewString, Random: rand.Reader, Now: clock.now,
+			})
+			rest.RegisterSharing(y.api, rest.Sharing{
+				Links: desk, Trips: access.New(y.trips, y.positions, y.fixes, time.Now), Hosts: []string{"go.weelo.example"}, Log: slog.New(slog.DiscardHandler),
+			})
+		}
 	})
-	rest.RegisterSharing(y.api, rest.Sharing{
-		Links: desk, Trips: access.New(y.trips, y.positions, y.fixes, time.Now), Hosts: []string{"go.weelo.example"}, Log: slog.New(slog.DiscardHandler),
-	})
-	y.Client = resttest.New(t, y.api) // reads what is registered
 	return y, clock
 }
 
