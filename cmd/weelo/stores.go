@@ -20,6 +20,7 @@ import (
 	"weelo/internal/presence"
 	"weelo/internal/push"
 	"weelo/internal/session"
+	"weelo/internal/share"
 	"weelo/store/memory"
 	"weelo/store/postgres"
 	"weelo/store/redis"
@@ -65,6 +66,7 @@ type stores struct {
 	registry fleet.Registry
 	lister   session.Lister
 	phones   push.Phones
+	shares   share.Store
 	// What may be rebuilt.
 	codes     otp.Store
 	limits    otp.Limits
@@ -101,7 +103,7 @@ func embedded(ctx context.Context, p *process, file string) (*stores, error) {
 		history: sqlite.NewHistory(db), quarantine: sqlite.NewQuarantine(db), replies: sqlite.NewReplies(db), pruner: sqlite.NewPruner(db),
 		users: sqlite.NewUsers(db), fails: sqlite.NewFails(db), sessions: sqlite.NewSessions(db), people: sqlite.NewPeople(db), vehicles: sqlite.NewVehicles(db),
 		fixes: sqlite.NewFixes(db), trips: sqlite.NewTripReads(db),
-		orders: sqlite.NewOrderReads(db), offers: sqlite.NewOffers(db), supply: sqlite.NewSupply(db), crews: sqlite.NewCrews(db), log: sqlite.NewAuditLog(db), registry: sqlite.NewRegistry(db), lister: sqlite.NewSessions(db), phones: sqlite.NewPhones(db),
+		orders: sqlite.NewOrderReads(db), offers: sqlite.NewOffers(db), supply: sqlite.NewSupply(db), crews: sqlite.NewCrews(db), log: sqlite.NewAuditLog(db), registry: sqlite.NewRegistry(db), lister: sqlite.NewSessions(db), phones: sqlite.NewPhones(db), shares: sqlite.NewShares(db),
 		codes: memory.NewOTP(time.Now), limits: memory.NewLimits(time.Now), rates: memory.NewRates(time.Now), presence: memory.NewPresence(), positions: memory.NewPositions(),
 		tickets: memory.NewTickets(time.Now),
 		clock:   &offsetClock{ask: db.Now},
@@ -126,7 +128,7 @@ func shared(ctx context.Context, p *process) (*stores, error) {
 		history: postgres.NewHistory(db), quarantine: postgres.NewQuarantine(db), replies: postgres.NewReplies(db), pruner: postgres.NewPruner(db),
 		users: postgres.NewUsers(db), fails: postgres.NewFails(db), sessions: postgres.NewSessions(db), people: postgres.NewPeople(db), vehicles: postgres.NewVehicles(db),
 		fixes: postgres.NewFixes(db), trips: postgres.NewTripReads(db),
-		orders: postgres.NewOrderReads(db), offers: postgres.NewOffers(db), supply: postgres.NewSupply(db), crews: postgres.NewCrews(db), log: postgres.NewAuditLog(db), registry: postgres.NewRegistry(db), lister: postgres.NewSessions(db), phones: postgres.NewPhones(db),
+		orders: postgres.NewOrderReads(db), offers: postgres.NewOffers(db), supply: postgres.NewSupply(db), crews: postgres.NewCrews(db), log: postgres.NewAuditLog(db), registry: postgres.NewRegistry(db), lister: postgres.NewSessions(db), phones: postgres.NewPhones(db), shares: postgres.NewShares(db),
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), rates: redis.NewRates(client), presence: redis.NewPresence(client), positions: redis.NewPositions(client),
 		tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client),
 		clock: &offsetClock{ask: db.Now},

@@ -62,6 +62,9 @@ func (u *upkeep) pass(ctx context.Context, now time.Time) {
 	note("sessions", err)
 	_, err = u.st.phones.Sweep(ctx, now, upkeepBatch)
 	note("phones", err)
+	// An ended link is kept for a day, for whoever asks what became of it.
+	_, err = u.st.shares.Prune(ctx, now.Add(-24*time.Hour), upkeepBatch)
+	note("share links", err)
 	_, err = u.st.positions.Forget(ctx, now)
 	note("positions", err)
 }

@@ -25,6 +25,7 @@ import (
 	"weelo/internal/pricing"
 	"weelo/internal/push"
 	"weelo/internal/session"
+	"weelo/internal/share"
 	"weelo/internal/token"
 	"weelo/internal/track"
 	"weelo/internal/trip"
@@ -53,6 +54,9 @@ type house struct {
 	views    *access.Access // what sockets may see
 	recorder *history.Recorder
 	hub      *hub.Hub
+
+	shares  *share.Desk
+	viewers *share.Guard // of share links, on this task
 
 	system       *actors.System
 	ledger       actors.Ledger
@@ -166,9 +170,11 @@ func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
 	h.views = access.New(h.reads).WithOrders(access.Orders{
 		Reads: h.st.orders, Live: h.st.orders, Waves: h.dispatching.policy.Waves, Offers: h.st.offers, Now: h.st.clock.Now,
 	})
+	h.sharing()
+	h.views = h.views.WithShares(h.shares)
 	h.hub = hub.New(hub.Config{
 		Inbox: h.st.inbox, Access: h.views, Receipts: h.dispatching.receipts, Observer: h.p.metrics.Hub, Log: h.p.log, Unlimited: h.p.cfg.LimitsOff(),
-		Revoked: h.revoked.Revoked, Now: h.st.clock.Now,
+		Revoked: h.over, Now: h.st.clock.Now,
 	})
 	h.p.run("hub", h.hub.Run)
 	h.p.sockets = h.hub.Drain
@@ -252,6 +258,9 @@ func (h *house) rest(context.Context, config.Secrets) error {
 	})
 	h.orderRoutes()
 	rest.RegisterNotifications(h.api, h.st.phones)
+	if err := h.shareRoutes(); err != nil {
+		return err
+	}
 	rest.RegisterAdmin(h.api, rest.Admin{
 		Audit: h.trail, Rows: h.st.log, Registry: h.st.registry, Sessions: h.keeper, Lister: h.st.lister, Log: h.p.log, Now: time.Now,
 	})
@@ -267,10 +276,10 @@ func (h *house) rest(context.Context, config.Secrets) error {
 // sockets mounts the two ways to stay connected, codecs on one hub.
 func (h *house) sockets(context.Context, config.Secrets) error {
 	cfg, views := h.p.cfg, h.views
-	badge := credentials{h.mint, h.tickets, h.revoked}
+	badge := badges{credentials{h.mint, h.tickets, h.revoked}, h.viewers}
 	native, err := ws.New(ws.Config{
 		Hub: h.hub, Tokens: badge, Tickets: badge, Drivers: h.drivers, Transporters: h.transporters,
-		Recorder: h.tracks, Windows: h.st.trips, Facts: views, Hosts: cfg.Server.PublicHosts, Origins: cfg.Server.AllowedOrigins,
+		Recorder: h.tracks, Windows: h.st.trips, Facts: views, Hosts: cfg.Server.PublicHosts, Origins: pageOrigins(cfg.Server.AllowedOrigins, cfg.Server.PublicHosts),
 		Unlimited: cfg.LimitsOff(), Observer: h.p.metrics.Frames, Log: h.p.log,
 	})
 	if err != nil {
