@@ -102,10 +102,7 @@ func seed(ctx context.Context, o seedOptions, s surroundings) error {
 		return err
 	}
 	defer st.close()
-	mint, err := token.New(token.Config{
-		Access:  []token.Key{{ID: "1", Secret: keys.JWT.Reveal()}},
-		Refresh: []token.Key{{ID: "1", Secret: keys.JWTRefresh.Reveal()}}, TTL: cfg.Login.AccessLife.D(),
-	})
+	mint, err := token.New(tokenKeys(keys, cfg.Login.AccessLife.D()))
 	if err != nil {
 		return err
 	}

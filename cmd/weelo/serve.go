@@ -47,11 +47,9 @@ func serve(ctx context.Context, s surroundings) error {
 	if unused := config.UnusedIn(s.environ); len(unused) > 0 {
 		log.Info("variables that nothing reads", "names", unused)
 	}
-	keys := cfg.Secrets
-	if keys.Pepper == "" {
-		if keys.Pepper, err = config.DerivePepper(keys.JWTRefresh); err != nil {
-			return err
-		}
+	keys, err := cfg.Secrets.WithPeppers()
+	if err != nil {
+		return err
 	}
 	return launch(ctx, cfg, log, func(ctx context.Context, p *process) error {
 		sender, err := smsSender(cfg.SMS, s.out)

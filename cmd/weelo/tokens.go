@@ -4,9 +4,19 @@ import (
 	"context"
 	"time"
 
+	"weelo/internal/config"
 	"weelo/internal/session"
 	"weelo/internal/token"
 )
+
+// tokenKeys are the keys that tokens are signed with and those that are accepted.
+func tokenKeys(keys config.Secrets, life time.Duration) token.Config {
+	return token.Config{
+		Access:  token.Keys(keys.JWT.Reveal(), keys.JWTPrevious.Reveal()),
+		Refresh: token.Keys(keys.JWTRefresh.Reveal(), keys.JWTRefreshPrevious.Reveal()),
+		TTL:     life,
+	}
+}
 
 // credentials are what a socket may be opened with: access tokens and tickets of sessions that this
 // task does not know to be revoked, as REST checks them.

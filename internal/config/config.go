@@ -53,10 +53,13 @@ type Store struct {
 
 // Secrets sign and hide.
 type Secrets struct {
-	JWT            Secret `env:"JWT_SECRET" doc:"Signs access tokens (HS256). At least 32 bytes; needed by serve."`
-	JWTRefresh     Secret `env:"JWT_REFRESH_SECRET" doc:"Signs refresh tokens (HS256). At least 32 bytes, different from JWT_SECRET; needed by serve."`
-	Pepper         Secret `env:"OTP_PEPPER" doc:"Keys the stored hashes of one-time codes. At least 32 bytes. Empty: derived from JWT_REFRESH_SECRET."`
-	PepperPrevious Secret `env:"OTP_PEPPER_PREVIOUS" doc:"The pepper before the last rotation; codes sent under it still work."`
+	JWT        Secret `env:"JWT_SECRET" doc:"Signs access tokens (HS256). At least 32 bytes; needed by serve."`
+	JWTRefresh Secret `env:"JWT_REFRESH_SECRET" doc:"Signs refresh tokens (HS256). At least 32 bytes, different from JWT_SECRET; needed by serve."`
+	// The next two serve both steps of a rotation: docs/rotation.md.
+	JWTPrevious        Secret `env:"JWT_SECRET_PREVIOUS" doc:"Another key whose access tokens are accepted: in a rotation the next one, then the one before. At least 32 bytes."`
+	JWTRefreshPrevious Secret `env:"JWT_REFRESH_SECRET_PREVIOUS" doc:"The same for refresh tokens. Keep it for 90 days, the life of a session."`
+	Pepper             Secret `env:"OTP_PEPPER" doc:"Keys the stored hashes of one-time codes. At least 32 bytes. Empty: derived from JWT_REFRESH_SECRET."`
+	PepperPrevious     Secret `env:"OTP_PEPPER_PREVIOUS" doc:"The pepper before the last rotation; codes sent under it still work."`
 }
 
 // SMS is how a code reaches a phone.

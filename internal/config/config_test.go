@@ -86,6 +86,10 @@ func TestRefusals(t *testing.T) {
 		{"good", good("APP_ENV=production"), ""},
 		{"equal secrets", good("JWT_REFRESH_SECRET=" + keyA), "JWT_REFRESH_SECRET"},
 		{"pepper equal to a key", good("OTP_PEPPER=" + keyB), "OTP_PEPPER"},
+		{"previous key equal to the current", good("JWT_SECRET_PREVIOUS=" + keyA), "JWT_SECRET_PREVIOUS"},
+		{"previous refresh key equal to an access key", good("JWT_REFRESH_SECRET_PREVIOUS=" + keyA), "JWT_REFRESH_SECRET_PREVIOUS"},
+		{"previous key too short", good("JWT_SECRET_PREVIOUS=short"), "JWT_SECRET_PREVIOUS"},
+		{"weak previous key in production", good("APP_ENV=production", "JWT_REFRESH_SECRET_PREVIOUS="+strings.Repeat("ab", 20)), "JWT_REFRESH_SECRET_PREVIOUS"},
 		{"placeholder in production", good("APP_ENV=production", "JWT_SECRET=please-changeme-please-changeme-0123"), "JWT_SECRET"},
 		{"placeholder elsewhere", good("JWT_SECRET=please-changeme-please-changeme-0123"), ""},
 		{"monotonous in production", good("APP_ENV=production", "JWT_SECRET="+strings.Repeat("ab", 20)), "JWT_SECRET"},
@@ -222,6 +226,26 @@ func TestPepperIsDerivedAndDiffers(t *testing.T) {
 		t.Error("the pepper must be a function of the secret")
 	}
 	if _, err := DerivePepper(""); err == nil {
+		t.Error("nothing gives a pepper")
+	}
+}
+
+// A code in flight survives the rotation of the secret that its pepper is derived from.
+func TestDerivedPeppersRotateWithTheSecret(t *testing.T) {
+	t.Parallel()
+	before, err := Secrets{JWTRefresh: keyA}.WithPeppers()
+	if err != nil || before.Pepper == "" || before.PepperPrevious != "" {
+		t.Fatalf("%v, %v", before.PepperPrevious == "", err)
+	}
+	after, err := Secrets{JWTRefresh: keyB, JWTRefreshPrevious: keyA}.WithPeppers()
+	if err != nil || after.PepperPrevious != before.Pepper || after.Pepper == before.Pepper {
+		t.Errorf("the old pepper is not the previous one: %v", err)
+	}
+	own, err := Secrets{JWTRefresh: keyB, JWTRefreshPrevious: keyA, Pepper: "own"}.WithPeppers()
+	if err != nil || own.Pepper != "own" || own.PepperPrevious != "" {
+		t.Errorf("a pepper of its own is left alone: %v", err)
+	}
+	if _, err := (Secrets{}).WithPeppers(); err == nil {
 		t.Error("nothing gives a pepper")
 	}
 }

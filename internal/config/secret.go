@@ -104,3 +104,19 @@ func DerivePepper(refresh Secret) (Secret, error) {
 	key, err := hkdf.Key(sha256.New, refresh.Reveal(), nil, "weelo otp pepper v1", MinSecretBytes)
 	return Secret(key), err
 }
+
+// WithPeppers fills in the peppers that are not set: derived from the refresh secrets, the current and
+// the previous one, so that a code in flight survives the rotation of the secret too.
+func (s Secrets) WithPeppers() (Secrets, error) {
+	if s.Pepper != "" {
+		return s, nil
+	}
+	var err error
+	if s.Pepper, err = DerivePepper(s.JWTRefresh); err != nil {
+		return s, err
+	}
+	if s.PepperPrevious == "" && s.JWTRefreshPrevious != "" {
+		s.PepperPrevious, err = DerivePepper(s.JWTRefreshPrevious)
+	}
+	return s, err
+}

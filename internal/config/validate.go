@@ -104,6 +104,8 @@ func (c Config) secrets(ps *Problems) {
 	}{
 		{"JWT_SECRET", c.Secrets.JWT, false},
 		{"JWT_REFRESH_SECRET", c.Secrets.JWTRefresh, false},
+		{"JWT_SECRET_PREVIOUS", c.Secrets.JWTPrevious, true},
+		{"JWT_REFRESH_SECRET_PREVIOUS", c.Secrets.JWTRefreshPrevious, true},
 		{"OTP_PEPPER", c.Secrets.Pepper, true},
 		{"OTP_PEPPER_PREVIOUS", c.Secrets.PepperPrevious, true},
 	}

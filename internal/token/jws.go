@@ -29,6 +29,24 @@ func KeyOf(secret []byte) Key {
 	return Key{ID: hex.EncodeToString(mac.Sum(nil)[:4]), Secret: secret}
 }
 
+// earlierKid is the name that keys had before they were named by KeyOf. Every key had it, so that more
+// than one may go by it; what it signed ends with the absolute end of the families of that time.
+const earlierKid = "1"
+
+// Keys are the keys of one kind of token: current signs, what previous signed is still accepted (nil:
+// nothing is). While a key is replaced, both tasks that sign with the one and tasks that sign with the
+// other accept each other's tokens.
+func Keys(current, previous []byte) []Key {
+	keys := []Key{KeyOf(current)}
+	if len(previous) > 0 {
+		keys = append(keys, KeyOf(previous))
+	}
+	for _, k := range keys {
+		keys = append(keys, Key{ID: earlierKid, Secret: k.Secret})
+	}
+	return keys
+}
+
 // String hides the secret.
 func (k Key) String() string { return "key " + k.ID }
 
@@ -79,16 +97,12 @@ func open(keys []Key, compact string) (header, []byte, error) {
 	if err != nil {
 		return header{}, nil, err
 	}
-	key, err := keyFor(keys, h.Kid)
-	if err != nil {
-		return header{}, nil, err
-	}
 	got, err := strict.DecodeString(sig)
 	if err != nil {
 		return header{}, nil, errMalformed
 	}
-	if !hmac.Equal(got, mac(key.Secret, compact[:len(head)+1+len(body)])) {
-		return header{}, nil, errSignature
+	if err := signedBy(keys, h.Kid, compact[:len(head)+1+len(body)], got); err != nil {
+		return header{}, nil, err
 	}
 	payload, err := strict.DecodeString(body)
 	if err != nil {
@@ -158,14 +172,20 @@ func onlyKnownKeys(raw []byte) error {
 	return nil
 }
 
-// keyFor finds the key by name. A token without kid is refused too: we never minted one.
-func keyFor(keys []Key, kid string) (Key, error) {
+// signedBy tells whether a key of that name made the signature. A token without kid is refused too: we
+// never minted one. A key that is too short, or empty, signs nothing.
+func signedBy(keys []Key, kid, signed string, signature []byte) error {
+	err := errUnknown
 	for _, k := range keys {
-		if k.ID == kid && len(k.Secret) >= MinSecret {
-			return k, nil
+		if k.ID != kid || len(k.Secret) < MinSecret {
+			continue
 		}
+		if hmac.Equal(signature, mac(k.Secret, signed)) {
+			return nil
+		}
+		err = errSignature
 	}
-	return Key{}, errUnknown
+	return err
 }
 
 func mac(secret []byte, signed string) []byte {

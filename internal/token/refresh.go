@@ -22,6 +22,9 @@ type Refresh struct {
 	Ends      time.Time // absolute end of the family
 }
 
+// refreshAudience is whom refresh tokens are for: nobody who takes an access token takes one of these.
+const refreshAudience = "weelo-refresh"
+
 type refreshClaims struct {
 	Subject   string `json:"sub"`
 	Session   string `json:"sid"`
@@ -32,16 +35,18 @@ type refreshClaims struct {
 	Audience  string `json:"aud"`
 	IssuedAt  int64  `json:"iat"`
 	ExpiresAt int64  `json:"exp"`
+	NotBefore int64  `json:"nbf,omitempty"`
 }
 
-// Refresh mints the refresh token r. It is deterministic: equal input, equal token.
+// Refresh mints the refresh token r. It is deterministic: equal input and equal key, equal token. Under
+// another key the same token (family and generation) has another spelling; see ADR 0016.
 func (m *Mint) Refresh(r Refresh) (string, error) {
 	if r.UserID == "" || r.SessionID == "" || r.Gen < 1 || !r.Ends.After(r.Born) {
 		return "", errors.New("token: a refresh token needs user, session, generation and a life")
 	}
 	payload, err := json.Marshal(refreshClaims{
 		Subject: string(r.UserID), Session: r.SessionID, Gen: r.Gen, ID: refreshID(r.SessionID, r.Gen),
-		Type: "refresh", Issuer: m.cfg.Issuer, Audience: m.cfg.Audience,
+		Type: "refresh", Issuer: m.cfg.Issuer, Audience: refreshAudience,
 		IssuedAt: r.Born.Unix(), ExpiresAt: r.Ends.Unix(),
 	})
 	if err != nil {
@@ -62,11 +67,11 @@ func (m *Mint) VerifyRefresh(s string, now time.Time) (Refresh, error) {
 		return Refresh{}, ErrRefresh.Because(errMalformed)
 	}
 	switch {
-	case c.Issuer != m.cfg.Issuer, c.Audience != m.cfg.Audience:
+	case c.Issuer != m.cfg.Issuer, c.Audience != refreshAudience && (h.Kid != earlierKid || c.Audience != m.cfg.Audience):
 		return Refresh{}, ErrRefresh.Because(errors.New("other issuer or audience"))
 	case c.Subject == "", c.Session == "", c.Gen < 1, c.ID != refreshID(c.Session, c.Gen), c.IssuedAt <= 0, c.ExpiresAt <= c.IssuedAt:
 		return Refresh{}, ErrRefresh.Because(errors.New("incomplete claims"))
-	case time.Unix(c.IssuedAt, 0).After(now.Add(leeway)):
+	case early(now, c.IssuedAt, c.NotBefore):
 		return Refresh{}, ErrRefresh.Because(errors.New("issued in the future"))
 	case !now.Before(time.Unix(c.ExpiresAt, 0).Add(leeway)):
 		return Refresh{}, ErrRefresh.Because(errors.New("expired"))

@@ -29,7 +29,7 @@ const (
 )
 
 // Config is what a Mint needs. The first key of each list signs; all of them verify, so that a key
-// can be replaced without logging anybody out.
+// can be replaced without logging anybody out (Keys makes such a list).
 type Config struct {
 	Access   []Key
 	Refresh  []Key
@@ -104,6 +104,7 @@ type accessClaims struct {
 	Audience      string `json:"aud"`
 	IssuedAt      int64  `json:"iat"`
 	ExpiresAt     int64  `json:"exp"`
+	NotBefore     int64  `json:"nbf,omitempty"` // never minted; heeded all the same
 }
 
 // Access mints an access token for id and returns it with the identity it will verify to. UserID, Role
@@ -173,7 +174,7 @@ func (m *Mint) readAccess(access string, now time.Time) (Identity, error) {
 		return Identity{}, ErrUnauthenticated.Because(errors.New("other issuer or audience"))
 	case c.ExpiresAt <= 0, c.IssuedAt <= 0, c.IssuedAt > c.ExpiresAt:
 		return Identity{}, ErrUnauthenticated.Because(errors.New("no exp or iat"))
-	case time.Unix(c.IssuedAt, 0).After(now.Add(leeway)):
+	case early(now, c.IssuedAt, c.NotBefore):
 		return Identity{}, ErrUnauthenticated.Because(errors.New("issued in the future"))
 	case c.Subject == "", c.Subject != c.UserID, c.Session == "", c.ID == "", !knownRole(fleet.Role(c.Role)):
 		return Identity{}, ErrUnauthenticated.Because(errors.New("incomplete claims"))
@@ -190,6 +191,12 @@ func (m *Mint) readAccess(access string, now time.Time) (Identity, error) {
 		id.Phone = n.E164()
 	}
 	return id, nil
+}
+
+// early tells whether a token is from the future or good only from then on.
+func early(now time.Time, issuedAt, notBefore int64) bool {
+	limit := now.Add(leeway).Unix()
+	return issuedAt > limit || notBefore > limit
 }
 
 func knownRole(r fleet.Role) bool {

@@ -187,6 +187,25 @@ func TestVerifyRefuses(t *testing.T) {
 		"no kid":             hs(with("kid", nil), claims(nil)),
 		"crit":               hs(with("crit", []string{"x"}), claims(nil)),
 		"jku":                hs(with("jku", "https://evil.example"), claims(nil)),
+		"jwk":                hs(with("jwk", map[string]any{"kty": "oct", "k": "AA"}), claims(nil)),
+		"x5u":                hs(with("x5u", "https://evil.example"), claims(nil)),
+		"x5c":                hs(with("x5c", []string{"AA"}), claims(nil)),
+		"b64":                hs(with("b64", false), claims(nil)),
+		"cty":                hs(with("cty", "JWT"), claims(nil)),
+		"typ missing":        hs(with("typ", nil), claims(nil)),
+		"empty key":          sign(t, jwt.SigningMethodHS256, []byte{}, head, claims(nil)),
+		"empty key and kid":  sign(t, jwt.SigningMethodHS256, []byte{}, with("kid", ""), claims(nil)),
+		"the refresh secret": sign(t, jwt.SigningMethodHS256, refreshKey.Secret, head, claims(nil)),
+		"refresh kid":        sign(t, jwt.SigningMethodHS256, refreshKey.Secret, with("kid", refreshKey.ID), claims(nil)),
+		"nbf ahead":          hs(head, claims(map[string]any{"nbf": noon.Add(11 * time.Second).Unix()})),
+		"exp null":           forgedBody(t, `{"userId":"u","role":"driver","sub":"u","sid":"s","jti":"j","typ":"access","iss":"weelo","aud":"weelo-api","iat":1,"exp":null}`),
+		"exp fraction":       hs(head, claims(map[string]any{"exp": 1e10 + 0.5})),
+		"aud is a list":      hs(head, claims(map[string]any{"aud": []string{"weelo-api", "share"}})),
+		"refresh aud":        hs(head, claims(map[string]any{"aud": "weelo-refresh"})),
+		"no aud":             hs(head, claims(map[string]any{"aud": nil})),
+		"no iss":             hs(head, claims(map[string]any{"iss": nil})),
+		"one dot":            strings.Replace(good, ".", "", 1),
+		"three dots":         good + ".",
 		"upper case ALG":     hs(with("ALG", "none"), claims(nil)),
 		"typ JWT":            hs(with("typ", "JWT"), claims(nil)),
 		"refresh as access":  refresh,
@@ -227,6 +246,28 @@ func TestVerifyRefuses(t *testing.T) {
 		if id, err := m.VerifyStale(s, noon, 30*24*time.Hour); err == nil && name != "expired" {
 			t.Errorf("%s: accepted stale as %+v", name, id)
 		}
+	}
+}
+
+// forgedBody signs raw claims with the real key.
+func forgedBody(t *testing.T, body string) string {
+	t.Helper()
+	e := base64.RawURLEncoding
+	signed := e.EncodeToString([]byte(`{"alg":"HS256","typ":"at+jwt","kid":"`+accessKey.ID+`"}`)) + "." + e.EncodeToString([]byte(body))
+	sig, err := jwt.SigningMethodHS256.Sign(signed, accessKey.Secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed + "." + e.EncodeToString(sig)
+}
+
+// A token of nothing but dots, as long as a request may be, is refused without looking at it: nothing is
+// allocated for it but the refusal.
+func TestHostileLengthCostsNothing(t *testing.T) {
+	m := mint(t)
+	dots := strings.Repeat(".", 100_000)
+	if n := testing.AllocsPerRun(100, func() { _, _ = m.Verify(dots, noon) }); n > 4 {
+		t.Errorf("%v allocations", n)
 	}
 }
 
