@@ -94,6 +94,9 @@ func NewSecret(random io.Reader) (secret string, d Digest, err error) {
 
 // DigestOf reads a secret; ErrNotFound for what cannot be one.
 func DigestOf(secret string) (Digest, error) {
+	if len(secret) != spelling.EncodedLen(secretBytes) { // the decoder passes over line breaks
+		return Digest{}, ErrNotFound
+	}
 	b, err := spelling.DecodeString(secret)
 	if err != nil || len(b) != secretBytes {
 		return Digest{}, ErrNotFound
