@@ -146,6 +146,9 @@ func (c *conn) heartbeat(args []json.RawMessage) error {
 	if err != nil {
 		return err
 	}
+	if err := c.speaksForItself(o); err != nil {
+		return err
+	}
 	fix, err := c.position(o)
 	if err != nil {
 		return err
@@ -167,6 +170,9 @@ func (c *conn) updateLocation(args []json.RawMessage) error {
 	if err != nil {
 		return err
 	}
+	if err := c.speaksForItself(o); err != nil {
+		return err
+	}
 	tripID, err := o.optionalText("tripId", maxID)
 	if err != nil {
 		return err
@@ -182,6 +188,21 @@ func (c *conn) updateLocation(args []json.RawMessage) error {
 		return err
 	}
 	c.presence.beat(fix)
+	return nil
+}
+
+// speaksForItself refuses a payload that names another person than the socket's: who reports is known from
+// the socket alone, so a name that differs is a mistake or a forgery, never an instruction.
+func (c *conn) speaksForItself(o object) error {
+	for _, name := range []string{"driverId", "userId"} {
+		id, err := o.optionalText(name, maxID)
+		switch {
+		case err != nil:
+			return err
+		case id != "" && id != string(c.who.UserID):
+			return errRole
+		}
+	}
 	return nil
 }
 

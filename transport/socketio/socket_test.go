@@ -189,6 +189,10 @@ func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 		{"mohan", `["update_location",[]]`, "VALIDATION_ERROR"},
 		{"mohan", `["heartbeat",{"lat":"x","lng":1}]`, "VALIDATION_ERROR"},
 		{"mohan", `["heartbeat",null]`, "VALIDATION_ERROR"},
+		{"mohan", location(`"driverId":"` + trip2 + `","latitude":12.9,"longitude":77.5`), "FORBIDDEN"}, // P24
+		{"mohan", location(`"driverId":7,"latitude":12.9,"longitude":77.5`), "VALIDATION_ERROR"},
+		{"mohan", `["heartbeat",{"driverId":"` + trip2 + `","lat":12,"lng":77}]`, "FORBIDDEN"},
+		{"mohan", `["heartbeat",{"userId":"` + trip2 + `","lat":12,"lng":77}]`, "FORBIDDEN"},
 		{"ravi", location(`"latitude":12.9,"longitude":77.5`), "FORBIDDEN"},
 		{"asha", location(`"latitude":12.9,"longitude":77.5`), "FORBIDDEN"},
 		{"ravi", `["heartbeat",{"lat":12,"lng":77}]`, "FORBIDDEN"},
