@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"math"
+	"net/http"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"weelo/actors"
@@ -30,7 +33,7 @@ func (h *house) gated() (protocol.Logins, rest.Sessions) {
 		return logins, h.keeper
 	}
 	table := limit.DefaultLogin().Scaled(h.p.cfg.Tests.LoginTimeScale)
-	counted := telemetry.NewLimitMetrics(h.p.metrics.Registry)
+	counted := h.p.metrics.Limits
 	gate := login.NewGate(logins, login.GateConfig{
 		Limiter: h.st.rates, Tallies: h.st.rates, Limits: table, Observer: counted, Log: h.p.log,
 		Origin: func(ctx context.Context) (netip.Addr, string) {
@@ -84,4 +87,36 @@ func (r *refreshes) take(ctx context.Context, l limit.Limit, key string) error {
 		return login.ErrTooManyAsks.After(wait)
 	}
 	return nil
+}
+
+// connecting limits how many sockets an address opens, in front of both kinds. Like a soft limit of logins
+// it stops only devices that have not logged in lately.
+func (h *house) connecting(next http.Handler) http.Handler {
+	if h.p.cfg.LimitsOff() {
+		return next
+	}
+	limits := limit.Fallback{Shared: h.st.rates, Local: memory.NewRates(time.Now), Log: h.p.log}
+	table := limit.DefaultLogin()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from := rest.RequestOf(r.Context())
+		for _, n := range limit.Networks(from.Client) {
+			if n.Times > 1 {
+				continue
+			}
+			wait, err := limits.Take(r.Context(), table.Connect, n.Key)
+			if err != nil || wait == 0 {
+				continue
+			}
+			if known, _, err := h.st.rates.Read(r.Context(), "device:"+from.Device); from.Device != "" && err == nil && known.All > 0 {
+				continue
+			}
+			h.p.metrics.Limits.LimitRefused(table.Connect.Name)
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusTooManyRequests)
+			_, _ = w.Write([]byte(`{"success":false,"error":{"code":"RATE_LIMIT_EXCEEDED","message":"Too many connections. Please wait a moment."}}`))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

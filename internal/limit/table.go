@@ -23,6 +23,7 @@ type Login struct {
 
 	RefreshFamily  Limit
 	RefreshAddress Limit
+	Connect        Limit // sockets opened from one address; soft
 
 	Span        time.Duration // of the tallies of conversion and of failed tries
 	Day         time.Duration // of the SMS budget
@@ -51,6 +52,7 @@ func DefaultLogin() Login {
 
 		RefreshFamily:  Limit{Name: "refresh-family", Events: 60, Per: hour, Burst: 20},
 		RefreshAddress: Limit{Name: "refresh-address", Events: 300, Per: 10 * minute, Burst: 300},
+		Connect:        Limit{Name: "socket-address", Events: 60, Per: minute, Burst: 60},
 
 		Span: hour, Day: day, Known: 30 * day, SMS: 20_000, FailBudget: 300, Conversions: 20,
 	}
@@ -60,7 +62,7 @@ func DefaultLogin() Login {
 func (t Login) Limits() []Limit {
 	return []Limit{
 		t.Global, t.Address, t.AddressHard, t.Device, t.DevicePhone, t.Phones, t.Prefix, t.Converting,
-		t.FailAddress, t.FailAddressHard, t.FailDevice, t.RefreshFamily, t.RefreshAddress,
+		t.FailAddress, t.FailAddressHard, t.FailDevice, t.RefreshFamily, t.RefreshAddress, t.Connect,
 	}
 }
 

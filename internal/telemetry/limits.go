@@ -5,8 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 // LimitMetrics counts what limits refused.
 type LimitMetrics struct{ refused *prometheus.CounterVec }
 
-// NewLimitMetrics adds the counter to a registry.
-func NewLimitMetrics(r prometheus.Registerer) *LimitMetrics {
+func newLimitMetrics(r prometheus.Registerer) *LimitMetrics {
 	return &LimitMetrics{counter(r, "weelo_limit_refused_total", "Refusals by limit, and the alarms of the login gate.", "limit")}
 }
 

@@ -21,6 +21,7 @@ type Metrics struct {
 	Frames   *FrameMetrics
 	Fixes    *FixMetrics
 	Dispatch *DispatchMetrics
+	Limits   *LimitMetrics
 }
 
 // NewMetrics makes a registry with everything in it at zero.
@@ -33,7 +34,7 @@ func NewMetrics(version string) *Metrics {
 	return &Metrics{
 		Registry: r, Actors: newActorMetrics(r), Hub: newHubMetrics(r), Commits: newCommitMetrics(r),
 		OTP: newOTPMetrics(r), Frames: newFrameMetrics(r), Fixes: newFixMetrics(r),
-		Dispatch: newDispatchMetrics(r),
+		Dispatch: newDispatchMetrics(r), Limits: newLimitMetrics(r),
 	}
 }
 
