@@ -29,6 +29,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, refusal)
 		return
 	}
+	if s.unnamed.Add(1) > int64(s.cfg.MaxUnnamed) {
+		s.unnamed.Add(-1)
+		s.refuse(w, errBusy)
+		return
+	}
+	handed := false // to the goroutine that reads the hello
+	defer func() {
+		if !handed {
+			s.unnamed.Add(-1)
+		}
+	}()
 	id, refusal := s.identify(r)
 	if refusal != nil {
 		s.refuse(w, refusal)
@@ -57,6 +68,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The rest has its own goroutine and context, so that net/http can free what the request used.
+	handed = true
 	go c.begin(id)
 }
 
@@ -68,6 +80,7 @@ var (
 	errSubprotocol = fault.New(fault.InvalidArgument, "SUBPROTOCOL_REQUIRED", "The subprotocol weelo.v1 is required.")
 	errTicket      = fault.New(fault.Unauthenticated, "INVALID_TICKET", "The ticket is not valid (any more).")
 	errToken       = fault.New(fault.Unauthenticated, "INVALID_TOKEN", "Please log in again.")
+	errBusy        = fault.New(fault.Unavailable, "SERVER_AT_CAPACITY", "Too many connections wait to say who they are. Please connect again.").After(time.Second)
 	errDraining    = fault.New(fault.Unavailable, "RESTARTING", "Please connect again.").After(time.Second)
 )
 

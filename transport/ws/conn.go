@@ -55,7 +55,10 @@ func (c *conn) begin(id *token.Identity) {
 	ctx := c.server.base
 	c.heardMS.Store(time.Now().UnixMilli())
 	c.pingedMS.Store(c.heardMS.Load())
-	who, resume, ok := c.hello(ctx, id)
+	who, resume, ok := func() (token.Identity, *wire.Resume, bool) {
+		defer c.server.unnamed.Add(-1)
+		return c.hello(ctx, id)
+	}()
 	if !ok {
 		c.finish(c.arranged.Load())
 		return

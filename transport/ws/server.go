@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -24,6 +25,9 @@ const (
 	callWait     = 5 * time.Second  // of one call to a port
 	batchWait    = 10 * time.Second // of the commit of one batch
 )
+
+// maxUnnamed bounds what strangers can hold of a task: each of them is gone after HelloWait.
+const maxUnnamed = 2000
 
 // Sizes of the protocol, in bytes of one message.
 const (
@@ -48,6 +52,8 @@ type Config struct {
 	// Origins are the exact origins (scheme://host[:port]) of pages that may connect. A request
 	// without an Origin is not from a page.
 	Origins []string
+	// MaxUnnamed bounds the connections that have not said yet who they are; 0: 2,000.
+	MaxUnnamed int
 	// Unlimited lifts the rates (LIMITS=off, benches and simulations only).
 	Unlimited bool
 
@@ -63,6 +69,8 @@ type Server struct {
 	observer Observer
 	base     context.Context //nolint:containedctx // of every connection: it ends with the server
 	end      context.CancelFunc
+
+	unnamed atomic.Int64 // connections before the end of their hello
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
@@ -96,6 +104,9 @@ func New(c Config) (*Server, error) {
 	s.base, s.end = context.WithCancel(context.Background())
 	if s.cfg.Tracer == nil {
 		s.cfg.Tracer = otel.Tracer("weelo/transport/ws")
+	}
+	if s.cfg.MaxUnnamed == 0 {
+		s.cfg.MaxUnnamed = maxUnnamed
 	}
 	if s.observer == nil {
 		s.observer = unobserved{}

@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"weelo/internal/fleet"
+	"weelo/transport/ws"
 )
 
 // wait lets d pass on the clock of the bubble.
@@ -25,6 +26,33 @@ func TestNoHelloIsATimeout(t *testing.T) {
 			t.Errorf("closed with %d after %s", code, took)
 		}
 	})
+}
+
+// Strangers hold so many connections and no more; whoever says who he is, or is gone, makes room.
+func TestStrangersAreBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		first, second := s.open(t), s.open(t)
+		refused := func() bool {
+			_, r, err := s.dial(t, url, nil, "weelo.v1")
+			return err != nil && r != nil && r.StatusCode == http.StatusServiceUnavailable && r.Header.Get("Retry-After") != ""
+		}
+		if !refused() || s.refusals("SERVER_AT_CAPACITY") != 1 {
+			t.Fatal("a third stranger was let in")
+		}
+		first.send(fmt.Sprintf(`{"t":"hello","token":%q}`, s.login("C1", fleet.Customer, time.Hour)))
+		first.readJSON("welcome")
+		third := s.open(t)
+		if !refused() {
+			t.Fatal("a fourth while two wait")
+		}
+		for _, c := range []*peer{second, third} {
+			if code, _ := c.end(); code != 4408 {
+				t.Errorf("closed with %d", code)
+			}
+		}
+		synctest.Wait()
+		s.open(t)
+	}, func(c *ws.Config) { c.MaxUnnamed = 2 })
 }
 
 func TestSilenceIsATimeout(t *testing.T) {
