@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -124,7 +123,7 @@ func TestGuard(t *testing.T) {
 		}
 		desk := NewDesk(Config{Store: s, Trips: s, Policy: DefaultPolicy(), Now: time.Now})
 		gone := make(chan string, 4)
-		g := NewGuard(desk, time.Minute, func(link string) { gone <- link }, slog.New(slog.NewTextHandler(io.Discard, nil)))
+		g := NewGuard(desk, time.Minute, func(link string) { gone <- link }, slog.New(slog.DiscardHandler))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- g.Run(ctx) }()
