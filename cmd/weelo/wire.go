@@ -293,9 +293,9 @@ func (h *house) sockets(context.Context, config.Secrets) error {
 	if err != nil {
 		return err
 	}
-	h.api.Mount("GET /ws/v1", native)
+	h.api.Mount("GET /ws/v1", h.connecting(native))
 	h.api.Mount("GET /asyncapi.json", ws.AsyncAPI())
-	h.api.Mount("/socket.io/", apps)
+	h.api.Mount("/socket.io/", h.connecting(apps))
 	h.p.run("native sockets", native.Run)
 	h.p.run("socket.io", apps.Run)
 	return nil
