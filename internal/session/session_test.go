@@ -69,6 +69,7 @@ type bench struct {
 	keeper  *session.Keeper
 	mint    *token.Mint
 	store   session.Store
+	users   session.Users
 	user    fleet.User
 	mu      sync.Mutex
 	revoked []session.Revocation
@@ -93,6 +94,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	users := sqlite.NewUsers(db)
+	b.users = users
 	b.user, _, err = users.Enrol(t.Context(), fleet.User{ID: "u1", Phone: "+919876543210", Role: fleet.Customer, CreatedAt: noon, UpdatedAt: noon})
 	if err != nil {
 		t.Fatal(err)
