@@ -10,7 +10,49 @@ func TestDriver(t *testing.T) {
 	t.Parallel()
 	onBoth(t, []check{
 		{"P02_DriverCodeGoesToTheTransporter", driverCodeGoesToTheTransporter},
+		{"P03_DriversCannotBeSearched", driversCannotBeSearched},
+		{"P11_FlowsDoNotMix", flowsDoNotMix},
 	})
+}
+
+func driversCannotBeSearched(t *testing.T, h *house) {
+	known := h.crew(t)
+	fixed := h.stranger(t)
+	for name, next := range map[string]func() *caller{
+		"one address": func() *caller { return h.stranger(t).from(fixed.ip) },
+		"one device":  func() *caller { return h.stranger(t).on(fixed.device + "-only") },
+	} {
+		for range 10 {
+			phone := newPhone()
+			next().post("driver-auth/send-otp", object{"driverPhone": phone}).refused(404, "DRIVER_NOT_FOUND")
+			if keys := h.redisKeys(t, "driver-otp:"+phone); len(keys) != 0 || len(h.sms.to(phone)) != 0 {
+				t.Errorf("an unknown number leaves %v and messages", keys)
+			}
+		}
+		for _, phone := range []string{newPhone(), known.driverPhone} {
+			if a := next().post("driver-auth/send-otp", object{"driverPhone": phone}); a.status != 429 || a.retryAfter() < 1 {
+				t.Errorf("the eleventh from %s: %d %s", name, a.status, a.body)
+			}
+		}
+	}
+	h.stranger(t).post("driver-auth/send-otp", object{"driverPhone": known.driverPhone}).ok()
+}
+
+func flowsDoNotMix(t *testing.T, h *house) {
+	c, asker := h.crew(t), h.stranger(t)
+	asker.post("driver-auth/send-otp", object{"driverPhone": c.driverPhone}).ok()
+	drivers := h.sms.next(t, c.phone).Code
+	for _, phone := range []string{c.phone, c.driverPhone} {
+		for _, role := range []string{"customer", "transporter"} {
+			asker.post("auth/verify-otp", submitting(phone, role, drivers)).refused(400)
+		}
+	}
+	other := h.crew(t)
+	asker.post("auth/send-otp", asking(other.driverPhone, "customer")).ok()
+	own := h.sms.next(t, other.driverPhone).Code
+	asker.post("driver-auth/verify-otp", object{"driverPhone": other.driverPhone, "otp": own}).refused(400)
+	asker.post("driver-auth/verify-otp", object{"driverPhone": c.driverPhone, "otp": drivers}).ok()
+	asker.post("auth/verify-otp", submitting(other.driverPhone, "customer", own)).ok()
 }
 
 func driverCodeGoesToTheTransporter(t *testing.T, h *house) {

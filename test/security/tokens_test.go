@@ -1,7 +1,9 @@
 package security
 
 import (
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -12,7 +14,101 @@ func TestTokens(t *testing.T) {
 	onBoth(t, []check{
 		{"P15_ForgedTokens", forgedTokens},
 		{"P16_TokensOfAnotherTimeOrPlace", tokensOfAnotherTimeOrPlace},
+		{"P17_AHundredThousandDots", aHundredThousandDots},
+		{"P18_AParentLivesUntilItsChildIsShown", aParentLivesUntilItsChildIsShown},
+		{"P19_OneChildForAllAtOnce", oneChildForAllAtOnce},
+		{"P20_LogoutEndsEverything", logoutEndsEverything},
+		{"P21_LogoutAllEndsTheOtherDevice", logoutAllEndsTheOtherDevice},
 	})
+}
+
+func aHundredThousandDots(t *testing.T, h *house) {
+	c := h.stranger(t)
+	for _, dots := range []int{2_000, 12_000, 100_000} {
+		var bare, hostile []time.Duration
+		for range 15 {
+			begun := time.Now()
+			c.me().refused(401)
+			bare = append(bare, time.Since(begun))
+			begun = time.Now()
+			if a := c.with(strings.Repeat(".", dots)).me(); a.status != 401 && a.status != 431 {
+				t.Fatalf("%d dots: %d", dots, a.status)
+			}
+			hostile = append(hostile, time.Since(begun))
+		}
+		slices.Sort(bare)
+		slices.Sort(hostile)
+		if hostile[7] > bare[7]+50*time.Millisecond {
+			t.Errorf("%d dots take %v, a bare request %v", dots, hostile[7], bare[7])
+		}
+	}
+}
+
+func aParentLivesUntilItsChildIsShown(t *testing.T, h *house) {
+	who := h.customer(t)
+	s := who.connect()
+	var child string
+	for range 10 {
+		next := who.renew(who.refresh).ok().text("refreshToken")
+		if child != "" && next != child {
+			t.Error("one parent has two children")
+		}
+		child = next
+	}
+	grandchild := who.renew(child).ok().text("refreshToken")
+	s.alive()
+	who.renew(who.refresh).refused(401, "INVALID_REFRESH_TOKEN")
+	for _, token := range []string{who.refresh, child, grandchild} {
+		who.renew(token).refused(401)
+	}
+	s.closed(4401, 2*time.Second)
+}
+
+func oneChildForAllAtOnce(t *testing.T, h *house) {
+	who := h.customer(t)
+	answers := make(chan answer, 50)
+	var all sync.WaitGroup
+	for range cap(answers) {
+		all.Go(func() { answers <- who.renew(who.refresh) })
+	}
+	all.Wait()
+	close(answers)
+	children := map[string]int{}
+	for a := range answers {
+		switch a.status {
+		case 200:
+			children[a.text("refreshToken")]++
+		case 429: // the rate of one family
+		default:
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
+	if len(children) != 1 {
+		t.Errorf("%d children", len(children))
+	}
+}
+
+func logoutEndsEverything(t *testing.T, h *house) {
+	who := h.customer(t)
+	s := who.connect()
+	s.alive()
+	who.post("auth/logout", nil).ok()
+	s.closed(4401, 2*time.Second)
+	who.renew(who.refresh).refused(401)
+	eventually(t, 2*time.Second, "the access token is refused", func() bool { return who.me().status == 401 })
+}
+
+func logoutAllEndsTheOtherDevice(t *testing.T, h *house) {
+	phone := newPhone()
+	one := h.login(t, phone, "customer")
+	s := one.connect()
+	var other *user
+	pass(t, 30*time.Second) // the cool-down
+	other = h.login(t, phone, "customer")
+	other.post("auth/logout-all", nil).ok()
+	s.closed(4401, 2*time.Second)
+	one.renew(one.refresh).refused(401)
+	other.renew(other.refresh).refused(401)
 }
 
 func forgedTokens(t *testing.T, h *house) {
