@@ -138,3 +138,37 @@ func TestEveryFaultHasATest(t *testing.T) {
 		}
 	}
 }
+
+// securityChecks is how many checks of security there are.
+const securityChecks = 30
+
+// TestEverySecurityCheckHasATest: docs/security.md lists each check once, in order, with a subtest that
+// exists and carries its number.
+func TestEverySecurityCheckHasATest(t *testing.T) {
+	t.Parallel()
+	tests := claims(t)
+	files, err := filepath.Glob(filepath.Join(root(t), "test", "security", "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source strings.Builder
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Write(text)
+	}
+	rows := regexp.MustCompile(`(?m)^\| P(\d\d) \|.*`+"`(test/security\\.Test\\w+)/(P(\\d\\d)_\\w+)`"+` \|$`).FindAllStringSubmatch(page(t, "security.md"), -1)
+	if len(rows) != securityChecks {
+		t.Errorf("%d checks are listed, not %d", len(rows), securityChecks)
+	}
+	for i, row := range rows {
+		if n, err := strconv.Atoi(row[1]); err != nil || n != i+1 || row[4] != row[1] {
+			t.Errorf("check P%s stands at place %d and names %s", row[1], i+1, row[3])
+		}
+		if _, ok := tests[row[2]]; !ok || !strings.Contains(source.String(), `{"`+row[3]+`",`) {
+			t.Errorf("P%s names %s/%s, which does not exist", row[1], row[2], row[3])
+		}
+	}
+}
