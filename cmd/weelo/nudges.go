@@ -73,7 +73,7 @@ func (h *house) couriers(context.Context, config.Secrets) error {
 		}).Run)
 	}
 	if p.cfg.SMS.Notices {
-		texts := &notify.Texts{Sender: h.sender, People: st.users, Now: time.Now}
+		texts := &notify.Texts{Sender: h.sms.of("texts", p.log), People: st.users}
 		p.run("texts", (&notify.Courier{
 			Outbox: st.outbox, Channel: nudge.TextChannel, Deliver: texts.Deliver, Now: st.clock.Now, Log: p.log, Count: count,
 		}).Run)

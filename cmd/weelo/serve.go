@@ -52,7 +52,7 @@ func serve(ctx context.Context, s surroundings) error {
 		return err
 	}
 	return launch(ctx, cfg, log, func(ctx context.Context, p *process) error {
-		sender, err := smsSender(cfg.SMS, s.out)
+		sender, err := smsRoutes(cfg.SMS, s.out)
 		if err != nil {
 			return err
 		}

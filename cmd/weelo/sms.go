@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/http"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -12,33 +12,62 @@ import (
 	"weelo/internal/nudge"
 )
 
-// smsSender is the provider that the environment names.
-func smsSender(c config.SMS, out io.Writer) (notify.Sender, error) {
+// providers are the SMS providers that the environment names, the first and the one that is asked when
+// it fails.
+type providers struct {
+	routes []notify.Route
+	meter  *notify.Meter
+}
+
+// of makes routes for one kind of traffic, with breakers of their own.
+func (p providers) of(traffic string, log *slog.Logger) *notify.Routes {
+	return notify.NewRoutes(notify.RoutesConfig{Traffic: traffic, Now: time.Now, Log: log, Meter: p.meter}, p.routes...)
+}
+
+// smsRoutes are the providers that the environment names.
+func smsRoutes(c config.SMS, out io.Writer) ([]notify.Route, error) {
+	var routes []notify.Route
+	for _, name := range []string{c.Provider} {
+		if name == "" {
+			continue
+		}
+		sender, err := smsSender(c, name, out)
+		if err != nil {
+			return nil, err
+		}
+		label, _, _ := strings.Cut(name, ":") // a path is no label
+		routes = append(routes, notify.Route{Name: label, Sender: sender})
+	}
+	return routes, nil
+}
+
+func smsSender(c config.SMS, name string, out io.Writer) (notify.Sender, error) {
 	switch {
-	case c.Provider == "msg91":
+	case name == "msg91":
 		return notify.NewMSG91(notify.MSG91Config{
-			AuthKey: string(c.MSG91AuthKey.Reveal()), TemplateID: c.MSG91TemplateID, SenderID: c.MSG91SenderID, BaseURL: c.MSG91BaseURL,
-			Texts: map[string]string{nudge.TextAccepted: c.MSG91Accepted, nudge.TextExpired: c.MSG91Expired},
-		}, &http.Client{Timeout: 10 * time.Second})
-	case c.Provider == "console":
+			AuthKey: string(c.MSG91AuthKey.Reveal()), SenderID: c.MSG91SenderID, BaseURL: c.MSG91BaseURL,
+			Templates: notify.TemplateIDs{notify.TextLogin: c.MSG91TemplateID, nudge.TextAccepted: c.MSG91Accepted, nudge.TextExpired: c.MSG91Expired},
+		}, notify.Client())
+	case name == "console":
 		return notify.NewConsole(out), nil
-	case strings.HasPrefix(c.Provider, "file:"):
-		return notify.NewFile(strings.TrimPrefix(c.Provider, "file:"), time.Now), nil
+	case strings.HasPrefix(name, "file:"):
+		return notify.NewFile(strings.TrimPrefix(name, "file:"), time.Now), nil
 	default:
-		return nil, fmt.Errorf("SMS_PROVIDER %q is not built in", c.Provider)
+		return nil, fmt.Errorf("SMS_PROVIDER %q is not built in", name)
 	}
 }
 
 // devSMS prints each message and appends it to the folder's sms.jsonl, unless the environment names a
 // real provider: then both.
-func devSMS(c config.SMS, file string, out io.Writer) (notify.Sender, error) {
+func devSMS(c config.SMS, file string, out io.Writer) ([]notify.Route, error) {
 	both := notify.Both{notify.NewFile(file, time.Now), notify.NewConsole(out)}
 	if c.Provider == "" || c.Provider == "console" {
-		return both, nil
+		return []notify.Route{{Name: "console", Sender: both}}, nil
 	}
-	named, err := smsSender(c, out)
+	routes, err := smsRoutes(c, out)
 	if err != nil {
 		return nil, err
 	}
-	return append(both, named), nil
+	routes[0].Sender = append(both, routes[0].Sender)
+	return routes, nil
 }

@@ -54,8 +54,8 @@ func (d *Desk) toRecruit(ctx context.Context, m *SendCode) (destination, error) 
 	return destination{
 		phone: m.Key.Phone, binding: string(bound), quotaKey: "otp-sent-onboard:" + m.Key.Phone.National(),
 		windows: d.cfg.Policy.PerDestination, full: ErrTooManyCodes,
-		text: func(code string) string {
-			return notify.OnboardText(code, boss.Name, d.minutes(otp.Onboard), d.cfg.Hashes.Captain)
+		message: func(code string) notify.SMS {
+			return d.cfg.Hashes.OnboardCode(m.Key.Phone, code, boss.Name, d.minutes(otp.Onboard))
 		},
 	}, nil
 }

@@ -86,7 +86,6 @@ func (d *Desk) Prepare(ctx context.Context, m *SendCode) (prepared *Prepared, er
 	life, _ := d.cfg.Policy.Of(m.Key.Flow)
 	to.sent.Challenge, to.sent.ExpiresIn = id, life
 	p := &Prepared{Sent: to.sent, key: m.Key, quotaKey: to.quotaKey, authorisedBy: to.boss, sms: to.message(code)}
-	// Doors: global budget, address, device and prefix limits stand here, before anything is written.
 	if err := d.take(ctx, to.quotaKey, id, to.windows, to.full); err != nil {
 		d.count(m.Key.Flow, "refused", fault.From(err).Reason)
 		return nil, err

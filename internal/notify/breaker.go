@@ -23,21 +23,27 @@ type result struct {
 	failed bool
 }
 
-// allow tells whether a message may go to the provider. After the pause one probe at a time goes.
+// open tells whether the provider is left alone, but for probes.
+func (b *breaker) open() bool { return !b.openUntil.IsZero() }
+
+// would tells what allow would answer.
+func (b *breaker) would(now time.Time) bool {
+	return !b.open() || (!now.Before(b.openUntil) && !b.probing)
+}
+
+// allow tells whether a message may go to the provider. After the pause one probe at a time goes. What
+// was allowed is recorded.
 func (b *breaker) allow(now time.Time) bool {
-	if b.openUntil.IsZero() {
-		return true
-	}
-	if now.Before(b.openUntil) || b.probing {
+	if !b.would(now) {
 		return false
 	}
-	b.probing = true
+	b.probing = b.open()
 	return true
 }
 
 // record takes in a result and tells whether the breaker changed to open.
 func (b *breaker) record(failed bool, now time.Time) (opened bool) {
-	if !b.openUntil.IsZero() {
+	if b.open() {
 		b.probing = false
 		if failed {
 			b.openUntil = now.Add(breakerPause)

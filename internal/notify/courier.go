@@ -13,9 +13,6 @@ import (
 	"weelo/internal/ledger"
 )
 
-// ErrHopeless marks a message that cannot be sent however often it is tried.
-var ErrHopeless = errors.New("it cannot be sent")
-
 const (
 	courierEvery    = 500 * time.Millisecond
 	courierLimit    = 32

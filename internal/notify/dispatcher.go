@@ -5,63 +5,49 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
 )
 
-// Config bounds a Dispatcher. Zero values take the default.
+// Config bounds a Dispatcher. Zero values take the default, of security.md §4.
 type Config struct {
-	Workers int           // 16
-	Queue   int           // 256
-	Timeout time.Duration // of one call; 5 s
-	Now     func() time.Time
-	Log     *slog.Logger
-	Metrics prometheus.Registerer // nil: counted, not shown
+	Workers  int           // 64: the most calls at a time
+	Queue    int           // 5,000: what waits for a worker
+	Patience time.Duration // 30 s: what waited longer is not sent; by then the person may ask again
+	Now      func() time.Time
+	Log      *slog.Logger
+	Meter    *Meter // nil: nobody counts
 }
 
-// Dispatcher hands messages to a provider from its own goroutines.
+// Dispatcher hands codes to the providers from its own goroutines, as many as it has workers however
+// slow a provider is.
 type Dispatcher struct {
-	sender Sender
+	routes *Routes
 	cfg    Config
 	log    *slog.Logger
-	sent   *prometheus.CounterVec
 	queue  chan job
 
 	mu      sync.Mutex
-	breaker breaker
 	stopped bool
 }
 
 type job struct {
 	ctx  context.Context // for the trace only: it outlives the request
 	sms  SMS
+	at   time.Time
 	done func(Class, error)
 }
 
 // NewDispatcher makes one; nothing is sent before Run.
-func NewDispatcher(sender Sender, cfg Config) *Dispatcher {
+func NewDispatcher(routes *Routes, cfg Config) *Dispatcher {
 	if cfg.Workers == 0 {
-		cfg.Workers = 16
+		cfg.Workers = 64
 	}
 	if cfg.Queue == 0 {
-		cfg.Queue = 256
+		cfg.Queue = 5000
 	}
-	if cfg.Timeout == 0 {
-		cfg.Timeout = 5 * time.Second
+	if cfg.Patience == 0 {
+		cfg.Patience = 30 * time.Second
 	}
-	d := &Dispatcher{
-		sender: sender, cfg: cfg, log: cfg.Log.With("component", "sms"), queue: make(chan job, cfg.Queue),
-		sent: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "weelo_sms_total", Help: "Messages handed to the SMS provider, by what became of them.",
-		}, []string{"class"}),
-	}
-	if cfg.Metrics != nil {
-		cfg.Metrics.MustRegister(d.sent)
-	}
-	return d
+	return &Dispatcher{routes: routes, cfg: cfg, log: cfg.Log.With("component", "sms"), queue: make(chan job, cfg.Queue)}
 }
 
 // Run sends until ctx ends, then finishes what a worker has in hand and refuses what still waits.
@@ -91,6 +77,7 @@ func (d *Dispatcher) work(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case j := <-d.queue:
+			d.cfg.Meter.wait(len(d.queue))
 			d.handOver(j)
 		}
 	}
@@ -104,7 +91,7 @@ func (d *Dispatcher) Send(ctx context.Context, s SMS, late func(Class, error)) (
 		err   error
 	}
 	answered := make(chan fate) // unbuffered: either somebody waits or it is late
-	j := job{ctx: context.WithoutCancel(ctx), sms: s, done: func(class Class, err error) {
+	j := job{ctx: context.WithoutCancel(ctx), sms: s, at: d.cfg.Now(), done: func(class Class, err error) {
 		select {
 		case answered <- fate{class, err}:
 		case <-ctx.Done():
@@ -114,14 +101,14 @@ func (d *Dispatcher) Send(ctx context.Context, s SMS, late func(Class, error)) (
 		}
 	}}
 	if err := d.enqueue(j); err != nil {
-		d.count(ctx, s, Refused, err)
+		d.tell(ctx, s, Refused, err)
 		return Refused, err
 	}
 	select {
 	case f := <-answered:
 		return f.class, f.err
 	case <-ctx.Done():
-		return Undecided, ctx.Err()
+		return Undecided, ErrNoAnswer
 	}
 }
 
@@ -131,50 +118,41 @@ func (d *Dispatcher) enqueue(j job) error {
 	if d.stopped {
 		return ErrStopped
 	}
-	if !d.breaker.allow(d.cfg.Now()) {
+	if !d.routes.Open() {
 		return ErrBreakerOpen
 	}
 	select {
 	case d.queue <- j:
+		d.cfg.Meter.wait(len(d.queue))
 		return nil
 	default:
-		d.breaker.probing = false
 		return ErrQueueFull
 	}
 }
 
 func (d *Dispatcher) handOver(j job) {
-	ctx, cancel := context.WithTimeout(j.ctx, d.cfg.Timeout)
-	defer cancel()
-	if trace.SpanFromContext(ctx).IsRecording() {
-		var span trace.Span
-		ctx, span = otel.Tracer("weelo/internal/notify").Start(ctx, "sms send", trace.WithSpanKind(trace.SpanKindClient))
-		defer span.End()
+	if d.cfg.Now().Sub(j.at) > d.cfg.Patience {
+		d.finish(j, Refused, ErrWaited)
+		return
 	}
-	class, err := d.sender.Send(ctx, j.sms)
-	trace.SpanFromContext(ctx).SetAttributes(attribute.String("sms.class", class.String()))
-	d.mu.Lock()
-	opened := d.breaker.record(class != Accepted, d.cfg.Now())
-	d.mu.Unlock()
-	if opened {
-		d.log.ErrorContext(ctx, "sms provider fails: sending stops", "pause", breakerPause, "error", err)
-	}
+	class, err := d.routes.Send(j.ctx, j.sms)
 	d.finish(j, class, err)
 }
 
 func (d *Dispatcher) finish(j job, class Class, err error) {
-	d.count(j.ctx, j.sms, class, err)
+	d.tell(j.ctx, j.sms, class, err)
 	j.done(class, err)
 }
 
-// count keeps the promise that every code not sent is one line.
-func (d *Dispatcher) count(ctx context.Context, s SMS, class Class, err error) {
-	d.sent.WithLabelValues(class.String()).Inc()
-	switch class {
-	case Accepted:
-	case Refused:
-		d.log.WarnContext(ctx, "code not sent", "phone", s.To, "why", err)
-	case Undecided:
-		d.log.WarnContext(ctx, "code perhaps not sent", "phone", s.To, "why", err)
+// tell keeps the promise that every code not sent is one line.
+func (d *Dispatcher) tell(ctx context.Context, s SMS, class Class, err error) {
+	if class == Accepted {
+		return
 	}
+	d.cfg.Meter.notSent(s.Template, class, err)
+	what := "code not sent"
+	if class == Undecided {
+		what = "code perhaps not sent"
+	}
+	d.log.WarnContext(ctx, what, "phone", s.To, "template", s.Template, "reason", Reason(err), "why", err)
 }

@@ -6,18 +6,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
-	"syscall"
 )
 
 // MSG91 sends codes by MSG91's v5 otp endpoint: one POST with the template, our own code and the
 // mobile number without "+". MSG91 would otherwise make a code of four digits by itself, and its
-// verification is never used. Texts that are no codes fill templates of their own. The requests' shape
-// follows the provider's public documentation; they were not tried against the live service.
+// verification is never used. Texts that are no codes go by the v5 flow endpoint. Both fill templates
+// that stand in MSG91's panel with their DLT ids. The requests' shape follows the provider's public
+// documentation; they were not tried against the live service.
 type MSG91 struct {
 	cfg    MSG91Config
 	client *http.Client
@@ -26,24 +23,23 @@ type MSG91 struct {
 
 // MSG91Config is what an account is described by.
 type MSG91Config struct {
-	AuthKey    string // MSG91_AUTH_KEY; sent in the header authkey
-	TemplateID string // MSG91_TEMPLATE_ID, as registered with DLT
-	SenderID   string // MSG91_SENDER_ID, six characters, e.g. WEELO
-	BaseURL    string // MSG91_BASE_URL
-	// Texts are the ids of the templates of texts that are no codes, by nudge's names. One that is not
-	// there is never sent.
-	Texts map[string]string
+	AuthKey  string // MSG91_AUTH_KEY; sent in the header authkey
+	SenderID string // MSG91_SENDER_ID, six characters, e.g. WEELO
+	BaseURL  string // MSG91_BASE_URL
+	// Templates are MSG91's ids. That of one's own login is needed; a code without its own is sent by
+	// that one, a text without its own is not sent.
+	Templates TemplateIDs
 }
 
 // Validate names every problem at once.
 func (c MSG91Config) Validate() error {
 	var problems []error
-	for name, v := range map[string]string{"MSG91_AUTH_KEY (or SMS_API_KEY)": c.AuthKey, "MSG91_TEMPLATE_ID": c.TemplateID} {
+	for name, v := range map[string]string{"MSG91_AUTH_KEY (or SMS_API_KEY)": c.AuthKey, "MSG91_TEMPLATE_ID": c.Templates[TextLogin]} {
 		if v == "" {
 			problems = append(problems, fmt.Errorf("%s is needed to send by MSG91", name))
 		}
 	}
-	if u, err := url.Parse(c.BaseURL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+	if !httpAddress(c.BaseURL) {
 		problems = append(problems, errors.New("MSG91_BASE_URL is not an http(s) URL"))
 	}
 	return errors.Join(problems...)
@@ -56,27 +52,30 @@ func NewMSG91(cfg MSG91Config, client *http.Client) (*MSG91, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &MSG91{cfg: cfg, client: client, url: strings.TrimRight(cfg.BaseURL, "/")}, nil
+	return &MSG91{cfg: cfg, client: noRedirects(client), url: strings.TrimRight(cfg.BaseURL, "/")}, nil
 }
-
-const maxProviderAnswer = 64 << 10
 
 // Send hands a message over. Everything that is not a clear yes or no is Undecided.
 func (m *MSG91) Send(ctx context.Context, s SMS) (Class, error) {
 	mobile := strings.TrimPrefix(s.To.E164(), "+")
+	template := m.cfg.Templates.of(s.Template)
 	if s.Code == "" {
-		return m.text(ctx, s, mobile)
+		return m.text(ctx, s, template, mobile)
 	}
-	return m.post(ctx, "/api/v5/otp", map[string]any{
-		"template_id": m.cfg.TemplateID, "mobile": mobile, "otp": s.Code, "sender": m.cfg.SenderID,
-	})
+	if template == "" {
+		template = m.cfg.Templates[TextLogin]
+	}
+	form := map[string]any{"template_id": template, "mobile": mobile, "otp": s.Code, "sender": m.cfg.SenderID}
+	for name, v := range s.Vars {
+		form[name] = v
+	}
+	return m.post(ctx, "/api/v5/otp", form)
 }
 
 // text fills a registered template (the v5 flow endpoint): India lets no free text through.
-func (m *MSG91) text(ctx context.Context, s SMS, mobile string) (Class, error) {
-	template := m.cfg.Texts[s.Template]
+func (m *MSG91) text(ctx context.Context, s SMS, template, mobile string) (Class, error) {
 	if template == "" {
-		return Refused, fmt.Errorf("msg91: no template for %q: %w", s.Template, ErrHopeless)
+		return Refused, fmt.Errorf("msg91: %q: %w", s.Template, ErrTemplate)
 	}
 	recipient := map[string]string{"mobiles": mobile}
 	for name, v := range s.Vars {
@@ -90,73 +89,46 @@ func (m *MSG91) text(ctx context.Context, s SMS, mobile string) (Class, error) {
 func (m *MSG91) post(ctx context.Context, path string, form map[string]any) (Class, error) {
 	body, err := json.Marshal(form)
 	if err != nil {
-		return Refused, fmt.Errorf("msg91: %w", err)
+		return Refused, fmt.Errorf("msg91: %w", ErrHopeless)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url+path, bytes.NewReader(body))
 	if err != nil {
-		return Refused, errors.New("msg91: the request cannot be made")
+		return Refused, fmt.Errorf("msg91: the request cannot be made: %w", ErrHopeless)
 	}
 	req.Header.Set("authkey", m.cfg.AuthKey)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
-	res, err := m.client.Do(req)
-	if err != nil {
-		return unreached(err)
+	status, answer, class, err := call(m.client, req)
+	if err == nil {
+		class, err = msg91Verdict(status, answer)
 	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxProviderAnswer))
 	if err != nil {
-		return Undecided, fmt.Errorf("msg91: status %d, the answer broke off", res.StatusCode)
+		err = fmt.Errorf("msg91: %w", err)
 	}
-	return verdict(res.StatusCode, raw)
+	return class, err
 }
 
-// unreached tells a request that never left from one whose fate is unknown.
-func unreached(err error) (Class, error) {
-	var dns *net.DNSError
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED), errors.As(err, &dns):
-		return Refused, errors.New("msg91: cannot connect")
-	case errors.Is(err, context.DeadlineExceeded):
-		return Undecided, errors.New("msg91: no answer in time")
-	default:
-		return Undecided, errors.New("msg91: the connection failed")
-	}
-}
-
-// verdict reads the provider's answer: {"type":"success"} or {"type":"error","message":…}. Its text is
-// kept for the log only when it cannot contain what we sent.
-func verdict(status int, raw []byte) (Class, error) {
+// msg91Verdict reads the answer: {"type":"success"} or {"type":"error","message":…}. Its text is kept for
+// the log only when it cannot contain what we sent; whether it is about the number is guessed by it.
+func msg91Verdict(status int, raw []byte) (Class, error) {
 	var answer struct {
 		Type    string `json:"type"`
 		Message string `json:"message"`
 	}
 	_ = json.Unmarshal(raw, &answer) // not JSON: decided by the status
+	said := strings.ToLower(answer.Message)
 	switch {
 	case status == http.StatusOK && answer.Type == "success":
 		return Accepted, nil
-	case answer.Type == "error", status >= 400 && status < 500:
-		return Refused, fmt.Errorf("msg91: status %d: %s", status, harmless(answer.Message))
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
+		return Refused, fmt.Errorf("%w: status %d: %s", ErrBusy, status, Harmless(answer.Message))
+	case answer.Type == "error" && status < 500, status >= 400 && status < 500:
+		kind := ErrAccount
+		if strings.Contains(said, "mobile") || strings.Contains(said, "number") {
+			kind = ErrNumber
+		}
+		return Refused, fmt.Errorf("%w: status %d: %s", kind, status, Harmless(answer.Message))
 	default:
-		return Undecided, fmt.Errorf("msg91: status %d", status)
+		return Undecided, fmt.Errorf("%w: status %d", ErrUnclear, status)
 	}
-}
-
-// harmless keeps a provider's sentence if it has no run of digits that could be a code or a phone.
-func harmless(text string) string {
-	run := 0
-	for _, r := range text {
-		if r >= '0' && r <= '9' {
-			run++
-		} else {
-			run = 0
-		}
-		if run >= 4 {
-			return "(text withheld)"
-		}
-	}
-	if len(text) > 200 {
-		text = text[:200]
-	}
-	return text
 }

@@ -3,8 +3,9 @@
 // Invariants: a slow or failing provider holds up nobody but its own worker; what was not sent is
 // never reported as sent, and is one log line that says why, with the phone masked; a code is in the
 // message that goes to the provider and nowhere else; a code is handed over once, never queued for
-// later and never tried again by itself: the person asks for another. What is no code comes from the
-// outbox (Courier), until it is taken or its deadline is over.
+// later and never tried again by itself: the person asks for another. A second provider is asked only
+// for what the first one certainly did not take. What is no code comes from the outbox (Courier), until
+// it is taken or its deadline is over. Every message is a registered template, filled (Template).
 package notify
 
 import (
@@ -40,14 +41,14 @@ func (c Class) String() string {
 	}
 }
 
-// SMS is one message. Code is repeated apart from Body because some providers fill a template with it; one
-// without it is a text, and Template and Vars are what its template is filled with.
+// SMS is one message: the template Template filled with Vars, which is Body. Vars and Code are repeated
+// apart from it because some providers fill the template themselves. Code is "" in what is no code.
 type SMS struct {
 	To       phone.Number
 	Body     string
 	Code     string
-	Template string
-	Vars     map[string]string
+	Template string            // the key of a Template
+	Vars     map[string]string // without the code
 }
 
 // LogValue hides body and code.
@@ -60,7 +61,7 @@ func (s SMS) String() string { return "sms to " + s.To.Masked() }
 func (s SMS) GoString() string { return s.String() }
 
 // Sender is a provider. An error goes with every class but Accepted; its text must not contain the
-// code or the phone.
+// code or the phone, and it wraps one of the reasons below.
 type Sender interface {
 	Send(ctx context.Context, s SMS) (Class, error)
 }
@@ -68,6 +69,51 @@ type Sender interface {
 // The reasons for which a message does not even reach a provider.
 var (
 	ErrQueueFull   = errors.New("too many messages wait")
+	ErrWaited      = errors.New("it waited too long for its turn")
 	ErrBreakerOpen = errors.New("the provider fails, nothing is sent to it for now")
 	ErrStopped     = errors.New("the process stops")
 )
+
+// The reasons that providers give, or leave to be guessed.
+var (
+	// ErrHopeless marks a message that cannot be sent however often it is tried.
+	ErrHopeless = errors.New("it cannot be sent")
+	// ErrNumber says that the phone takes no messages. No provider could do better.
+	ErrNumber = fmt.Errorf("the number takes no messages: %w", ErrHopeless)
+	// ErrTemplate says that the provider was given no template for this text. Another may have one.
+	ErrTemplate = fmt.Errorf("no template is registered for it: %w", ErrHopeless)
+	// ErrAccount says that the provider refuses the account: its key, its credit, its sender.
+	ErrAccount = errors.New("the provider refuses")
+	// ErrBusy says that the provider takes no more just now.
+	ErrBusy = errors.New("the provider takes no more just now")
+	// ErrUnreached says that the request never left.
+	ErrUnreached = errors.New("the provider cannot be reached")
+	// ErrNoAnswer says that no answer came in time. The message may arrive.
+	ErrNoAnswer = errors.New("no answer in time")
+	// ErrUnclear says that the answer cannot be understood, or broke off. The message may arrive.
+	ErrUnclear = errors.New("the answer is unclear")
+)
+
+// reasons in the order in which they are looked for: the particular before the general.
+var reasons = []struct {
+	err  error
+	name string
+}{
+	{ErrQueueFull, "queue_full"}, {ErrWaited, "waited"}, {ErrBreakerOpen, "breaker_open"}, {ErrStopped, "stopped"},
+	{ErrNumber, "number"}, {ErrTemplate, "template"}, {ErrHopeless, "hopeless"}, {ErrAccount, "account"}, {ErrBusy, "busy"},
+	{ErrUnreached, "unreached"}, {ErrNoAnswer, "no_answer"}, {ErrUnclear, "unclear"}, {context.DeadlineExceeded, "no_answer"},
+}
+
+// Reason names why a message was not sent, or perhaps not, in one of a few words, for metrics and audit
+// rows; "" for nil.
+func Reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	for _, r := range reasons {
+		if errors.Is(err, r.err) {
+			return r.name
+		}
+	}
+	return "other"
+}

@@ -25,11 +25,15 @@ var message = notify.SMS{To: "+919876543210", Body: "<#> 123456 is your code\nAA
 
 func TestTexts(t *testing.T) {
 	t.Parallel()
+	hashed := notify.Hashes{Customer: "abcdefghijk"}
 	for _, c := range []struct{ got, want string }{
-		{notify.OwnText("012345", 5, ""), "012345 is your Weelo login code. It is valid for 5 minutes. Do not share it with anyone."},
-		{notify.OwnText("012345", 5, "abcdefghijk"), "<#> 012345 is your Weelo login code. It is valid for 5 minutes. Do not share it with anyone.\nabcdefghijk"},
-		{notify.DriverText("012345", "Ravi", "6789", 5, ""), "012345 is the Weelo login code for your driver Ravi (number ending 6789). Give it only to this driver. Valid for 5 minutes."},
-		{notify.DriverText("012345", "", "6789", 5, ""), "012345 is the Weelo login code for your driver (number ending 6789). Give it only to this driver. Valid for 5 minutes."},
+		{notify.Hashes{}.OwnCode("+919876543210", notify.CustomerApp, "012345", 5).Body, "012345 is your Weelo login code. It is valid for 5 minutes. Do not share it with anyone."},
+		{hashed.OwnCode("+919876543210", notify.CustomerApp, "012345", 5).Body, "<#> 012345 is your Weelo login code. It is valid for 5 minutes. Do not share it with anyone.\nabcdefghijk"},
+		{hashed.OwnCode("+919876543210", notify.CaptainApp, "012345", 5).Body, "012345 is your Weelo login code. It is valid for 5 minutes. Do not share it with anyone."},
+		{hashed.DriverCode("+919876543210", "012345", "Ravi", "6789", 5).Body, "012345 is the Weelo login code for your driver Ravi (number ending 6789). Give it only to this driver. Valid for 5 minutes."},
+		{hashed.DriverCode("+919876543210", "012345", "", "6789", 5).Body, "012345 is the Weelo login code for your driver (number ending 6789). Give it only to this driver. Valid for 5 minutes."},
+		{hashed.OnboardCode("+919876543210", "012345", "रवि Roadlines & Sons of the Southern Ghats", 10).Body,
+			"012345 is the code to join the fleet of Roadlines & Sons of the Southe on Weelo. Tell it only if you want to drive for them. Valid for 10 minutes."},
 	} {
 		if c.got != c.want {
 			t.Errorf("%q, want %q", c.got, c.want)
@@ -82,7 +86,7 @@ func TestMSG91(t *testing.T) {
 				_, _ = io.WriteString(w, c.body)
 			}))
 			defer s.Close()
-			m, err := notify.NewMSG91(notify.MSG91Config{AuthKey: "key", TemplateID: "tpl", SenderID: "WEELO", BaseURL: s.URL + "/"}, s.Client())
+			m, err := notify.NewMSG91(notify.MSG91Config{AuthKey: "key", Templates: notify.TemplateIDs{notify.TextLogin: "tpl"}, SenderID: "WEELO", BaseURL: s.URL + "/"}, s.Client())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -115,7 +119,7 @@ func TestMSG91OutOfReach(t *testing.T) {
 	cut := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	defer cut.Close()
 	for url, want := range map[string]notify.Class{gone: notify.Refused, slow.URL: notify.Undecided, cut.URL: notify.Undecided} {
-		m, err := notify.NewMSG91(notify.MSG91Config{AuthKey: "key", TemplateID: "tpl", BaseURL: url}, &http.Client{})
+		m, err := notify.NewMSG91(notify.MSG91Config{AuthKey: "key", Templates: notify.TemplateIDs{notify.TextLogin: "tpl"}, BaseURL: url}, &http.Client{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +182,7 @@ func running(t *testing.T, p provider, c notify.Config) (*notify.Dispatcher, *by
 	var log bytes.Buffer
 	c.Now = time.Now
 	c.Log = slog.New(slog.NewTextHandler(&log, nil))
-	d := notify.NewDispatcher(p, c)
+	d := notify.NewDispatcher(notify.NewRoutes(notify.RoutesConfig{Now: time.Now, Log: c.Log}, notify.Route{Name: "sink", Sender: p}), c)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = d.Run(ctx) }()
@@ -247,7 +251,7 @@ func TestDispatcherIsBounded(t *testing.T) {
 			busy--
 			mu.Unlock()
 			return notify.Undecided, ctx.Err()
-		}, notify.Config{Workers: 2, Queue: 3, Timeout: 5 * time.Second})
+		}, notify.Config{Workers: 2, Queue: 3})
 		defer stop()
 		began := time.Now()
 		var wg sync.WaitGroup

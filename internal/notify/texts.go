@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"weelo/internal/fleet"
 	"weelo/internal/ledger"
@@ -18,14 +17,12 @@ type People interface {
 	User(ctx context.Context, id fleet.UserID) (fleet.User, error)
 }
 
-// Texts delivers text messages that are no codes, past the Dispatcher, so that codes never wait for
-// them, nor for what they do to a breaker. A provider's Undecided is tried again: a text may come twice.
+// Texts delivers text messages that are no codes, past the Dispatcher and by Routes of their own, so
+// that codes never wait for them, nor for what they do to a breaker. A provider's Undecided is tried
+// again: a text may come twice.
 type Texts struct {
-	Sender Sender
+	Sender Sender // Routes
 	People People
-	Now    func() time.Time
-
-	guard Guard
 }
 
 // Deliver hands over one message of nudge.TextChannel; see Courier.
@@ -41,11 +38,11 @@ func (t *Texts) Deliver(ctx context.Context, m ledger.Message) error {
 	case err != nil:
 		return err
 	}
-	if !t.guard.Allow(t.Now()) {
-		return ErrBreakerOpen
+	s, ok := Notice(phone.Number(u.Phone), text.Template, text.Vars)
+	if !ok {
+		return fmt.Errorf("%q: %w", text.Template, ErrTemplate)
 	}
-	class, err := t.Sender.Send(ctx, SMS{To: phone.Number(u.Phone), Body: text.Body, Template: text.Template, Vars: text.Vars})
-	t.guard.Record(class != Accepted && !errors.Is(err, ErrHopeless), t.Now())
+	class, err := t.Sender.Send(ctx, s)
 	if class == Accepted {
 		return nil
 	}

@@ -49,7 +49,7 @@ func TestTextsAreDelivered(t *testing.T) {
 		{"nobody knows who it is", "away", notify.Accepted, nil, 0, false},
 	} {
 		var got []notify.SMS
-		texts := &notify.Texts{People: people{"asha": "+919876543210"}, Now: time.Now, Sender: provider(func(_ context.Context, s notify.SMS) (notify.Class, error) {
+		texts := &notify.Texts{People: people{"asha": "+919876543210"}, Sender: provider(func(_ context.Context, s notify.SMS) (notify.Class, error) {
 			got = append(got, s)
 			return c.class, c.err
 		})}
@@ -64,7 +64,7 @@ func TestTextsAreDelivered(t *testing.T) {
 			}
 		}
 	}
-	texts := &notify.Texts{People: people{}, Now: time.Now}
+	texts := &notify.Texts{People: people{}}
 	if err := texts.Deliver(t.Context(), ledger.Message{Body: []byte("[]")}); !errors.Is(err, notify.ErrHopeless) {
 		t.Errorf("no text: %v", err)
 	}
@@ -84,7 +84,8 @@ func TestMSG91Texts(t *testing.T) {
 	}))
 	defer server.Close()
 	m, err := notify.NewMSG91(notify.MSG91Config{
-		AuthKey: "key", TemplateID: "otp", SenderID: "WEELO", BaseURL: server.URL, Texts: map[string]string{nudge.TextAccepted: "template-a"},
+		AuthKey: "key", SenderID: "WEELO", BaseURL: server.URL,
+		Templates: notify.TemplateIDs{notify.TextLogin: "otp", nudge.TextAccepted: "template-a"},
 	}, server.Client())
 	if err != nil {
 		t.Fatal(err)
