@@ -253,7 +253,7 @@ func (h *house) rest(context.Context, config.Secrets) error {
 	rest.RegisterFleet(h.api, rest.Fleet{
 		People: h.st.people, Vehicles: h.st.vehicles, Trips: h.reads, Presence: h.st.presence, Positions: h.st.positions,
 		Drivers: h.drivers, Transporters: h.transporters, Prices: pricing.Default(),
-		Onboarding: rest.Onboarding{Logins: logins, Crews: h.st.crews, Sessions: h.keeper},
+		Onboarding: rest.Onboarding{Logins: logins, Crews: h.st.crews, Sessions: h.keeper, Audit: h.trail},
 		Limits:     h.st.limits, Notifier: h.hub, Log: h.p.log, Now: time.Now, NewID: uuid.NewString,
 	})
 	h.orderRoutes()

@@ -133,3 +133,22 @@ func TestNobodyLogsInUnseen(t *testing.T) {
 	}
 	k.Call("POST", "/api/v1/auth/verify-otp", verify).Want(200)
 }
+
+// TestADriverWhoLeftIsWrittenDown, and that his sessions ended with it.
+func TestADriverWhoLeftIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	k := start(t, devPair(t, (&clock{}).Now), options{})
+	boss, driver := people(t, k.pair)
+	transporter, _ := k.logIn(t, t1, "transporter")
+	k.logInDriver(t)
+	transporter.Call("DELETE", "/api/v1/profile/drivers/nobody", nil).Refused(404, "DRIVER_NOT_FOUND")
+	transporter.Call("DELETE", "/api/v1/profile/drivers/"+string(driver), nil).Want(200)
+	rows := written(t, k)
+	want := []string{"code_sent", "login transporter", "code_sent", "login driver", "new_device driver", "driver_left transporter", "session_revoked  left_fleet"}
+	if diff := cmp.Diff(want, lines(rows)); diff != "" {
+		t.Fatalf("rows (-want +got):\n%s", diff)
+	}
+	if r := rows[5]; r.Actor != string(boss) || r.Subject != "user:"+string(driver) {
+		t.Errorf("it is written as %+v", r)
+	}
+}

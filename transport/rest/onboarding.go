@@ -13,6 +13,7 @@ import (
 	"weelo/internal/fleet"
 	"weelo/internal/otp"
 	"weelo/internal/phone"
+	"weelo/internal/session"
 )
 
 // Onboarding is what the routes need by which drivers join a fleet: with a code that goes to the
@@ -20,6 +21,7 @@ import (
 type Onboarding struct {
 	Logins protocol.Logins
 	Crews  fleet.Crews
+	Audit  Trail // is told of a driver who left; nil: nobody is
 	// Sessions ends those of a driver who left; nil: they end when they are refreshed, by his membership.
 	Sessions interface {
 		End(ctx context.Context, user fleet.UserID, why string, now time.Time) (int, error)
@@ -177,9 +179,15 @@ func (d Fleet) dismissDriver(ctx context.Context, in *driverIDInput) (messageDat
 	case err != nil:
 		return messageData{}, err
 	}
+	if d.Onboarding.Audit != nil {
+		e := auditlog.Event{Actor: string(Caller(ctx).UserID), Role: string(fleet.Transporter), Action: auditlog.DriverLeft, Subject: "user:" + in.ID, From: auditlog.SourceOf(ctx)}
+		if err := d.Onboarding.Audit.Record(e); err != nil {
+			d.Log.ErrorContext(ctx, "that a driver left is not in the audit log", "driver", driver, "error", err)
+		}
+	}
 	// He has left. What follows only makes it known sooner.
 	if d.Onboarding.Sessions != nil {
-		if _, err := d.Onboarding.Sessions.End(ctx, driver, "left the fleet", d.Now()); err != nil {
+		if _, err := d.Onboarding.Sessions.End(ctx, driver, session.LeftFleet, d.Now()); err != nil {
 			d.Log.WarnContext(ctx, "sessions of a driver who left are open until they are refreshed", "driver", driver, "error", err)
 		}
 	}
