@@ -27,7 +27,7 @@ func (p providers) of(traffic string, log *slog.Logger) *notify.Routes {
 // smsRoutes are the providers that the environment names.
 func smsRoutes(c config.SMS, out io.Writer) ([]notify.Route, error) {
 	var routes []notify.Route
-	for _, name := range []string{c.Provider} {
+	for _, name := range []string{c.Provider, c.Fallback} {
 		if name == "" {
 			continue
 		}
@@ -47,6 +47,10 @@ func smsSender(c config.SMS, name string, out io.Writer) (notify.Sender, error) 
 		return notify.NewMSG91(notify.MSG91Config{
 			AuthKey: string(c.MSG91AuthKey.Reveal()), SenderID: c.MSG91SenderID, BaseURL: c.MSG91BaseURL,
 			Templates: notify.TemplateIDs{notify.TextLogin: c.MSG91TemplateID, nudge.TextAccepted: c.MSG91Accepted, nudge.TextExpired: c.MSG91Expired},
+		}, notify.Client())
+	case name == "twilio":
+		return notify.NewTwilio(notify.TwilioConfig{
+			AccountSID: c.TwilioSID, AuthToken: string(c.TwilioToken.Reveal()), From: c.TwilioFrom, BaseURL: c.TwilioBaseURL,
 		}, notify.Client())
 	case name == "console":
 		return notify.NewConsole(out), nil

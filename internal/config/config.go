@@ -64,12 +64,17 @@ type Secrets struct {
 
 // SMS is how a code reaches a phone.
 type SMS struct {
-	Provider        string `env:"SMS_PROVIDER" doc:"msg91, console (prints; default of dev) or file:PATH (one JSON line a message; refused in production). Default: msg91 when a key is set."`
+	Provider        string `env:"SMS_PROVIDER" doc:"msg91, twilio, console (prints; default of dev) or file:PATH (one JSON line a message; refused in production). Default: msg91 when a key is set."`
+	Fallback        string `env:"SMS_FALLBACK_PROVIDER" doc:"msg91 or twilio: asked for what SMS_PROVIDER certainly did not take, because it is left alone after failures or refused. Empty: nobody is."`
 	APIKey          Secret `env:"SMS_API_KEY" doc:"Key of the chosen provider when its own name is absent."`
 	MSG91AuthKey    Secret `env:"MSG91_AUTH_KEY" doc:"Key of MSG91."`
 	MSG91SenderID   string `env:"MSG91_SENDER_ID" envDefault:"WEELO" doc:"Sender shown on the phone."`
 	MSG91TemplateID string `env:"MSG91_TEMPLATE_ID" doc:"MSG91's id of the OTP template."`
 	MSG91BaseURL    string `env:"MSG91_BASE_URL" envDefault:"https://control.msg91.com" doc:"Where MSG91 is reached."`
+	TwilioSID       string `env:"TWILIO_ACCOUNT_SID" doc:"Account of Twilio: AC and 32 hexadecimal digits."`
+	TwilioToken     Secret `env:"TWILIO_AUTH_TOKEN" doc:"Its token."`
+	TwilioFrom      string `env:"TWILIO_PHONE_NUMBER" doc:"Whom its messages come from: a number with +, a registered header, or a messaging service (MG…)."`
+	TwilioBaseURL   string `env:"TWILIO_BASE_URL" envDefault:"https://api.twilio.com" doc:"Where Twilio is reached."`
 	Notices         bool   `env:"NOTICE_SMS" envDefault:"false" doc:"true sends customers a text when a driver accepts and when no truck was found."`
 	MSG91Accepted   string `env:"MSG91_TEMPLATE_ID_ACCEPTED" doc:"MSG91's id of the template for NOTICE_SMS with the variables driver and vehicle."`
 	MSG91Expired    string `env:"MSG91_TEMPLATE_ID_EXPIRED" doc:"The same with the variables from and to."`

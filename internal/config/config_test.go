@@ -96,7 +96,14 @@ func TestRefusals(t *testing.T) {
 		{"console in production by its older name", good("APP_ENV=staging", "NODE_ENV=production", "SMS_PROVIDER=console"), "SMS_PROVIDER"},
 		{"console in production", good("APP_ENV=production", "SMS_PROVIDER=console"), "SMS_PROVIDER"},
 		{"unknown provider", good("SMS_PROVIDER=pigeon"), "SMS_PROVIDER"},
-		{"provider not built", good("SMS_PROVIDER=twilio"), "SMS_PROVIDER"},
+		{"provider not built", good("SMS_PROVIDER=aws-sns"), "SMS_PROVIDER"},
+		{"twilio without an account", good("SMS_PROVIDER=twilio", "TWILIO_AUTH_TOKEN=t", "TWILIO_PHONE_NUMBER=+15005550006"), "TWILIO_ACCOUNT_SID"},
+		{"twilio without a token", good("SMS_PROVIDER=twilio", "TWILIO_ACCOUNT_SID="+twilioSID, "TWILIO_PHONE_NUMBER=+15005550006"), "TWILIO_AUTH_TOKEN"},
+		{"twilio without a sender", good("SMS_PROVIDER=twilio", "TWILIO_ACCOUNT_SID="+twilioSID, "TWILIO_AUTH_TOKEN=t"), "TWILIO_PHONE_NUMBER"},
+		{"twilio", good("SMS_PROVIDER=twilio", "TWILIO_ACCOUNT_SID="+twilioSID, "TWILIO_AUTH_TOKEN=t", "TWILIO_PHONE_NUMBER=+15005550006"), ""},
+		{"fallback without an account", good("SMS_FALLBACK_PROVIDER=twilio", "TWILIO_AUTH_TOKEN=t", "TWILIO_PHONE_NUMBER=+15005550006"), "TWILIO_ACCOUNT_SID"},
+		{"fallback on itself", good("SMS_FALLBACK_PROVIDER=msg91"), "SMS_FALLBACK_PROVIDER"},
+		{"fallback to the console", good("SMS_FALLBACK_PROVIDER=console"), "SMS_FALLBACK_PROVIDER"},
 		{"file without a path", good("SMS_PROVIDER=file:"), "SMS_PROVIDER"},
 		{"msg91 without template", good("MSG91_TEMPLATE_ID="), "MSG91_TEMPLATE_ID"},
 		{"msg91 in clear in production", good("APP_ENV=production", "MSG91_BASE_URL=http://x"), "MSG91_BASE_URL"},
@@ -250,10 +257,12 @@ func TestDerivedPeppersRotateWithTheSecret(t *testing.T) {
 	}
 }
 
+const twilioSID = "AC0123456789abcdef0123456789abcdef"
+
 func TestUnusedNamesAreTold(t *testing.T) {
 	t.Parallel()
-	got := UnusedIn([]string{"TWILIO_PHONE_NUMBER=x", "PORT=1", "GOOGLE_MAPS_API_KEY=", "AWS_SNS_REGION=ap-south-1"})
-	if !slices.Equal(got, []string{"AWS_SNS_REGION", "TWILIO_PHONE_NUMBER"}) {
+	got := UnusedIn([]string{"TRUSTED_PROXY_CIDRS=x", "PORT=1", "GOOGLE_MAPS_API_KEY=", "AWS_SNS_REGION=ap-south-1"})
+	if !slices.Equal(got, []string{"AWS_SNS_REGION", "TRUSTED_PROXY_CIDRS"}) {
 		t.Errorf("got %v", got)
 	}
 }
