@@ -72,7 +72,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 }
 
 func (d *Dispatcher) work(ctx context.Context) {
-	for {
+	for ctx.Err() == nil { // asked first: of two ready cases select takes any
 		select {
 		case <-ctx.Done():
 			return
