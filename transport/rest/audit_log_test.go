@@ -144,11 +144,11 @@ func TestADriverWhoLeftIsWrittenDown(t *testing.T) {
 	transporter.Call("DELETE", "/api/v1/profile/drivers/nobody", nil).Refused(404, "DRIVER_NOT_FOUND")
 	transporter.Call("DELETE", "/api/v1/profile/drivers/"+string(driver), nil).Want(200)
 	rows := written(t, k)
-	want := []string{"code_sent", "login transporter", "code_sent", "login driver", "new_device driver", "driver_left transporter", "session_revoked  left_fleet"}
+	want := []string{"code_sent", "login transporter", "code_sent", "login driver", "driver_left transporter", "session_revoked  left_fleet"}
 	if diff := cmp.Diff(want, lines(rows)); diff != "" {
 		t.Fatalf("rows (-want +got):\n%s", diff)
 	}
-	if r := rows[5]; r.Actor != string(boss) || r.Subject != "user:"+string(driver) {
+	if r := rows[4]; r.Actor != string(boss) || r.Subject != "user:"+string(driver) {
 		t.Errorf("it is written as %+v", r)
 	}
 }
