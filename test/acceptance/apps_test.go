@@ -45,7 +45,7 @@ func (s *stage) app(t *testing.T, token string) *app {
 			t.Fatalf("npm ci: %v\n%s", err, out)
 		}
 	}
-	cmd := exec.Command("node", filepath.Join("scripts", "client.mjs"), s.server.base, token)
+	cmd := exec.Command("node", filepath.Join("scripts", "client.mjs"), s.server.Base, token)
 	cmd.Dir = jsFolder
 	input, err := cmd.StdinPipe()
 	if err != nil {

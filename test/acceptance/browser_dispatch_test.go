@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"weelo/internal/servertest"
 )
 
 // TestABrowserSeesOrdersDispatched: `weelo dev --speed 30` on an empty folder, and within two minutes a
@@ -13,7 +15,7 @@ import (
 // orders completed.
 func TestABrowserSeesOrdersDispatched(t *testing.T) {
 	t.Parallel()
-	s := begin(t, environment(), "dev", "--dir", t.TempDir(), "--speed", "30")
+	s := servertest.Serve(t, environment(), "dev", "--dir", t.TempDir(), "--speed", "30")
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.Flag("enable-unsafe-swiftshader", true), chromedp.Flag("use-gl", "angle"), chromedp.Flag("use-angle", "swiftshader"),
 		chromedp.WindowSize(1100, 700), chromedp.UserDataDir(t.TempDir()),
@@ -22,7 +24,7 @@ func TestABrowserSeesOrdersDispatched(t *testing.T) {
 	defer stop()
 	ctx, cancel := chromedp.NewContext(allocated)
 	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Navigate(s.base+"/")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(s.Base+"/")); err != nil {
 		t.Fatal(err)
 	}
 	limited, done := context.WithTimeout(ctx, 2*time.Minute)

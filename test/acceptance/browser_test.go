@@ -6,13 +6,15 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"weelo/internal/servertest"
 )
 
 // TestABrowserSeesTheDemoFleet: `weelo dev` on an empty folder, and a real browser on its first page
 // sees the simulated fleet move.
 func TestABrowserSeesTheDemoFleet(t *testing.T) {
 	t.Parallel()
-	s := begin(t, environment(), "dev", "--dir", t.TempDir())
+	s := servertest.Serve(t, environment(), "dev", "--dir", t.TempDir())
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.Flag("enable-unsafe-swiftshader", true), chromedp.Flag("use-gl", "angle"), chromedp.Flag("use-angle", "swiftshader"),
 		chromedp.WindowSize(1100, 700), chromedp.UserDataDir(t.TempDir()),
@@ -21,7 +23,7 @@ func TestABrowserSeesTheDemoFleet(t *testing.T) {
 	defer stop()
 	ctx, cancel := chromedp.NewContext(allocated)
 	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Navigate(s.base+"/")); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Navigate(s.Base+"/")); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range []struct{ what, condition string }{

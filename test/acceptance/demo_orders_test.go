@@ -7,6 +7,8 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite" // reads the dev folder's database
+
+	"weelo/internal/servertest"
 )
 
 // TestTheDemoTrades starts dev as make run does and waits for its market: within two minutes an order was
@@ -15,9 +17,9 @@ import (
 func TestTheDemoTrades(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	weelo(t) // built before the clock runs
+	servertest.Program(t) // built before the clock runs
 	s := &stage{name: "dev", environ: environment()}
-	s.server = begin(t, s.environ, "dev", "--speed", "30", "--dir", dir)
+	s.server = servertest.Serve(t, s.environ, "dev", "--speed", "30", "--dir", dir)
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "weelo.db")+"?mode=ro&_pragma=busy_timeout(5000)")
 	if err != nil {
 		t.Fatal(err)

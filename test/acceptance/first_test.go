@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"weelo/internal/servertest"
 )
 
 // TestFirstPositionComesSoon starts dev on an empty folder and waits for the first position at a
@@ -11,14 +13,14 @@ import (
 // start after which nothing moves.
 func TestFirstPositionComesSoon(t *testing.T) {
 	t.Parallel()
-	weelo(t) // built before the clock runs
+	servertest.Program(t) // built before the clock runs
 	var took []time.Duration
 	for range 5 {
 		begun := time.Now()
 		s := &stage{name: "dev"}
 		dir := t.TempDir()
-		s.server = begin(t, environment(), "dev", "--dir", dir)
-		token := mapToken(t, s.server.base)
+		s.server = servertest.Serve(t, environment(), "dev", "--dir", dir)
+		token := mapToken(t, s.server.Base)
 		p := s.connect(t, token, "watcher", nil)
 		if err := p.Watch(t.Context(), "w1", "all", ""); err != nil {
 			t.Fatal(err)
@@ -30,7 +32,7 @@ func TestFirstPositionComesSoon(t *testing.T) {
 		})
 		took = append(took, time.Since(begun))
 		p.end()
-		s.server.kill9(t)
+		s.server.Kill()
 	}
 	slices.Sort(took)
 	t.Logf("from the start of the process to the first position at a watcher: %v, median %v", took, took[2])

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"weelo/internal/servertest"
 )
 
 // someTripsLive is a report of simulate --orders with trips under way; the orders booked so far are the
@@ -32,30 +34,30 @@ func TestKilledInTheMiddleOfOrders(t *testing.T) {
 				dir = []string{"--dir", s.args[len(s.args)-1]}
 				audited = dir
 			}
-			s.command(t, slices.Concat([]string{"seed", "--demo", "--drivers", "16", "--customers", "6", "--transporters", "4", "--out", world, "--url", s.server.base}, dir)...)
+			s.command(t, slices.Concat([]string{"seed", "--demo", "--drivers", "16", "--customers", "6", "--transporters", "4", "--out", world, "--url", s.server.Base}, dir)...)
 			orders, err := strconv.Atoi(setting("KILL_ORDERS", "10"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			market := spawn(t, s.environ, append([]string{"simulate", "--world", world, "--orders", strconv.Itoa(orders), "--races", "--speed", "30",
+			market := servertest.Run(t, s.environ, append([]string{"simulate", "--world", world, "--orders", strconv.Itoa(orders), "--races", "--speed", "30",
 				"--seed", setting("SIMULATE_SEED", "1"), "--limit", "5m", "--settle", "60s"}, audited...)...)
-			said, err := market.out.find(someTripsLive, 2*time.Minute, market.done)
+			said, err := market.Said.Find(someTripsLive, 2*time.Minute, market.Done)
 			if err != nil {
-				t.Fatalf("no trips in the market: %v\n%s", err, market.out)
+				t.Fatalf("no trips in the market: %v\n%s", err, market.Said)
 			}
 			s.crash(t)
 			t.Logf("killed after %s of %d orders were booked", said[1], orders)
-			if code := market.exit(t, 6*time.Minute); code != 0 {
-				t.Errorf("simulate ends with %d:\n%s", code, tail(market.out.String(), 30))
+			if code := market.Exit(t, 6*time.Minute); code != 0 {
+				t.Errorf("simulate ends with %d:\n%s", code, servertest.Tail(market.Said.String(), 30))
 			}
-			if !regexp.MustCompile(`[1-9]\d* reconnects`).MatchString(market.out.String()) {
-				t.Errorf("nobody noticed that the server was killed:\n%s", tail(market.out.String(), 30))
+			if !regexp.MustCompile(`[1-9]\d* reconnects`).MatchString(market.Said.String()) {
+				t.Errorf("nobody noticed that the server was killed:\n%s", servertest.Tail(market.Said.String(), 30))
 			}
 			audit := s.command(t, slices.Concat([]string{"inspect", "--quiet"}, dir, []string{"check"})...)
 			if !regexp.MustCompile(`(^|\D)0 breaches`).MatchString(audit) {
 				t.Errorf("the audit says:\n%s", audit)
 			}
-			t.Log(tail(market.out.String(), 14) + audit)
+			t.Log(servertest.Tail(market.Said.String(), 14) + audit)
 		})
 	}
 }

@@ -19,7 +19,7 @@ func TestTheTwoCallsOfTheDeploymentGuide(t *testing.T) {
 		{"/api/v1/driver-auth/send-otp", `{"driverPhone": "9123456789"}`, "9876543210"}, // the transporter authorises
 	} {
 		seen := len(lines(s.smsFile))
-		res, err := http.Post(s.server.base+call.path, "application/json", strings.NewReader(call.body))
+		res, err := http.Post(s.server.Base+call.path, "application/json", strings.NewReader(call.body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestRestartGoesOn(t *testing.T) {
 	t.Parallel()
 	s := onDev(t)
 	token := s.login(t, s.cast.transporterPhone, "transporter")
-	if code := s.server.stop(t, 30e9); code != 0 {
+	if code := s.server.Stop(t, 30e9); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	s.start(t)

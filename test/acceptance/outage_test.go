@@ -33,7 +33,7 @@ func TestHealthNamesWhatIsAway(t *testing.T) {
 		}
 		var got int
 		eventually(t, 30*time.Second, what+": health is "+status, func() bool {
-			res, err := http.Get(s.server.base + "/health")
+			res, err := http.Get(s.server.Base + "/health")
 			if err != nil {
 				return false
 			}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"weelo/internal/client"
+	"weelo/internal/servertest"
 	"weelo/internal/world"
 	"weelo/transport/wire"
 )
@@ -26,7 +27,7 @@ type stage struct {
 	environ []string
 	smsFile string
 	cast    cast
-	server  *server
+	server  *servertest.Weelo
 }
 
 // cast is who plays: one transporter with a driver and a truck, one customer.
@@ -83,7 +84,7 @@ func onServe(t testing.TB, more ...string) *stage {
 		}
 	}
 	out := filepath.Join(t.TempDir(), "world.json")
-	seed := exec.Command(weelo(t), "seed", "--demo", "--drivers", "2", "--customers", "1", "--transporters", "1", "--out", out)
+	seed := exec.Command(servertest.Program(t), "seed", "--demo", "--drivers", "2", "--customers", "1", "--transporters", "1", "--out", out)
 	seed.Env = s.environ
 	if text, err := seed.CombinedOutput(); err != nil {
 		t.Fatalf("seed: %v\n%s", err, text)
@@ -103,17 +104,17 @@ func onServe(t testing.TB, more ...string) *stage {
 	return s
 }
 
-func (s *stage) start(t testing.TB) { s.server = begin(t, s.environ, s.args...) }
+func (s *stage) start(t testing.TB) { s.server = servertest.Serve(t, s.environ, s.args...) }
 
 // crash kills the server as a machine that vanishes would, and starts another on its stores.
 func (s *stage) crash(t testing.TB) {
 	t.Helper()
-	s.server.kill9(t)
+	s.server.Kill()
 	s.start(t)
 }
 
 func (s *stage) api(token string) client.REST {
-	return client.REST{BaseURL: s.server.base, Token: token}
+	return client.REST{BaseURL: s.server.Base, Token: token}
 }
 
 // code waits for the message that comes to a phone after `seen` messages, and answers its code.
@@ -180,7 +181,7 @@ type person struct {
 func (s *stage) connect(t testing.TB, token, device string, resume *wire.Resume) *person {
 	t.Helper()
 	p := &person{Session: client.NewSession(client.Config{
-		BaseURL: s.server.base, Device: device, Resume: resume, Min: 50 * time.Millisecond, Max: 500 * time.Millisecond,
+		BaseURL: s.server.Base, Device: device, Resume: resume, Min: 50 * time.Millisecond, Max: 500 * time.Millisecond,
 		Token: func(context.Context, bool) (string, error) { return token, nil },
 	})}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -27,7 +27,7 @@ func TestQuickstartIsTrue(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
 	cmd.Dir = "../.." // the page is read in the repository's folder
-	cmd.Env = append(os.Environ(), "API="+s.server.base+"/api/v1", "DIR="+filepath.Dir(s.smsFile), "FIXES=5")
+	cmd.Env = append(os.Environ(), "API="+s.server.Base+"/api/v1", "DIR="+filepath.Dir(s.smsFile), "FIXES=5")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"weelo/internal/servertest"
 )
 
 // TestSimulateOrders plays a market of orders with races on purpose by the command, on dev and on serve:
@@ -21,7 +23,7 @@ func TestSimulateOrders(t *testing.T) {
 			world := filepath.Join(t.TempDir(), "world.json")
 			fleet := setting("SIMULATE_FLEET", "48")
 			seed := []string{"seed", "--demo", "--drivers", fleet, "--customers", setting("SIMULATE_CUSTOMERS", "12"),
-				"--transporters", setting("SIMULATE_TRANSPORTERS", "8"), "--out", world, "--url", s.server.base}
+				"--transporters", setting("SIMULATE_TRANSPORTERS", "8"), "--out", world, "--url", s.server.Base}
 			simulate := []string{"simulate", "--world", world, "--orders", setting("SIMULATE_ORDERS", "16"), "--races", "--speed", "30",
 				"--seed", setting("SIMULATE_SEED", "1"), "--limit", setting("SIMULATE_LIMIT", "10m")}
 			if name == "dev" {
@@ -37,7 +39,7 @@ func TestSimulateOrders(t *testing.T) {
 					t.Errorf("simulate does not say %q:\n%s", want, said)
 				}
 			}
-			t.Log(strings.SplitN(said, "\n", 2)[0] + "\n" + tail(said, 14))
+			t.Log(strings.SplitN(said, "\n", 2)[0] + "\n" + servertest.Tail(said, 14))
 		})
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"weelo/internal/servertest"
 )
 
 // TestSimulate seeds a world by the command, twice, and drives it by the command, on dev and on serve:
@@ -20,7 +22,7 @@ func TestSimulate(t *testing.T) {
 			s := on(t, "LIMITS=off", "DRIVER_ACCEPT_TIMEOUT_SECONDS=600")
 			drivers := setting("SIMULATE_DRIVERS", "40")
 			world := filepath.Join(t.TempDir(), "world.json")
-			seed := []string{"seed", "--demo", "--drivers", drivers, "--out", world, "--url", s.server.base}
+			seed := []string{"seed", "--demo", "--drivers", drivers, "--out", world, "--url", s.server.Base}
 			if name == "dev" {
 				seed = append(seed, "--dir", s.args[len(s.args)-1])
 			}
@@ -33,7 +35,7 @@ func TestSimulate(t *testing.T) {
 			if !strings.Contains(said, fmt.Sprintf("last position right for %s of %s watchers; 0 events missed", drivers, drivers)) {
 				t.Errorf("simulate said:\n%s", said)
 			}
-			t.Log(tail(said, 8))
+			t.Log(servertest.Tail(said, 8))
 		})
 	}
 }
@@ -49,11 +51,11 @@ func setting(name, otherwise string) string {
 // command runs weelo to its end beside the stage's server and gives what it said.
 func (s *stage) command(t testing.TB, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), weelo(t), args...)
+	cmd := exec.CommandContext(t.Context(), servertest.Program(t), args...)
 	cmd.Env = s.environ
 	said, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("weelo %v: %v\n%s", args, err, tail(string(said), 40))
+		t.Fatalf("weelo %v: %v\n%s", args, err, servertest.Tail(string(said), 40))
 	}
 	return string(said)
 }

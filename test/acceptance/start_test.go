@@ -6,20 +6,22 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"weelo/internal/servertest"
 )
 
 // TestWrongConfigurationSaysEverything: one line has all of it, and nothing was started.
 func TestWrongConfigurationSaysEverything(t *testing.T) {
 	t.Parallel()
-	s := spawn(t, environment("APP_ENV=production", "JWT_SECRET=short", "JWT_REFRESH_SECRET=short", "SMS_PROVIDER=file:/tmp/x", "TIME_SCALE=5", "LIMITS=off"), "serve")
-	if code := s.exit(t, 20*time.Second); code != 1 {
+	s := servertest.Run(t, environment("APP_ENV=production", "JWT_SECRET=short", "JWT_REFRESH_SECRET=short", "SMS_PROVIDER=file:/tmp/x", "TIME_SCALE=5", "LIMITS=off"), "serve")
+	if code := s.Exit(t, 20*time.Second); code != 1 {
 		t.Errorf("exit code %d", code)
 	}
 	var line struct {
 		Level    string
 		Problems []string
 	}
-	first, _, _ := strings.Cut(s.out.String(), "\n")
+	first, _, _ := strings.Cut(s.Said.String(), "\n")
 	if err := json.Unmarshal([]byte(first), &line); err != nil {
 		t.Fatalf("%v: %s", err, first)
 	}
@@ -35,24 +37,24 @@ func TestWrongConfigurationSaysEverything(t *testing.T) {
 func TestOneDevPerFolder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	first := begin(t, environment(), "dev", "--no-simulation", "--dir", dir)
-	second := spawn(t, environment(), "dev", "--no-simulation", "--dir", dir)
-	if code := second.exit(t, 20*time.Second); code != 1 || !strings.Contains(second.out.String(), "another weelo dev") {
-		t.Errorf("the second: code %d\n%s", code, second.out)
+	first := servertest.Serve(t, environment(), "dev", "--no-simulation", "--dir", dir)
+	second := servertest.Run(t, environment(), "dev", "--no-simulation", "--dir", dir)
+	if code := second.Exit(t, 20*time.Second); code != 1 || !strings.Contains(second.Said.String(), "another weelo dev") {
+		t.Errorf("the second: code %d\n%s", code, second.Said)
 	}
-	first.kill9(t)
-	begin(t, environment(), "dev", "--no-simulation", "--dir", dir)
+	first.Kill()
+	servertest.Serve(t, environment(), "dev", "--no-simulation", "--dir", dir)
 }
 
 // TestSIGTERMEndsInOrder: health says draining or nothing at all, never an error, and the code is 0.
 func TestSIGTERMEndsInOrder(t *testing.T) {
 	t.Parallel()
-	for name, s := range map[string]*server{
-		"dev":   begin(t, environment(), "dev", "--no-simulation", "--dir", t.TempDir()),
-		"serve": begin(t, serveEnvironment(t, newStores(t)), "serve"),
+	for name, s := range map[string]*servertest.Weelo{
+		"dev":   servertest.Serve(t, environment(), "dev", "--no-simulation", "--dir", t.TempDir()),
+		"serve": servertest.Serve(t, serveEnvironment(t, newStores(t)), "serve"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			res, err := http.Get(s.base + "/health")
+			res, err := http.Get(s.Base + "/health")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,11 +63,11 @@ func TestSIGTERMEndsInOrder(t *testing.T) {
 			if err := json.NewDecoder(res.Body).Decode(&health); err != nil || res.StatusCode != http.StatusOK || health.Status != "healthy" {
 				t.Errorf("health: %d %+v %v", res.StatusCode, health, err)
 			}
-			if code := s.stop(t, 30*time.Second); code != 0 {
+			if code := s.Stop(t, 30*time.Second); code != 0 {
 				t.Errorf("exit code %d after SIGTERM", code)
 			}
-			if !strings.Contains(s.out.String(), "stopped") {
-				t.Errorf("no orderly end:\n%s", s.out)
+			if !strings.Contains(s.Said.String(), "stopped") {
+				t.Errorf("no orderly end:\n%s", s.Said)
 			}
 		})
 	}

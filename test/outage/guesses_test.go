@@ -14,7 +14,7 @@ import (
 // weelo bench auth --guesses 100000.
 func TestGuessesFromThreeProcessesAreCountedAsOne(t *testing.T) {
 	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), weelo(t), "bench", "auth", "--runs", "1", "--logins", "100", "--guesses", "3000", "--json")
+	cmd := exec.CommandContext(t.Context(), servertest.Program(t), "bench", "auth", "--runs", "1", "--logins", "100", "--guesses", "3000", "--json")
 	cmd.Env = (&town{database: servertest.Database(t), cache: servertest.Redis(t)}).environ()
 	var progress bytes.Buffer
 	cmd.Stderr = &progress

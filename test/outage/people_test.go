@@ -11,6 +11,7 @@ import (
 	"github.com/coder/websocket"
 
 	"weelo/internal/client"
+	"weelo/internal/servertest"
 )
 
 // carrier adds to each request what a phone and the load balancer in front of the server send.
@@ -35,27 +36,27 @@ func (w *town) phone(number, role string) phone {
 	return phone{town: w, number: number, role: role, device: "phone-" + number}
 }
 
-func (p phone) api(s *server) client.REST {
+func (p phone) api(s *servertest.Weelo) client.REST {
 	address := fmt.Sprintf("203.0.%s.%d", p.number[7:8], 1+int(p.number[9]-'0'))
-	return client.REST{BaseURL: s.base, HTTP: &http.Client{Timeout: 20 * time.Second, Transport: carrier{p.device, address}}}
+	return client.REST{BaseURL: s.Base, HTTP: &http.Client{Timeout: 20 * time.Second, Transport: carrier{p.device, address}}}
 }
 
-func (p phone) send(t testing.TB, s *server) client.Answer {
+func (p phone) send(t testing.TB, s *servertest.Weelo) client.Answer {
 	t.Helper()
 	return p.do(t, s, "auth/send-otp", map[string]any{"phone": p.number, "role": p.role})
 }
 
-func (p phone) verify(t testing.TB, s *server, code string) client.Answer {
+func (p phone) verify(t testing.TB, s *servertest.Weelo, code string) client.Answer {
 	t.Helper()
 	return p.do(t, s, "auth/verify-otp", map[string]any{"phone": p.number, "role": p.role, "otp": code})
 }
 
-func (p phone) refresh(t testing.TB, s *server, token string) client.Answer {
+func (p phone) refresh(t testing.TB, s *servertest.Weelo, token string) client.Answer {
 	t.Helper()
 	return p.do(t, s, "auth/refresh", map[string]any{"refreshToken": token})
 }
 
-func (p phone) do(t testing.TB, s *server, path string, in any) client.Answer {
+func (p phone) do(t testing.TB, s *servertest.Weelo, path string, in any) client.Answer {
 	t.Helper()
 	a, err := p.api(s).Do(t.Context(), http.MethodPost, path, "", in)
 	if err != nil {
@@ -65,7 +66,7 @@ func (p phone) do(t testing.TB, s *server, path string, in any) client.Answer {
 }
 
 // code has a code sent and answers the one that arrived.
-func (p phone) code(t testing.TB, s *server) string {
+func (p phone) code(t testing.TB, s *servertest.Weelo) string {
 	t.Helper()
 	had := len(p.messages(t, p.number))
 	accepted(t, "send", p.send(t, s))
@@ -85,7 +86,7 @@ func wrong(code string) string {
 }
 
 // login is a whole one.
-func (p phone) login(t testing.TB, s *server) client.Tokens {
+func (p phone) login(t testing.TB, s *servertest.Weelo) client.Tokens {
 	t.Helper()
 	tokens, _, err := p.api(s).VerifyOTP(t.Context(), p.number, p.role, p.code(t, s))
 	if err != nil {
@@ -95,9 +96,9 @@ func (p phone) login(t testing.TB, s *server) client.Tokens {
 }
 
 // socket connects.
-func (p phone) socket(t testing.TB, s *server, token string) *client.Conn {
+func (p phone) socket(t testing.TB, s *servertest.Weelo, token string) *client.Conn {
 	t.Helper()
-	conn, err := client.Dial(t.Context(), client.DialConfig{BaseURL: s.base, Token: token, Device: p.device})
+	conn, err := client.Dial(t.Context(), client.DialConfig{BaseURL: s.Base, Token: token, Device: p.device})
 	if err != nil {
 		t.Fatalf("socket: %v", err)
 	}
@@ -162,9 +163,9 @@ func tryAgain(t testing.TB, what string, a client.Answer) {
 }
 
 // health asks for a page of readiness and answers its status and what it calls itself.
-func health(t testing.TB, s *server, page string) int {
+func health(t testing.TB, s *servertest.Weelo, page string) int {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.base+page, http.NoBody)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Base+page, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}

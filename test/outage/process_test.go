@@ -1,60 +1,16 @@
 package outage
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"weelo/internal/servertest"
 )
-
-// binary is weelo, built once for all tests as it is shipped.
-var binary struct {
-	once sync.Once
-	path string
-	err  error
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if binary.path != "" {
-		_ = os.RemoveAll(filepath.Dir(binary.path))
-	}
-	os.Exit(code)
-}
-
-func weelo(t testing.TB) string {
-	t.Helper()
-	binary.once.Do(func() {
-		dir, err := os.MkdirTemp("", "weelo-outage")
-		if err != nil {
-			binary.err = err
-			return
-		}
-		binary.path = filepath.Join(dir, "weelo")
-		cmd := exec.Command("go", "build", "-o", binary.path, "weelo/cmd/weelo")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			binary.err = fmt.Errorf("go build: %w\n%s", err, out)
-		}
-	})
-	if binary.err != nil {
-		t.Fatal(binary.err)
-	}
-	return binary.path
-}
 
 // town is a Postgres, a Redis and a file of messages, and the servers of one test on them.
 type town struct {
@@ -82,98 +38,10 @@ func (w *town) environ(more ...string) []string {
 	}, more...)
 }
 
-// server is a running serve.
-type server struct {
-	base  string // http://127.0.0.1:PORT
-	admin string
-	cmd   *exec.Cmd
-	out   *output
-	done  chan struct{} // closed when the process has ended and was waited for
-}
-
-// output keeps what a child says.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	ping chan struct{}
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.text.Write(p)
-	close(o.ping)
-	o.ping = make(chan struct{})
-	return len(p), nil
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-// find waits until the output matches.
-func (o *output) find(pattern *regexp.Regexp, limit time.Duration, ended <-chan struct{}) ([]string, error) {
-	deadline := time.After(limit)
-	for {
-		o.mu.Lock()
-		ping := o.ping
-		o.mu.Unlock()
-		if m := pattern.FindStringSubmatch(o.String()); m != nil {
-			return m, nil
-		}
-		select {
-		case <-ping:
-		case <-ended:
-			return nil, errors.New("the process ended first")
-		case <-deadline:
-			return nil, errors.New("it took too long")
-		}
-	}
-}
-
-var (
-	servingLine = regexp.MustCompile(`msg"?[=:]"?serving"?[ ,]"?addr"?[=:]"?[^ "]*:(\d+)`)
-	adminLine   = regexp.MustCompile(`msg"?[=:]"?admin pages"?[ ,]"?addr"?[=:]"?([0-9.]+:\d+)`)
-)
-
 // serve starts a server and waits until it serves. It is killed with the test.
-func (w *town) serve(t testing.TB, more ...string) *server {
+func (w *town) serve(t testing.TB, more ...string) *servertest.Weelo {
 	t.Helper()
-	s := &server{cmd: exec.Command(weelo(t), "serve"), out: &output{ping: make(chan struct{})}, done: make(chan struct{})}
-	s.cmd.Env = w.environ(more...)
-	s.cmd.Stdout, s.cmd.Stderr = s.out, s.out
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		_ = s.cmd.Wait()
-		close(s.done)
-	}()
-	t.Cleanup(func() {
-		s.kill()
-		if t.Failed() {
-			all := strings.Split(s.out.String(), "\n")
-			t.Logf("serve said:\n%s", strings.Join(all[max(0, len(all)-60):], "\n"))
-		}
-	})
-	m, err := s.out.find(servingLine, 60*time.Second, s.done)
-	if err != nil {
-		t.Fatalf("serve does not serve: %v\n%s", err, s.out)
-	}
-	s.base = "http://127.0.0.1:" + m[1]
-	if m := adminLine.FindStringSubmatch(s.out.String()); m != nil {
-		s.admin = "http://" + m[1]
-	}
-	return s
-}
-
-// kill ends the process as a machine that vanishes would.
-func (s *server) kill() {
-	_ = s.cmd.Process.Kill()
-	<-s.done
+	return servertest.Serve(t, w.environ(more...), "serve")
 }
 
 // message is one SMS.
@@ -199,36 +67,7 @@ func (w *town) messages(t testing.TB, phone string) []message {
 	return all
 }
 
-// eventually asks each 20 ms until ok, and fails after the limit.
 func eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(limit)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("not within %v: %s", limit, what)
-		}
-	}
-}
-
-// freePort is a port of the loopback that nobody listens on.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	servertest.Eventually(t, limit, what, ok)
 }

@@ -57,29 +57,16 @@ func onDev(t testing.TB, more ...string) *house {
 
 func onServe(t testing.TB, more ...string) *house {
 	t.Helper()
-	return onServeOf(t, servertest.Database(t), servertest.Redis(t), more...)
-}
-
-// onServeOf starts a serve on given stores.
-func onServeOf(t testing.TB, database, redisURL string, more ...string) *house {
-	t.Helper()
+	redisURL := servertest.Redis(t)
 	sms := filepath.Join(t.TempDir(), "sms.jsonl")
 	h := &house{name: "serve", args: []string{"serve"}, redis: redisURL, opsUser: newPhone(), sms: newSink(sms)}
 	h.keys.access, h.keys.refresh = []byte("kJ8vQm2ZrT5xW9bN4cL7pD1fG6hS3yUa0eRi"), []byte("Zp4Xc7Vb1Nm8Lk5Jh2Gf9Ds6Aq3We0Rt7YuI")
 	h.environ = environment(append([]string{
-		"DATABASE_URL=" + database, "REDIS_URL=" + redisURL, "JWT_SECRET=" + string(h.keys.access), "JWT_REFRESH_SECRET=" + string(h.keys.refresh),
+		"DATABASE_URL=" + servertest.Database(t), "REDIS_URL=" + redisURL, "JWT_SECRET=" + string(h.keys.access), "JWT_REFRESH_SECRET=" + string(h.keys.refresh),
 		"SMS_PROVIDER=file:" + sms, "OPS_PHONES=" + h.opsUser, "PUBLIC_HOSTS=127.0.0.1,localhost", "ALLOWED_ORIGINS=" + pageOrigin,
 	}, more...)...)
 	h.begin(t)
 	return h
-}
-
-// another starts one more process of the same installation: same stores, keys and SMS.
-func (h *house) another(t testing.TB) *house {
-	t.Helper()
-	o := *h
-	o.begin(t)
-	return &o
 }
 
 // redisKeys are the keys with a text in their name; none on dev.

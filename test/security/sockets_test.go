@@ -99,7 +99,7 @@ func foreignTripsAreUnknown(t *testing.T, h *house) {
 	if said[0] != said[2] || said[1] != said[3] || !strings.HasPrefix(said[0], "NOT_FOUND") {
 		t.Errorf("foreign and unknown differ: %q", said)
 	}
-	theirs.customer.get("tracking/" + theirs.trip)
+	theirs.customer.get("tracking/" + theirs.trip).ok()
 }
 
 func foreignDriversAreUnknown(t *testing.T, h *house) {
