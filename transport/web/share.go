@@ -2,10 +2,8 @@ package web
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"slices"
-	"strings"
 )
 
 // ShareConfig is what a SharePage needs.
@@ -65,33 +63,14 @@ func (s *SharePage) Patterns() []string {
 
 // ServeHTTP answers with the headers of every page; nobody is to index or keep it.
 func (s *SharePage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Content-Security-Policy", s.policy)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("X-Robots-Tag", "noindex, nofollow")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Permissions-Policy", "geolocation=(), camera=(), microphone=()")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Cache-Control", "no-store")
-	if !s.served(r.Host) {
+	pageHeaders(w, s.policy)
+	w.Header().Set("X-Robots-Tag", "noindex, nofollow")
+	w.Header().Set("Cache-Control", "no-store")
+	if len(s.cfg.Hosts) > 0 && !named(s.cfg.Hosts, r.Host) {
 		refuse(w, http.StatusForbidden, "HOST_NOT_ALLOWED", "This host is not served here.")
 		return
 	}
 	s.mux.ServeHTTP(w, r)
-}
-
-func (s *SharePage) served(host string) bool {
-	if len(s.cfg.Hosts) == 0 {
-		return true
-	}
-	name := host
-	if n, _, err := net.SplitHostPort(host); err == nil {
-		name = n
-	}
-	name = strings.Trim(name, "[]")
-	return slices.ContainsFunc(s.cfg.Hosts, func(h string) bool { return strings.EqualFold(h, name) || strings.EqualFold(h, host) })
 }
 
 func (s *SharePage) page(w http.ResponseWriter, _ *http.Request) {
@@ -112,13 +91,5 @@ func (s *SharePage) static(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "NOT_FOUND", "There is no such page.")
 		return
 	}
-	a := s.assets[name]
-	w.Header().Set("Content-Type", a.kind)
-	w.Header().Set("ETag", a.etag)
-	w.Header().Set("Cache-Control", "no-cache") // ask, and be told 304
-	if r.Header.Get("If-None-Match") == a.etag {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	_, _ = w.Write(a.body) // the client is gone if this fails
+	s.assets[name].serve(w, r)
 }
