@@ -25,14 +25,11 @@ const (
 	DriverJoined   = "driver_joined"
 	DriverLeft     = "driver_left"
 
-	UserSuspended    = "user_suspended"
-	UserUnsuspended  = "user_unsuspended"
-	KYCSet           = "kyc_set"
-	DisputeResolved  = "dispute_resolved"
-	CommandReleased  = "command_released"
-	CommandDiscarded = "command_discarded"
-	SessionEnded     = "session_ended"
-	SessionsEnded    = "sessions_ended"
+	UserSuspended   = "user_suspended"
+	UserUnsuspended = "user_unsuspended"
+	KYCSet          = "kyc_set"
+	SessionEnded    = "session_ended"
+	SessionsEnded   = "sessions_ended"
 
 	// OpsRead is any other request of an operator: what he looked at is the subject.
 	OpsRead = "ops_read"

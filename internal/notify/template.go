@@ -111,12 +111,13 @@ type Hashes struct {
 	Captain  string // SMS_RETRIEVER_HASH_CAPTAIN: transporters and drivers
 }
 
-// of gives the hash of the app that a template is for, "" when no app reads it.
+// of gives the hash of the app that a template is for, "" when no app reads it: the code by which a driver
+// joins a fleet is told to his transporter.
 func (h Hashes) of(key string) string {
 	switch key {
 	case TextLogin:
 		return h.Customer
-	case TextLoginCaptain, TextDriver, TextOnboard:
+	case TextLoginCaptain, TextDriver:
 		return h.Captain
 	default:
 		return ""

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +32,7 @@ func (p people) User(_ context.Context, id fleet.UserID) (fleet.User, error) {
 	return fleet.User{ID: id, Phone: p[id]}, nil
 }
 
-var accepted = nudge.Text{Template: nudge.TextAccepted, Body: "Weelo: Suresh (KA01AB1234) has accepted your order.", Vars: map[string]string{"driver": "Suresh", "vehicle": "KA01AB1234"}}
+var accepted = nudge.Text{Template: nudge.TextAccepted, Vars: map[string]string{"driver": "Suresh", "vehicle": "KA01AB1234"}}
 
 // TestTextsAreDelivered to the person's phone, until the provider has taken them.
 func TestTextsAreDelivered(t *testing.T) {
@@ -58,7 +60,7 @@ func TestTextsAreDelivered(t *testing.T) {
 			t.Errorf("%s: %v, sent %v", c.name, err, got)
 		}
 		if c.sent == 1 {
-			want := notify.SMS{To: "+919876543210", Body: accepted.Body, Template: accepted.Template, Vars: accepted.Vars}
+			want := notify.SMS{To: "+919876543210", Body: "Weelo: Suresh (KA01AB1234) has accepted your order.", Template: accepted.Template, Vars: accepted.Vars}
 			if diff := cmp.Diff(want, got[0]); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", c.name, diff)
 			}
@@ -90,7 +92,7 @@ func TestMSG91Texts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := notify.SMS{To: "+919876543210", Body: accepted.Body, Template: accepted.Template, Vars: accepted.Vars}
+	s := notify.SMS{To: "+919876543210", Body: "Weelo: Suresh (KA01AB1234) has accepted your order.", Template: accepted.Template, Vars: accepted.Vars}
 	if class, err := m.Send(t.Context(), s); class != notify.Accepted || err != nil {
 		t.Fatal(class, err)
 	}
@@ -104,5 +106,43 @@ func TestMSG91Texts(t *testing.T) {
 	s.Template = nudge.TextExpired
 	if class, err := m.Send(t.Context(), s); class != notify.Refused || !errors.Is(err, notify.ErrHopeless) {
 		t.Errorf("without a template: %s, %v", class, err)
+	}
+}
+
+// TestEachTextIsItsTemplateFilled, byte for byte, in one message even with the longest values.
+func TestEachTextIsItsTemplateFilled(t *testing.T) {
+	t.Parallel()
+	const to, long = "+919876543210", "A name of thirty characters ok"
+	h := notify.Hashes{Customer: "abcdefghijk", Captain: "ABCDEFGHIJK"}
+	sent := []notify.SMS{
+		h.OwnCode(to, notify.CustomerApp, "012345", 10), h.OwnCode(to, notify.CaptainApp, "012345", 10),
+		h.DriverCode(to, "012345", "Venkateswaran S", "6789", 10), h.OnboardCode(to, "012345", long, 10),
+	}
+	for key, vars := range map[string]map[string]string{
+		nudge.TextAccepted: {"driver": long, "vehicle": "KA01AB1234"}, nudge.TextExpired: {"from": long, "to": long},
+	} {
+		s, ok := notify.Notice(to, key, vars)
+		if !ok {
+			t.Fatalf("no template %s", key)
+		}
+		sent = append(sent, s)
+	}
+	templates := notify.Templates(h)
+	if len(templates) != len(sent) {
+		t.Fatalf("%d templates and %d texts", len(templates), len(sent))
+	}
+	for _, s := range sent {
+		i := slices.IndexFunc(templates, func(x notify.Template) bool { return x.Key == s.Template })
+		want := templates[i].Text
+		for _, v := range templates[i].Vars {
+			value := s.Vars[v.Name]
+			if v.Name == "code" {
+				value = s.Code
+			}
+			want = strings.Replace(want, "{#var#}", value, 1)
+		}
+		if s.Body != want || len(s.Body) > 160 {
+			t.Errorf("%s, %d characters: %q, want %q", s.Template, len(s.Body), s.Body, want)
+		}
 	}
 }

@@ -57,7 +57,6 @@ func (p Push) Message(id string, to fleet.UserID, deadline time.Time) ledger.Mes
 // Text is a text message to one user's phone. Vars are what a provider's template is filled with.
 type Text struct {
 	Template string            `json:"template"`
-	Body     string            `json:"body"`
 	Vars     map[string]string `json:"vars"`
 }
 
@@ -70,13 +69,13 @@ const (
 // varMax is what India's template register lets a variable have.
 const varMax = 30
 
-// Message is the text as a durable message. Too long texts are cut.
+// Message is the text as a durable message. Too long values are cut.
 func (t Text) Message(id string, to fleet.UserID, deadline time.Time) ledger.Message {
 	vars := map[string]string{}
 	for key, v := range t.Vars {
 		vars[key] = Cut(v, varMax)
 	}
-	t.Body, t.Vars = Cut(t.Body, 300), vars
+	t.Vars = vars
 	return message(id, TextChannel, to, t.Template, t, deadline)
 }
 

@@ -39,13 +39,13 @@ func TestPushIsCut(t *testing.T) {
 
 func TestTextIsCut(t *testing.T) {
 	t.Parallel()
-	m := nudge.Text{Template: nudge.TextExpired, Body: strings.Repeat("x", 400), Vars: map[string]string{"from": strings.Repeat("y", 31)}}.
+	m := nudge.Text{Template: nudge.TextExpired, Vars: map[string]string{"from": strings.Repeat("y", 31)}}.
 		Message("id-1", "user-1", time.UnixMilli(1))
 	var got nudge.Text
 	if err := json.Unmarshal(m.Body, &got); err != nil {
 		t.Fatal(err)
 	}
-	want := nudge.Text{Template: nudge.TextExpired, Body: strings.Repeat("x", 299) + "…", Vars: map[string]string{"from": strings.Repeat("y", 29) + "…"}}
+	want := nudge.Text{Template: nudge.TextExpired, Vars: map[string]string{"from": strings.Repeat("y", 29) + "…"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

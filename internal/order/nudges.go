@@ -108,16 +108,9 @@ func (d Decision) customerTexts() []ledger.Message {
 		switch {
 		case e.What == SlotFilled:
 			slot := s.Slot(e.Slot)
-			add(s, nudge.Text{
-				Template: nudge.TextAccepted, Vars: map[string]string{"driver": slot.DriverName, "vehicle": slot.VehicleNumber},
-				Body: fmt.Sprintf("Weelo: %s (%s) has accepted your order.", slot.DriverName, slot.VehicleNumber),
-			})
+			add(s, nudge.Text{Template: nudge.TextAccepted, Vars: map[string]string{"driver": slot.DriverName, "vehicle": slot.VehicleNumber}})
 		case e.What == StatusChanged && e.To == Expired && s.ReasonCode != ReasonTruckLost: // one was found, and was lost: the text would be a lie
-			from, to := townOf(s.Pickup), townOf(s.Drop)
-			add(s, nudge.Text{
-				Template: nudge.TextExpired, Vars: map[string]string{"from": from, "to": to},
-				Body: fmt.Sprintf("Weelo: no truck was found for your order from %s to %s.", from, to),
-			})
+			add(s, nudge.Text{Template: nudge.TextExpired, Vars: map[string]string{"from": townOf(s.Pickup), "to": townOf(s.Drop)}})
 		}
 	}
 	return out
