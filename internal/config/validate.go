@@ -235,13 +235,13 @@ func (c Config) sms(ps *Problems) {
 	default:
 		ps.addf("SMS_PROVIDER", "%q is not msg91, twilio, console or file:PATH", p)
 	}
-	switch f := c.SMS.Fallback; {
-	case f == "":
-	case f == p:
+	switch f := c.SMS.Fallback; f {
+	case "":
+	case p:
 		ps.addf("SMS_FALLBACK_PROVIDER", "%s is SMS_PROVIDER already", f)
-	case f == "msg91":
+	case "msg91":
 		c.msg91(ps)
-	case f == "twilio":
+	case "twilio":
 		c.twilio(ps)
 	default:
 		ps.addf("SMS_FALLBACK_PROVIDER", "%q is neither msg91 nor twilio", f)

@@ -150,9 +150,10 @@ func (d *Dispatcher) tell(ctx context.Context, s SMS, class Class, err error) {
 		return
 	}
 	d.cfg.Meter.notSent(s.Template, class, err)
-	what := "code not sent"
+	log := d.log.With("phone", s.To, "template", s.Template, "reason", Reason(err), "why", err)
 	if class == Undecided {
-		what = "code perhaps not sent"
+		log.WarnContext(ctx, "code perhaps not sent")
+		return
 	}
-	d.log.WarnContext(ctx, what, "phone", s.To, "template", s.Template, "reason", Reason(err), "why", err)
+	log.WarnContext(ctx, "code not sent")
 }

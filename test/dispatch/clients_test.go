@@ -349,7 +349,6 @@ func (d *day) confirm(random *rand.Rand, p placed, owner fleet.UserID, h order.H
 	switch {
 	case w == yes && reply.Replayed:
 		// The copy's, or an earlier attempt's: each of the two says so itself.
-		w = unknown
 		if tries == 1 {
 			return
 		}

@@ -90,12 +90,6 @@ func (h *house) journey(t testing.TB) *journey {
 	return j
 }
 
-// move takes the trip to a status.
-func (j *journey) move(status string) {
-	j.driver.t.Helper()
-	j.driver.ask(http.MethodPut, "/api/v1/tracking/trip/"+j.trip+"/status", object{"status": status}).ok()
-}
-
 // renew exchanges a refresh token.
 func (c *caller) renew(refresh string) answer {
 	c.t.Helper()
