@@ -200,7 +200,7 @@ func (r *Relay) send(ctx context.Context, l *lane) {
 		wait := backoff(p.Attempts)
 		r.Log.WarnContext(ctx, "durable message not delivered yet", "to", p.To, "type", p.Type, "id", p.ID, "attempt", p.Attempts+1,
 			"again_in", wait, "error", err)
-		r.stop(ctx, l, p.Pending, now.Add(wait))
+		r.stop(ctx, l, p.Pending, r.now().Add(wait)) // from the end of the attempt, which may have lasted as long
 		return
 	}
 }
