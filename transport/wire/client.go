@@ -47,8 +47,9 @@ type Message struct {
 	Fleet bool
 	All   bool
 
-	Fix   track.Fix
-	Batch []Sample
+	Fix    track.Fix
+	Driver string // of a fix: who the sender says he is; "" says nothing
+	Batch  []Sample
 
 	scanner scanner // here, so that decoding allocates none
 }
@@ -62,9 +63,10 @@ type Resume struct {
 // Sample is one fix of a batch. A sample that is not Valid has a wrong type or is out of range; it is
 // counted, the others of the batch are not touched.
 type Sample struct {
-	Fix   track.Fix
-	Trip  string
-	Valid bool
+	Fix    track.Fix
+	Trip   string
+	Driver string // as Message.Driver
+	Valid  bool
 }
 
 // Decode reads one message of a client. It answers *Malformed for what is no message at all, and a
@@ -85,7 +87,7 @@ func (m *Message) Decode(b []byte) error {
 	switch string(name) {
 	case "fix":
 		m.Kind = Fix
-		m.Fix = r.fix(&m.Trip)
+		m.Fix = r.fix(&m.Trip, &m.Driver)
 	case "fixes":
 		m.Kind = Fixes
 		m.batch(r)
@@ -311,7 +313,7 @@ func (m *Message) sample(r *reader) {
 		if n := len(m.Batch); n > 0 {
 			one.Trip = m.Batch[n-1].Trip // the same trip as before costs no new string
 		}
-		one.Fix = item.fix(&one.Trip)
+		one.Fix = item.fix(&one.Trip, &one.Driver)
 		one.Valid = item.refusal == nil
 	} else {
 		r.skip()

@@ -69,6 +69,7 @@ func TestDecodeGolden(t *testing.T) {
 		"replay":       {Kind: wire.Replay, From: 43},
 		"fix":          {Kind: wire.Fix, Fix: fix, Trip: "6f1c1f5e-6c1e-4d0e-9d52-0d6a3f1f4a11"},
 		"fix_still":    {Kind: wire.Fix, Fix: still},
+		"fix_driver":   {Kind: wire.Fix, Fix: still, Driver: "d1"},
 		"fixes":        {Kind: wire.Fixes, ID: "b1", Batch: []wire.Sample{{Fix: fix, Trip: "t1", Valid: true}, {Fix: still, Valid: true}, {Fix: track.Fix{TS: 1, Lng: 1}}, {}}},
 		"watch_trip":   {Kind: wire.Watch, ID: "w1", Trip: "t1"},
 		"watch_order":  {Kind: wire.Watch, ID: "w1", Order: "o1"},

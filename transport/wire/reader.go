@@ -141,7 +141,7 @@ const (
 )
 
 // fix reads the object of a fix. trip holds the last trip read and gets the new one.
-func (r *reader) fix(trip *string) track.Fix {
+func (r *reader) fix(trip, driver *string) track.Fix {
 	var (
 		x    track.Fix
 		f    fields
@@ -180,6 +180,8 @@ func (r *reader) fix(trip *string) track.Fix {
 			if !r.null() {
 				*trip = r.str("trip", 0, maxID, last)
 			}
+		case "driverId":
+			*driver = r.optional("driverId", maxID)
 		default:
 			r.skip()
 		}

@@ -19,12 +19,12 @@ type group struct {
 	places []int
 }
 
-// groups splits a batch by trip, in order of first appearance (nearly always one group), and counts
+// groups splits a driver's batch by trip, in order of first appearance (nearly always one group), and counts
 // the samples that were not readable. The fixes are copied: the recorder keeps them.
-func groups(batch []wire.Sample, ack *wire.Ack, now time.Time) []group {
+func groups(driver fleet.UserID, batch []wire.Sample, ack *wire.Ack, now time.Time) []group {
 	var out []group
 	for i, s := range batch {
-		if !s.Valid {
+		if !s.Valid || !speaksForItself(driver, s.Driver) {
 			ack.Invalid++
 			ack.InvalidAt = append(ack.InvalidAt, i)
 			continue

@@ -100,12 +100,15 @@ func (c *conn) onFix(ctx context.Context, member *hub.Socket, now time.Time) err
 	if c.driver == nil {
 		return errForbidden
 	}
+	driver := member.Identity().UserID
+	if !speaksForItself(driver, c.message.Driver) {
+		return errForbidden
+	}
 	fix := c.message.Fix
 	fix.ReceivedMS = now.UnixMilli()
 	if err := track.Check(fix, now); err != nil {
 		return err
 	}
-	driver := member.Identity().UserID
 	if c.message.Trip != "" {
 		if err := c.drove(ctx, driver, c.message.Trip, fix.TS, now); err != nil {
 			return err
@@ -120,6 +123,12 @@ func (c *conn) onFix(ctx context.Context, member *hub.Socket, now time.Time) err
 	return nil
 }
 
+// speaksForItself tells whether a position that names its driver names the socket's. Who reports is known
+// from the socket alone, so a name that differs is a mistake or a forgery, never an instruction.
+func speaksForItself(driver fleet.UserID, named string) bool {
+	return named == "" || named == string(driver)
+}
+
 // onFixes records a batch and acknowledges it after the commit.
 func (c *conn) onFixes(ctx context.Context, member *hub.Socket, now time.Time) error {
 	if c.driver == nil {
@@ -129,7 +138,7 @@ func (c *conn) onFixes(ctx context.Context, member *hub.Socket, now time.Time) e
 	defer cancel()
 	ack := wire.Ack{Re: c.message.ID}
 	var newest track.Fix
-	for _, group := range groups(c.message.Batch, &ack, now) {
+	for _, group := range groups(member.Identity().UserID, c.message.Batch, &ack, now) {
 		r, err := c.server.cfg.Recorder.Record(ctx, member.Identity().UserID, group.trip, group.fixes)
 		if err != nil {
 			return fmt.Errorf("record batch: %w", err)

@@ -145,11 +145,11 @@ func TestBatchIsAcknowledgedAfterItsCommit(t *testing.T) {
 			return fmt.Sprintf(`{"n":1,"ts":%d,"lat":12.9,"lng":77.5%s}`, now-at, rest)
 		}
 		p.send(`{"t":"fixes","id":"b1","fixes":[` + strings.Join([]string{
-			fix(2000, ""), fix(1000, `,"trip":"foreign"`), `{"lat":"12"}`, fix(0, `,"acc":5`), `7`,
+			fix(2000, `,"driverId":"D1"`), fix(1000, `,"trip":"foreign"`), `{"lat":"12"}`, fix(0, `,"acc":5`), `7`, fix(500, `,"driverId":"D2"`),
 		}, ",") + `]}`)
 		want := map[string]any{
-			"t": "ack", "re": "b1", "accepted": 2.0, "duplicate": 0.0, "stale": 0.0, "invalid": 3.0,
-			"invalidAt": []any{1.0, 2.0, 4.0}, "lastFixMs": float64(now),
+			"t": "ack", "re": "b1", "accepted": 2.0, "duplicate": 0.0, "stale": 0.0, "invalid": 4.0,
+			"invalidAt": []any{1.0, 2.0, 4.0, 5.0}, "lastFixMs": float64(now),
 		}
 		if d := cmp.Diff(want, p.readJSON("ack")); d != "" {
 			t.Errorf("ack (-want +got):\n%s", d)

@@ -154,6 +154,7 @@ func TestBadFrames(t *testing.T) {
 		{name: "ten minutes ahead", role: fleet.Driver, frame: fmt.Sprintf(`{"t":"fix","n":1,"ts":%d,%s}`, time.Date(2000, 1, 1, 0, 10, 0, 0, time.UTC).UnixMilli(), place), code: "VALIDATION_ERROR"},
 		{name: "bearing 361", role: fleet.Driver, frame: fix(place + `,"bearing":361`), code: "VALIDATION_ERROR"},
 		{name: "somebody else's trip", role: fleet.Driver, frame: fix(place + `,"trip":"trip-2"`), code: "NOT_FOUND"},
+		{name: "somebody else's name", role: fleet.Driver, frame: fix(place + `,"driverId":"U2"`), code: "FORBIDDEN"},
 		{name: "empty batch", role: fleet.Driver, frame: `{"t":"fixes","id":"b","fixes":[]}`, code: "VALIDATION_ERROR"},
 		{name: "batch without id", role: fleet.Driver, frame: `{"t":"fixes","fixes":[{}]}`, code: "VALIDATION_ERROR"},
 		{name: "batch of a wrong type", role: fleet.Driver, frame: `{"t":"fixes","id":"b","fixes":{}}`, code: "VALIDATION_ERROR"},
