@@ -53,7 +53,7 @@ func Apply(s State, e Event) State {
 		s.Cancellation, s.Reason = e.Cancellation, e.Reason
 		s.Closed, s.Searching, s.NextWaveMS = true, false, 0
 		s.closeOffers(ClosedCancelled)
-	case DisputeRaised, DisputeHanded:
+	case DisputeRaised, DisputeHanded, DisputeDecided:
 		s.Dispute = e.Dispute
 	case NoticeIgnored:
 		s.Letters++

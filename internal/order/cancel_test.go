@@ -261,6 +261,9 @@ func TestOpenDisputeIsHandedOverAtTheEnd(t *testing.T) {
 	if w.s.Dispute.HandedOverMS == 0 || len(w.s.Timers) != 0 {
 		t.Errorf("dispute %+v, timers %v", w.s.Dispute, w.s.Timers)
 	}
+	if !w.s.Dispute.Open() {
+		t.Error("the end of the order has decided it")
+	}
 }
 
 // TestDriversShare: what the drivers get is divided by the way each has made, and adds up.

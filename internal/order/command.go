@@ -106,6 +106,15 @@ type RaiseDispute struct {
 	Trips      []TripRow
 }
 
+// ResolveDispute: ops decide what becomes of the order's dispute, while the order lives or after its end. The
+// same resolution again: replay.
+type ResolveDispute struct {
+	By         By
+	DisputeID  string
+	Resolution Resolution
+	Reason     string // for ops, 1..500 characters
+}
+
 // SearchAgain: the customer lets the order search anew, from the first wave, for what it still lacks.
 type SearchAgain struct {
 	By    By
@@ -125,6 +134,7 @@ func (DeclineOffer) command()    {}
 func (TripNotice) command()      {}
 func (Cancel) command()          {}
 func (RaiseDispute) command()    {}
+func (ResolveDispute) command()  {}
 func (SearchAgain) command()     {}
 func (ContinuePartial) command() {}
 
@@ -151,6 +161,8 @@ func CommandName(c Command) string {
 		return "Cancel"
 	case RaiseDispute:
 		return "RaiseDispute"
+	case ResolveDispute:
+		return "ResolveDispute"
 	case SearchAgain:
 		return "SearchAgain"
 	case ContinuePartial:

@@ -60,6 +60,8 @@ func Decide(s State, c Command, now time.Time, p Policy) (Decision, error) {
 		return b.cancel(c)
 	case RaiseDispute:
 		return b.raiseDispute(c)
+	case ResolveDispute:
+		return b.resolveDispute(c)
 	case SearchAgain:
 		return b.searchAgain(c)
 	case ContinuePartial:

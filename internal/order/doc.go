@@ -11,6 +11,7 @@
 //     has none. Trips that an order waits for keep timers of their own.
 //   - An order that becomes terminal, or full, closes its offer for everybody who was shown it.
 //   - trucksFilled counts the slots whose driver has accepted and that were not given back since.
+//   - After the end of an order nothing happens but the resolution of its dispute; late letters are recorded.
 //   - A command repeated in the state it asks for is a replay: no event, the same answer.
 //   - A refusal is a *fault.Error and changes nothing.
 //

@@ -31,6 +31,7 @@ const (
 	WasCancelled   Happening = "cancelled"
 	DisputeRaised  Happening = "dispute_raised"
 	DisputeHanded  Happening = "dispute_handed_over"
+	DisputeDecided Happening = "dispute_resolved" // by ops; may follow the end of the order
 	NoticeIgnored  Happening = "notice_ignored"
 )
 
@@ -62,8 +63,8 @@ type Event struct {
 	ExpiresMS int64             `json:"expires,omitempty"` // SearchOpened, SlotFilled: the search's new end; 0: as it was. DecisionAsked: of the wait
 
 	Cancellation *Cancellation `json:"cancellation,omitempty"` // WasCancelled
-	Dispute      *Dispute      `json:"dispute,omitempty"`
-	Timers       []TimerSet    `json:"timers,omitempty"` // of the last event of a decision: what it arms and cancels
+	Dispute      *Dispute      `json:"dispute,omitempty"`      // Dispute…: it afterwards
+	Timers       []TimerSet    `json:"timers,omitempty"`       // of the last event of a decision: what it arms and cancels
 }
 
 // Win is one slot of a confirmation: the trip that was born for it.
@@ -91,7 +92,7 @@ const (
 	WaveTimer    = "wave"    // the next wave
 	SearchTimer  = "search"  // the end of the search
 	DecideTimer  = "decide"  // the end of the wait for a customer whose truck was lost
-	DisputeTimer = "dispute" // an unanswered dispute goes to people
+	DisputeTimer = "dispute" // an undecided dispute goes to people
 	// HoldTimerPrefix and the hold's id name the timer of a hold.
 	HoldTimerPrefix = "hold:"
 )

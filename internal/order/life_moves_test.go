@@ -293,13 +293,48 @@ func (l *life) cancel(rt *rapid.T) {
 	}
 }
 
-func (l *life) dispute(*rapid.T) {
-	live, had := l.s.Live, l.s.Dispute != nil
+func (l *life) raise(*rapid.T) {
+	live, had := l.s.Live, l.dispute
 	lost := l.s.TruckLost()
 	stage := order.QuoteCancel(l.s, l.rows(), l.now, l.p).Stage
-	_, err := l.try(order.RaiseDispute{By: byCustomer(), DisputeID: l.name("dispute"), Trips: l.rows()})
-	if err == nil && !had && (!live || (!lost && stage != order.StageTransit && stage != order.StageUnloading)) {
+	id := l.name("dispute")
+	d, err := l.try(order.RaiseDispute{By: byCustomer(), DisputeID: id, Trips: l.rows()})
+	switch {
+	case had.id != "" && had.is == "":
+		if l.mustBe(err, nil, "raise again"); !d.Replayed {
+			l.rt.Fatal("a second complaint did something")
+		}
+	case had.id != "":
+		l.mustBe(err, order.ErrDisputeOver, "raise after the resolution")
+	case err == nil && (!live || (!lost && stage != order.StageTransit && stage != order.StageUnloading)):
 		l.rt.Fatalf("a dispute was taken in stage %s", stage)
+	case err == nil:
+		l.dispute.id = id
+	}
+}
+
+func (l *life) resolve(rt *rapid.T) {
+	to := rapid.SampledFrom(order.Resolutions()).Draw(rt, "resolution")
+	id := rapid.SampledFrom([]string{l.dispute.id, l.dispute.id, "another"}).Draw(rt, "dispute")
+	before := l.s
+	d, err := l.try(order.ResolveDispute{By: byOps(), DisputeID: id, Resolution: to, Reason: "looked at"})
+	switch {
+	case l.dispute.id == "" || id != l.dispute.id:
+		l.mustBe(err, order.ErrNoDispute, "resolve nothing")
+	case l.dispute.is == to:
+		if l.mustBe(err, nil, "resolve again"); !d.Replayed {
+			rt.Fatal("a second resolution did something")
+		}
+	case l.dispute.is != "":
+		l.mustBe(err, order.ErrResolved, "resolve otherwise")
+	default:
+		l.mustBe(err, nil, "resolve")
+		if l.dispute.is = to; l.s.Status != before.Status || l.s.Live != before.Live || l.s.Tally() != before.Tally() {
+			rt.Fatalf("a resolution took the order from %s %+v to %s %+v", before.Status, before.Tally(), l.s.Status, l.s.Tally())
+		}
+		if len(l.heard(customer, order.KindStatus)) != 1 {
+			rt.Fatalf("of the resolution the customer heard %+v", l.told)
+		}
 	}
 }
 

@@ -34,6 +34,12 @@ type life struct {
 	end      time.Time
 	most     int // trucks that were filled at once
 	searches int
+	dispute  modelDispute
+}
+
+type modelDispute struct {
+	id string // empty: none was raised
+	is order.Resolution
 }
 
 type modelSlot struct{ key, is, hold, trip string }
@@ -71,7 +77,8 @@ func TestLife(t *testing.T) {
 			"letter":    l.deliver,
 			"letter 2":  l.deliver,
 			"cancel":    l.cancel,
-			"dispute":   l.dispute,
+			"dispute":   l.raise,
+			"resolve":   l.resolve,
 			"again":     l.again,
 			"partial":   l.partial,
 			"win":       l.win,
@@ -202,7 +209,7 @@ func (l *life) legal(e order.Event) {
 			l.rt.Fatalf("7 legal path: slot %s → %s is not in the table (%s)", slot.Status, to, e.What)
 		}
 	}
-	if !l.s.Live && e.What != order.NoticeIgnored && e.What != order.DisputeHanded {
+	if !l.s.Live && e.What != order.NoticeIgnored && e.What != order.DisputeHanded && e.What != order.DisputeDecided {
 		l.rt.Fatalf("7 legal path: %s after the end", e.What)
 	}
 }
@@ -291,6 +298,9 @@ func (l *life) waits(rt *rapid.T) {
 	case s.Live && t.Searching+t.Held > 0 && !has(order.SearchTimer):
 		rt.Fatalf("25 timers: %+v waits without a timer: %v", t, s.Timers)
 	}
+	if undecided := s.Dispute.Open() && s.Dispute.HandedOverMS == 0; undecided != has(order.DisputeTimer) {
+		rt.Fatalf("25 timers: dispute %+v, timers %v", s.Dispute, s.Timers)
+	}
 	for _, h := range s.Holds {
 		if (h.Status == order.HoldActive) != has(order.HoldTimerPrefix+h.ID) {
 			rt.Fatalf("25 timers: hold %+v, timers %v", h, s.Timers)
@@ -314,6 +324,9 @@ func (l *life) sameAsModel(rt *rapid.T) {
 	}
 	if got := l.s.Tally(); got.Filled != filled || got.Total != len(l.slots) {
 		rt.Fatalf("15 conservation: %+v, the model has %d filled of %d", got, filled, len(l.slots))
+	}
+	if d := l.s.Dispute; (d == nil) != (l.dispute.id == "") || d != nil && (d.ID != l.dispute.id || d.Resolution != l.dispute.is) {
+		rt.Fatalf("dispute %+v, the model says %+v", d, l.dispute)
 	}
 	if !l.closed() && l.s.ExpiresMS != l.end.UnixMilli() {
 		rt.Fatalf("the search ends at %d, the model says %d", l.s.ExpiresMS, l.end.UnixMilli())

@@ -189,6 +189,8 @@ func (l *life) runOut() {
 		}
 		l.invariants(l.rt)
 	}
+	l.resolve(l.rt) // an order that has ended still takes it
+	l.invariants(l.rt)
 	if l.s.Live || len(l.s.Timers) > 0 {
 		l.rt.Fatalf("4 no stuck state: everything ran out and the order is %s, %+v", l.s.Status, l.s.Tally())
 	}

@@ -58,6 +58,8 @@ func notices(before, after State, e Event) []notice {
 		if after.Status == Completed {
 			tell(after.completedNotice(e))
 		}
+	case DisputeDecided:
+		tell(after.disputeNotices()...)
 	default: // history only, but for offers that it closes
 	}
 	if closed := closedBetween(before, after); len(closed) > 0 {
@@ -136,14 +138,9 @@ func (s State) statusData(e Event) StatusData {
 	d := StatusData{
 		OrderID: s.ID, BookingID: s.ID, Status: s.Status, Dispatch: s.Dispatch, ReasonCode: s.ReasonCode,
 		RecoveryHint: s.RecoveryHint(), Reason: s.Reason, Message: s.message(), ChangedAt: e.AtMS, ExpiresAt: s.ExpiresMS,
-		TotalTrucks: t.Total, TrucksFilled: t.Filled, Online: s.Online, Notified: s.Notified,
+		TotalTrucks: t.Total, TrucksFilled: t.Filled, TotalTrips: s.trips(), Online: s.Online, Notified: s.Notified,
 		CustomerName: s.Customer.Name, CustomerPhone: trip.ShortPhone(s.Customer.Phone),
 		PickupAddress: s.Pickup.Address, DropAddress: s.Drop.Address, Revision: s.Revision, Lifecycle: s.Count,
-	}
-	for _, slot := range s.Slots {
-		if slot.TripID != "" {
-			d.TotalTrips++
-		}
 	}
 	switch s.Status {
 	case Expired:

@@ -2,6 +2,7 @@ package order
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"weelo/internal/fleet"
@@ -35,6 +36,42 @@ type LiveReads interface {
 	// behind after on. Whether they lack a truck at this moment is not asked.
 	Searching(ctx context.Context, after string, limit int) ([]string, error)
 }
+
+// DisputeReads gives the orders with disputes, as last committed.
+type DisputeReads interface {
+	// Disputes gives a page of them, the dispute that was raised last first, without Offered.
+	Disputes(ctx context.Context, q DisputePage) ([]State, error)
+	// OrderOfDispute gives the order of a dispute, without Offered; ledger.ErrMissing when there is none.
+	OrderOfDispute(ctx context.Context, disputeID string) (State, error)
+}
+
+// DisputePage is a part of the list of disputes.
+type DisputePage struct {
+	Which DisputeFilter
+	// After is the last dispute of the page before: its id, and when it was raised (Unix ms). Without an id: from the
+	// newest on.
+	AfterID string
+	AfterMS int64
+	Limit   int
+}
+
+// Behind is where the page begins: its disputes were raised earlier than that, or at that time under a smaller id.
+func (q DisputePage) Behind() (ms int64, id string) {
+	if q.AfterID == "" {
+		return math.MaxInt64, ""
+	}
+	return q.AfterMS, q.AfterID
+}
+
+// DisputeFilter picks disputes.
+type DisputeFilter int
+
+// The filters.
+const (
+	AllDisputes DisputeFilter = iota
+	OpenDisputes
+	ResolvedDisputes
+)
 
 // Page is a part of a list. No statuses: all.
 type Page struct {

@@ -34,6 +34,10 @@ var (
 	ErrPreview       = fault.New(fault.NotFound, "CANCEL_PREVIEW_FAILED", "This order can no longer be cancelled.")
 	ErrDispute       = fault.New(fault.FailedPrecondition, "DISPUTE_CREATE_FAILED", "A dispute can be raised only while your goods are on their way or a truck was lost.")
 
+	ErrDisputeOver = fault.New(fault.FailedPrecondition, "DISPUTE_CREATE_FAILED", "Your dispute about this order has been decided already.")
+	ErrNoDispute   = fault.New(fault.NotFound, "DISPUTE_NOT_FOUND", "This dispute was not found.")
+	ErrResolved    = fault.New(fault.Conflict, "DISPUTE_RESOLVED", "This dispute has been resolved otherwise.")
+
 	ErrNothingToSearch = fault.New(fault.Conflict, "ORDER_INACTIVE", "No truck of this order is missing.")
 	ErrSearchedOut     = fault.New(fault.Conflict, "SEARCH_LIMIT_REACHED", "This order has been searched for often enough. Please place a new one.")
 	ErrNothingFilled   = fault.New(fault.FailedPrecondition, "NO_TRUCKS_CONFIRMED", "No truck has been confirmed for this order yet.")

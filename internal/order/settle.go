@@ -41,8 +41,8 @@ func (b *builder) done(by string) (Decision, error) {
 	if next := b.s.due(); next != b.s.Status {
 		b.add(Event{What: StatusChanged, To: next, By: by})
 	}
-	if d := b.s.Dispute; d != nil && d.HandedOverMS == 0 && !b.s.Live {
-		b.handOver(*d)
+	if !b.s.Live && b.s.Dispute.waits() {
+		b.handOver(*b.s.Dispute)
 	}
 	if sets := b.s.rearm(b.s.waits()); len(sets) > 0 {
 		last := &b.d.Events[len(b.d.Events)-1]
@@ -141,7 +141,7 @@ func (s State) waits() map[string]int64 {
 	if s.DecideByMS != 0 {
 		due[DecideTimer] = s.DecideByMS
 	}
-	if s.Dispute != nil && s.Dispute.HandedOverMS == 0 {
+	if s.Dispute.waits() {
 		due[DisputeTimer] = s.Dispute.DueMS
 	}
 	return due

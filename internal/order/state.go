@@ -193,8 +193,8 @@ type Cancellation struct {
 	DriversTold int    `json:"driversTold"`
 }
 
-// Dispute is a customer's complaint about an order that can no longer be cancelled. It is for people:
-// after Policy.DisputeWithin unanswered, or when the order ends, it is handed over.
+// Dispute is a customer's complaint about an order that can no longer be cancelled (dispute.go). Stores
+// find it by the keys id, raisedAt and resolution.
 type Dispute struct {
 	ID           string `json:"id"`
 	Stage        Stage  `json:"stage"`
@@ -203,6 +203,11 @@ type Dispute struct {
 	RaisedMS     int64  `json:"raisedAt"`
 	DueMS        int64  `json:"dueAt"`
 	HandedOverMS int64  `json:"handedOverAt,omitempty"`
+
+	Resolution Resolution   `json:"resolution,omitempty"` // empty: it is open
+	ResolvedMS int64        `json:"resolvedAt,omitempty"`
+	ResolvedBy fleet.UserID `json:"resolvedBy,omitempty"`
+	Why        string       `json:"why,omitempty"` // the reason that ops gave, for ops
 }
 
 // Load reads a snapshot.
