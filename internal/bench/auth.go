@@ -76,7 +76,7 @@ func RunAuth(ctx context.Context, o AuthOptions, progress io.Writer) (Report, er
 	defer func() { _ = os.RemoveAll(dir) }()
 	r := &authRunner{
 		AuthOptions: o, out: progress, sms: filepath.Join(dir, "sms.jsonl"), since: time.Now().Add(-time.Minute),
-		report: Report{At: time.Now().UTC(), CPUs: runtime.NumCPU(), Go: runtime.Version(), Runs: o.Runs},
+		report: Report{At: time.Now().UTC(), CPUs: runtime.NumCPU(), Go: runtime.Version(), Runs: o.Runs, Logins: o.Logins},
 		web:    &http.Client{Timeout: connectWait, Transport: &http.Transport{MaxIdleConnsPerHost: o.Width, MaxConnsPerHost: 4 * o.Width}},
 	}
 	r.phones = 6_000_000_000 + (time.Now().UnixMicro()%3_900_000)*1000 // numbers that nobody has used on these stores

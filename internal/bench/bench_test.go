@@ -47,6 +47,19 @@ func (atOnce) Record(_ context.Context, _ fleet.UserID, _ string, fixes []track.
 	return history.Result{Processed: len(fixes), Accepted: len(fixes)}, nil
 }
 
+// TestHeading says what a run was, timed or counted.
+func TestHeading(t *testing.T) {
+	t.Parallel()
+	for want, r := range map[string]Report{
+		"medians of 3 runs of 10 s, 2 CPUs, go1; compare ratios, not figures of other runs":        {Runs: 3, Seconds: 10, CPUs: 2, Go: "go1"},
+		"medians of 3 runs of 2000 logins, 2 CPUs, go1; compare ratios, not figures of other runs": {Runs: 3, Logins: 2000, CPUs: 2, Go: "go1"},
+	} {
+		if got := r.heading(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // TestRunMeasuresBothSides runs every experiment for a moment, with the forwarder on both sides.
 func TestRunMeasuresBothSides(t *testing.T) {
 	t.Parallel()

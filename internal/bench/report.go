@@ -16,7 +16,8 @@ type Report struct {
 	CPUs    int       `json:"cpus"`
 	Go      string    `json:"go"`
 	Runs    int       `json:"runs"`
-	Seconds float64   `json:"seconds"`
+	Seconds float64   `json:"seconds,omitempty"` // of a run that is timed
+	Logins  int       `json:"logins,omitempty"`  // of a run that is counted
 	Rows    []Row     `json:"rows"`
 }
 
@@ -75,10 +76,19 @@ func (r Row) Verdict() string {
 	return "misses its target"
 }
 
+// heading says what was measured, and where.
+func (r Report) heading() string {
+	extent := fmt.Sprintf("%.0f s", r.Seconds)
+	if r.Logins > 0 {
+		extent = fmt.Sprintf("%d logins", r.Logins)
+	}
+	return fmt.Sprintf("medians of %d runs of %s, %d CPUs, %s; compare ratios, not figures of other runs", r.Runs, extent, r.CPUs, r.Go)
+}
+
 // WriteTable writes the report for people.
 func (r Report) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	_, _ = fmt.Fprintf(t, "\nmedians of %d runs of %.0f s, %d CPUs, %s; compare ratios, not figures of other runs\n\n", r.Runs, r.Seconds, r.CPUs, r.Go)
+	_, _ = fmt.Fprintf(t, "\n%s\n\n", r.heading())
 	_, _ = fmt.Fprintln(t, "what\tbare\tweelo\tunit\tratio\ttarget\t")
 	for _, row := range r.Rows {
 		target := "-"
