@@ -106,6 +106,12 @@ func (o *Orders) Dispute(ctx context.Context, r protocol.DisputeRequest) (*proto
 	return o.ask(ctx, r.OrderID, &protocol.OrderCommand{Do: c, By: r.By, Repeat: r.Repeat})
 }
 
+// ResolveDispute implements protocol.Orders. It is repeatable by the state it asks for.
+func (o *Orders) ResolveDispute(ctx context.Context, r protocol.DisputeResolution) (*protocol.OrderReply, error) {
+	c := order.ResolveDispute{By: r.By, DisputeID: r.DisputeID, Resolution: r.Resolution, Reason: r.Reason}
+	return o.ask(ctx, r.OrderID, &protocol.OrderCommand{Do: c, By: r.By})
+}
+
 // CancelPreview implements protocol.Orders.
 func (o *Orders) CancelPreview(ctx context.Context, orderID string, by order.By) (order.Quote, error) {
 	r, err := o.Get(ctx, orderID, by)

@@ -38,6 +38,9 @@ type Orders interface {
 	CancelPreview(ctx context.Context, orderID string, by order.By) (order.Quote, error)
 	// Dispute raises a dispute; OrderReply.State.Dispute is it.
 	Dispute(ctx context.Context, d DisputeRequest) (*OrderReply, error)
+	// ResolveDispute ends a dispute, for ops; OrderReply.State.Dispute is it. Refusals: DISPUTE_NOT_FOUND,
+	// DISPUTE_RESOLVED when it was resolved otherwise.
+	ResolveDispute(ctx context.Context, r DisputeResolution) (*OrderReply, error)
 	// SearchAgain lets the order search anew for what it lacks.
 	SearchAgain(ctx context.Context, o OrderRequest) (*OrderReply, error)
 	// ContinuePartial ends the search and goes on with the trucks there are.
@@ -93,6 +96,14 @@ type DisputeRequest struct {
 	By                order.By
 	ReasonCode, Notes string
 	Repeat
+}
+
+// DisputeResolution is what ops make of a complaint.
+type DisputeResolution struct {
+	OrderID, DisputeID string
+	By                 order.By
+	Resolution         order.Resolution
+	Reason             string
 }
 
 // OrderCommand asks an order to do something. From the façade; the answer is *OrderReply after the

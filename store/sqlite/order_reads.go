@@ -20,6 +20,8 @@ type OrderReads struct{ db *DB }
 var (
 	_ order.Reads     = OrderReads{}
 	_ order.LiveReads = OrderReads{}
+
+	_ order.DisputeReads = OrderReads{}
 )
 
 // NewOrderReads makes one.

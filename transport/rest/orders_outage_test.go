@@ -50,6 +50,10 @@ func (o awayOrders) Cancel(context.Context, protocol.OrderRequest) (*protocol.Or
 func (o awayOrders) CancelPreview(context.Context, string, order.By) (order.Quote, error) {
 	return order.Quote{}, o.err
 }
+func (o awayOrders) ResolveDispute(context.Context, protocol.DisputeResolution) (*protocol.OrderReply, error) {
+	return nil, o.err
+}
+
 func (o awayOrders) Dispute(context.Context, protocol.DisputeRequest) (*protocol.OrderReply, error) {
 	return nil, o.err
 }
