@@ -17,6 +17,7 @@ import (
 	"weelo/internal/telemetry"
 	"weelo/internal/token"
 	"weelo/store/memory"
+	"weelo/transport/door"
 	"weelo/transport/rest"
 )
 
@@ -87,6 +88,17 @@ func (r *refreshes) take(ctx context.Context, l limit.Limit, key string) error {
 		return login.ErrTooManyAsks.After(wait)
 	}
 	return nil
+}
+
+// lobby bounds the sockets of both kinds that have not said who they are, by address; none with LIMITS=off.
+func (h *house) lobby() *door.Lobby {
+	if h.p.cfg.LimitsOff() {
+		return nil
+	}
+	return door.NewLobby(
+		func(r *http.Request) netip.Addr { return rest.RequestOf(r.Context()).Client },
+		func() { h.p.metrics.Limits.LimitRefused(door.LobbyName) },
+	)
 }
 
 // connecting limits how many sockets an address opens, in front of both kinds. Like a soft limit of logins

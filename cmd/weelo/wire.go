@@ -277,10 +277,11 @@ func (h *house) rest(context.Context, config.Secrets) error {
 func (h *house) sockets(context.Context, config.Secrets) error {
 	cfg, views := h.p.cfg, h.views
 	badge := badges{credentials{h.mint, h.tickets, h.revoked}, h.viewers}
+	lobby := h.lobby()
 	native, err := ws.New(ws.Config{
 		Hub: h.hub, Tokens: badge, Tickets: badge, Drivers: h.drivers, Transporters: h.transporters,
 		Recorder: h.tracks, Windows: h.st.trips, Facts: views, Hosts: cfg.Server.PublicHosts, Origins: pageOrigins(cfg.Server.AllowedOrigins, cfg.Server.PublicHosts),
-		Unlimited: cfg.LimitsOff(), Observer: h.p.metrics.Frames, Log: h.p.log,
+		Lobby: lobby, Unlimited: cfg.LimitsOff(), Observer: h.p.metrics.Frames, Log: h.p.log,
 	})
 	if err != nil {
 		return err
@@ -288,7 +289,7 @@ func (h *house) sockets(context.Context, config.Secrets) error {
 	apps, err := socketio.New(socketio.Config{
 		Hub: h.hub, Access: views, Orders: views, Inbox: h.st.inbox, Tokens: h.mint, Sessions: h.keeper, Revocations: h.revoked, Push: phoneBook{h.st.phones},
 		Drivers: h.drivers, Transporters: h.transporters, Observer: h.p.metrics.Frames, Log: h.p.log,
-		Origins: cfg.Server.AllowedOrigins, Unlimited: cfg.LimitsOff(),
+		Hosts: cfg.Server.PublicHosts, Origins: cfg.Server.AllowedOrigins, Lobby: lobby, Unlimited: cfg.LimitsOff(),
 	})
 	if err != nil {
 		return err

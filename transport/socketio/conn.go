@@ -38,6 +38,8 @@ type conn struct {
 	device string
 	closed atomic.Bool
 
+	leaveLobby func() // gives back its place among those who have not said who they are; called once
+
 	mu           sync.Mutex
 	timer        *time.Timer // CONNECT deadline, then pings
 	named        bool        // CONNECT was accepted
@@ -81,7 +83,6 @@ var errDone = errors.New("socketio: done")
 
 // run reads the connection to its end. It owns the connection's place in the server and in the hub.
 func (c *conn) run() {
-	c.server.unnamed.Add(1)
 	defer c.server.leave(c)
 	defer c.forget()
 	defer c.rescue()
@@ -139,7 +140,7 @@ func (c *conn) forget() {
 	named := c.named
 	c.mu.Unlock()
 	if !named {
-		c.server.unnamed.Add(-1)
+		c.leaveLobby()
 		return
 	}
 	c.server.cfg.Hub.Detach(c.socket)

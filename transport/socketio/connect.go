@@ -159,7 +159,7 @@ func (c *conn) lives(who token.Identity, now time.Time) error {
 		}
 		return nil
 	}
-	ctx, cancel := timeout()
+	ctx, cancel := context.WithTimeout(context.Background(), sessionWait)
 	defer cancel()
 	switch alive, err := c.server.cfg.Sessions.Alive(ctx, who.SessionID, now); {
 	case err != nil:
@@ -185,7 +185,7 @@ func (c *conn) begin(a auth) error {
 	c.socket, c.named, c.waitsForPong = socket, true, false
 	c.timer.Reset(cfg.PingInterval)
 	c.mu.Unlock()
-	c.server.unnamed.Add(-1)
+	c.leaveLobby()
 	if cfg.Revocations.Revoked(c.who.SessionID) {
 		// Since it was asked before. The hub ends such a socket too; no other code may overtake this.
 		c.Close(codeUnauthorized, "session is over")

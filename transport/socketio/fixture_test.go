@@ -48,6 +48,7 @@ type world struct {
 	inbox  *inbox
 	access *access
 	people *people
+	stop   func() // ends the server and waits for it; harmless when repeated
 }
 
 // newWorld starts a server; change may adjust its configuration.
@@ -73,9 +74,12 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 		running.Go(func() { _ = run(ctx) })
 	}
 	web := httptest.NewServer(w.server)
-	t.Cleanup(func() {
+	w.stop = func() {
 		cancel()
 		running.Wait()
+	}
+	t.Cleanup(func() {
+		w.stop()
 		web.Close()
 	})
 	w.url = web.URL

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
+
+	"weelo/transport/door"
 )
 
 func TestHandshakeRefusesInTheWordsOfEngineIO(t *testing.T) {
@@ -42,6 +45,8 @@ func TestHandshakeRefusesInTheWordsOfEngineIO(t *testing.T) {
 		{"unknown session", "GET", "?EIO=4&transport=websocket&sid=abc", upgrade, 400, `{"code":1,"message":"Session ID unknown"}`},
 		{"no upgrade", "GET", "?EIO=4&transport=websocket", nil, 400, `{"code":3,"message":"Bad request"}`},
 		{"token in the URL", "GET", "?EIO=4&transport=websocket&token=a.b.c", upgrade, 400, `{"code":3,"message":"Bad request"}`},
+		{"ticket in the URL", "GET", "?EIO=4&transport=websocket&ticket=x", upgrade, 400, `{"code":3,"message":"Bad request"}`},
+		{"JWT in the URL", "GET", "?EIO=4&transport=websocket&JWT=a.b.c", upgrade, 400, `{"code":3,"message":"Bad request"}`},
 		{"foreign origin", "GET", "?EIO=4&transport=websocket", with("Origin", "https://evil.example"), 403, `{"code":4,"message":"Forbidden"}`},
 		{"old protocol", "GET", "?EIO=3&transport=websocket", upgrade, 400, `{"code":5,"message":"Unsupported protocol version"}`},
 	}
@@ -63,6 +68,104 @@ func TestHandshakeRefusesInTheWordsOfEngineIO(t *testing.T) {
 			body, _ := io.ReadAll(resp.Body)
 			if resp.StatusCode != test.status || strings.TrimSpace(string(body)) != test.body {
 				t.Errorf("%d %s, want %d %s", resp.StatusCode, body, test.status, test.body)
+			}
+		})
+	}
+}
+
+// TestHandshakeServesListedHosts: as on the native socket.
+func TestHandshakeServesListedHosts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *Config) { c.Hosts = []string{"api.weelo.example"} })
+	for host, want := range map[string]int{"api.weelo.example": 101, "API.weelo.example:443": 101, "evil.example": 403, "api.weelo.example.evil.example": 403} {
+		if got := w.knock(host, ""); got != want {
+			t.Errorf("Host %s: %d, want %d", host, got, want)
+		}
+	}
+}
+
+// knock tries to open a connection under a host, from an address that the fixture's lobby believes, and
+// gives the status; a connection is left open for the test.
+func (w *world) knock(host, from string) int {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), wait)
+	defer cancel()
+	ws, resp, err := websocket.Dial(ctx, strings.Replace(w.url, "http", "ws", 1)+"/socket.io/?EIO=4&transport=websocket",
+		&websocket.DialOptions{Host: host, HTTPHeader: http.Header{"From": {from}}})
+	if err == nil {
+		w.t.Cleanup(func() { _ = ws.CloseNow() })
+		return http.StatusSwitchingProtocols
+	}
+	if resp == nil {
+		w.t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
+
+// TestStrangersOfOneAddressAreBounded: as on the native socket, and together with it.
+func TestStrangersOfOneAddressAreBounded(t *testing.T) {
+	t.Parallel()
+	lobby := door.NewLobby(func(r *http.Request) netip.Addr {
+		a, _ := netip.ParseAddr(r.Header.Get("From"))
+		return a
+	}, nil)
+	w := newWorld(t, func(c *Config) { c.Lobby = lobby })
+	here := http.Header{"From": {"203.0.113.7"}}
+	first := w.dial(here)
+	for i := range door.PerAddress - 1 {
+		if got := w.knock("", "203.0.113.7"); got != 101 {
+			t.Fatalf("stranger %d: %d", i+2, got)
+		}
+	}
+	if got := w.knock("", "203.0.113.7"); got != 429 {
+		t.Fatalf("one too many: %d", got)
+	}
+	if got := w.knock("", "203.0.113.8"); got != 101 {
+		t.Errorf("another address: %d", got)
+	}
+	first.send(`40{"token":"nonsense"}`)
+	first.next()
+	if got := w.knock("", "203.0.113.7"); got != 429 {
+		t.Errorf("a wrong token made room: %d", got)
+	}
+	first.send(`40{"token":"ravi"}`)
+	if got := first.next(); !strings.HasPrefix(got, `40{"sid"`) {
+		t.Fatal(got)
+	}
+	if got := w.knock("", "203.0.113.7"); got != 101 {
+		t.Errorf("whoever said who he is made no room: %d", got)
+	}
+	if got := w.knock("", "203.0.113.7"); got != 429 {
+		t.Errorf("room for two: %d", got)
+	}
+}
+
+// TestWhoLeavesMakesRoom: a place comes back when its connection ends, for whatever reason.
+func TestWhoLeavesMakesRoom(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]struct {
+		wait time.Duration
+		how  func(*client)
+		code int
+	}{
+		"too late":  {50 * time.Millisecond, func(*client) {}, codeTimeout},
+		"malformed": {0, func(c *client) { c.send("9") }, codeMalformed},
+		"gone":      {0, func(c *client) { _ = c.ws.CloseNow() }, -1},
+		"named":     {0, func(c *client) { c.send(`40{"token":"mohan"}`, "41") }, 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lobby := door.NewLobby(func(*http.Request) netip.Addr { return netip.MustParseAddr("203.0.113.7") }, nil)
+			w := newWorld(t, func(c *Config) { c.Lobby, c.ConnectWait = lobby, end.wait })
+			c := w.dial(nil)
+			end.how(c)
+			if code := c.closed(); code != end.code {
+				t.Errorf("closed with %d", code)
+			}
+			w.stop() // waits for the readers
+			if lobby.Waiting() != 0 || w.server.unnamed.Load() != 0 || w.server.named.Load() != 0 {
+				t.Errorf("kept: %d addresses, %d strangers, %d others", lobby.Waiting(), w.server.unnamed.Load(), w.server.named.Load())
 			}
 		})
 	}

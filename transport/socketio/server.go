@@ -8,7 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +18,7 @@ import (
 
 	"weelo/actors/protocol"
 	"weelo/internal/ledger"
+	"weelo/transport/door"
 	"weelo/transport/hub"
 )
 
@@ -30,7 +31,8 @@ const (
 
 // Other bounds of a connection.
 const (
-	connectWait    = 10 * time.Second // from the upgrade to the CONNECT packet
+	connectWait    = 5 * time.Second  // from the upgrade to the CONNECT packet
+	sessionWait    = 3 * time.Second  // of the question whether a session lives, within connectWait
 	messageWait    = 10 * time.Second // from the first to the last byte of one message
 	preAuthPayload = 4 << 10          // bytes of a packet before CONNECT was accepted
 	maxConnects    = 3                // refused CONNECT packets on one connection
@@ -54,9 +56,14 @@ type Config struct {
 	Log          *slog.Logger // nil: slog.Default
 	// Now is the clock of receive times and serverTimeMs. nil: time.Now.
 	Now func() time.Time
+	// Hosts are the Host headers that are served, with or without a port; empty serves any.
+	Hosts []string
 	// Origins lists the origins of browsers that may connect. Apps send none and are let through:
 	// the token is in the CONNECT packet and no cookie is ever read.
 	Origins []string
+	// Lobby bounds the connections that have not said who they are by address, together with native
+	// ones; nil: it is only 2,000 a task.
+	Lobby *door.Lobby
 	// MaxSockets bounds the authenticated sockets of this task. 0: 20,000.
 	MaxSockets int
 	// Unlimited lifts rate limits (LIMITS=off).
@@ -181,18 +188,20 @@ var (
 	errForbidden = &handshakeError{4, "Forbidden", http.StatusForbidden}
 	errProtocol  = &handshakeError{5, "Unsupported protocol version", http.StatusBadRequest}
 	errBusy      = &handshakeError{3, "Server at capacity. Please retry.", http.StatusServiceUnavailable}
+	errStrangers = &handshakeError{3, "Too many connections. Please retry.", http.StatusTooManyRequests}
 )
 
 // check holds a request against the handshake, in the order of the reference server.
 func (s *Server) check(r *http.Request) *handshakeError {
 	q := r.URL.Query()
+	lists := door.Lists{Hosts: s.cfg.Hosts, Origins: s.cfg.Origins}
 	switch {
 	case q.Get("transport") != "websocket":
 		return errTransport
-	case q.Has("token"), q.Has("access_token"):
-		return errRequest // a token in a URL ends up in logs
-	case !s.allowed(r.Header.Get("Origin")):
+	case !lists.Host(r), !lists.Page(r):
 		return errForbidden
+	case door.SecretIn(q):
+		return errRequest
 	case q.Has("sid"):
 		return errSession // sessions begin with the socket here; there is nothing to upgrade
 	case r.Method != http.MethodGet:
@@ -201,25 +210,37 @@ func (s *Server) check(r *http.Request) *handshakeError {
 		return errRequest
 	case q.Get("EIO") != "4":
 		return errProtocol
-	case s.unnamed.Load() >= maxUnnamed, s.cfg.Hub.Draining():
+	case s.cfg.Hub.Draining():
 		return errBusy // another task takes it
 	}
 	return nil
 }
 
-func (s *Server) allowed(origin string) bool {
-	return origin == "" || slices.Contains(s.cfg.Origins, origin)
+// stranger gives a connection a place until it has said who it is: of this task's and of its address's.
+// leave gives it back, once.
+func (s *Server) stranger(r *http.Request) (leave func(), refused *handshakeError) {
+	if s.unnamed.Add(1) > maxUnnamed {
+		s.unnamed.Add(-1)
+		return nil, errBusy
+	}
+	named, ok := s.cfg.Lobby.Enter(r)
+	if !ok {
+		s.unnamed.Add(-1)
+		return nil, errStrangers
+	}
+	return func() { named(); s.unnamed.Add(-1) }, nil
 }
 
 // ServeHTTP upgrades a request to a connection. It returns as soon as the connection has a goroutine
 // of its own, so that what net/http keeps for a request is free again.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refused := s.check(r); refused != nil {
-		s.cfg.Observer.Refused(formatName, "HANDSHAKE")
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		w.WriteHeader(refused.status)
-		_ = json.NewEncoder(w).Encode(refused) // the client is gone if this fails
+		s.refuse(w, refused)
+		return
+	}
+	leave, refused := s.stranger(r)
+	if refused != nil {
+		s.refuse(w, refused)
 		return
 	}
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
@@ -227,14 +248,31 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
+		leave()
 		return // Accept has answered
 	}
 	c := s.newConn(ws, r.Header.Get("X-Device-Id"))
+	c.leaveLobby = leave
 	if !s.enter(c) {
+		leave()
 		c.Close(hub.CodeRestart, "restart")
 		return
 	}
 	go c.run()
+}
+
+func (s *Server) refuse(w http.ResponseWriter, refused *handshakeError) {
+	s.cfg.Observer.Refused(formatName, "HANDSHAKE")
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	switch refused.status {
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "1")
+	case http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", strconv.Itoa(int(connectWait.Seconds())))
+	}
+	w.WriteHeader(refused.status)
+	_ = json.NewEncoder(w).Encode(refused) // the client is gone if this fails
 }
 
 // newID is 128 random bits in 22 characters.

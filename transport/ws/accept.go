@@ -4,9 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"net"
+	"math"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"weelo/internal/fault"
 	"weelo/internal/token"
+	"weelo/transport/door"
 )
 
 // Subprotocol is what client and server agree on.
@@ -29,15 +31,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, refusal)
 		return
 	}
-	if s.unnamed.Add(1) > int64(s.cfg.MaxUnnamed) {
-		s.unnamed.Add(-1)
-		s.refuse(w, errBusy)
+	place, refusal := s.stranger(r)
+	if refusal != nil {
+		s.refuse(w, refusal)
 		return
 	}
 	handed := false // to the goroutine that reads the hello
 	defer func() {
 		if !handed {
-			s.unnamed.Add(-1)
+			place.leave()
 		}
 	}()
 	id, refusal := s.identify(r)
@@ -45,7 +47,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, refusal)
 		return
 	}
-	c := &conn{server: s, id: rand.Text()[:16], device: r.Header.Get("X-Device-Id"), closed: make(chan struct{})}
+	if id != nil {
+		place.named() // his hello is only a greeting
+	}
+	c := &conn{server: s, place: place, id: rand.Text()[:16], device: r.Header.Get("X-Device-Id"), closed: make(chan struct{})}
 	if len(c.device) > 64 {
 		c.device = ""
 	}
@@ -80,24 +85,20 @@ var (
 	errSubprotocol = fault.New(fault.InvalidArgument, "SUBPROTOCOL_REQUIRED", "The subprotocol weelo.v1 is required.")
 	errTicket      = fault.New(fault.Unauthenticated, "INVALID_TICKET", "The ticket is not valid (any more).")
 	errToken       = fault.New(fault.Unauthenticated, "INVALID_TOKEN", "Please log in again.")
+	errStrangers   = fault.New(fault.ResourceExhausted, "RATE_LIMIT_EXCEEDED", "Too many connections from your address wait to say who they are. Please connect again.").After(HelloWait)
 	errBusy        = fault.New(fault.Unavailable, "SERVER_AT_CAPACITY", "Too many connections wait to say who they are. Please connect again.").After(time.Second)
 	errDraining    = fault.New(fault.Unavailable, "RESTARTING", "Please connect again.").After(time.Second)
 )
 
 func (s *Server) admissible(r *http.Request) *fault.Error {
-	if len(s.cfg.Hosts) > 0 && !hostListed(s.cfg.Hosts, r.Host) {
+	lists := door.Lists{Hosts: s.cfg.Hosts, Origins: s.cfg.Origins}
+	switch {
+	case !lists.Host(r):
 		return errHost
-	}
-	if origins := r.Header.Values("Origin"); len(origins) > 0 {
-		if len(origins) > 1 || !slices.Contains(s.cfg.Origins, origins[0]) {
-			return errOrigin
-		}
-	}
-	for name := range r.URL.Query() {
-		switch strings.ToLower(name) {
-		case "token", "access_token", "ticket", "jwt", "auth", "authorization":
-			return errQueryToken
-		}
+	case !lists.Page(r):
+		return errOrigin
+	case door.SecretIn(r.URL.Query()):
+		return errQueryToken
 	}
 	if !slices.Contains(offered(r), Subprotocol) && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		return errSubprotocol
@@ -108,14 +109,30 @@ func (s *Server) admissible(r *http.Request) *fault.Error {
 	return nil
 }
 
-func hostListed(hosts []string, host string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
+// place is what a connection holds until it has said who it is.
+type place struct {
+	server *Server
+	named  func() // it is known who it is: others of its address may come; harmless when repeated
+}
+
+// leave gives the whole place back; to be called once.
+func (p place) leave() {
+	p.named()
+	p.server.unnamed.Add(-1)
+}
+
+// stranger gives a connection its place, of this task's and of its address's.
+func (s *Server) stranger(r *http.Request) (place, *fault.Error) {
+	if s.unnamed.Add(1) > int64(s.cfg.MaxUnnamed) {
+		s.unnamed.Add(-1)
+		return place{}, errBusy
 	}
-	return slices.ContainsFunc(hosts, func(h string) bool {
-		return strings.EqualFold(h, host) || strings.EqualFold(h, name)
-	})
+	named, ok := s.cfg.Lobby.Enter(r)
+	if !ok {
+		s.unnamed.Add(-1)
+		return place{}, errStrangers
+	}
+	return place{s, named}, nil
 }
 
 // offered gives the subprotocols that the client named.
@@ -178,10 +195,11 @@ func ticketRefusal(err error) *fault.Error {
 }
 
 var statuses = map[fault.Code]int{
-	fault.InvalidArgument:  http.StatusBadRequest,
-	fault.Unauthenticated:  http.StatusUnauthorized,
-	fault.PermissionDenied: http.StatusForbidden,
-	fault.Unavailable:      http.StatusServiceUnavailable,
+	fault.InvalidArgument:   http.StatusBadRequest,
+	fault.Unauthenticated:   http.StatusUnauthorized,
+	fault.PermissionDenied:  http.StatusForbidden,
+	fault.ResourceExhausted: http.StatusTooManyRequests,
+	fault.Unavailable:       http.StatusServiceUnavailable,
 }
 
 func (s *Server) refuse(w http.ResponseWriter, f *fault.Error) {
@@ -193,7 +211,7 @@ func (s *Server) refuse(w http.ResponseWriter, f *fault.Error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	if f.RetryAfter > 0 {
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(f.RetryAfter.Seconds()))))
 	}
 	w.WriteHeader(status)
 	// An error means that the client is gone.

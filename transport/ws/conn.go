@@ -27,6 +27,7 @@ type conn struct {
 	out    *output
 	id     string
 	device string
+	place  place // until the end of the hello
 
 	member  atomic.Pointer[hub.Socket] // nil before the hello
 	message wire.Message
@@ -56,7 +57,7 @@ func (c *conn) begin(id *token.Identity) {
 	c.heardMS.Store(time.Now().UnixMilli())
 	c.pingedMS.Store(c.heardMS.Load())
 	who, resume, ok := func() (token.Identity, *wire.Resume, bool) {
-		defer c.server.unnamed.Add(-1)
+		defer c.place.leave()
 		return c.hello(ctx, id)
 	}()
 	if !ok {

@@ -26,6 +26,8 @@ func TestUpgradeIsRefused(t *testing.T) {
 	}{
 		{name: "token in the query", url: url + "?token=x", status: 400, code: "TOKEN_IN_QUERY"},
 		{name: "access_token in the query", url: url + "?x=1&Access_Token=x", status: 400, code: "TOKEN_IN_QUERY"},
+		{name: "a ticket in the query", url: url + "?ticket=x", status: 400, code: "TOKEN_IN_QUERY"},
+		{name: "a JWT in the query", url: url + "?JWT=x", status: 400, code: "TOKEN_IN_QUERY"},
 		{name: "another host", url: "ws://evil.example/ws/v1", status: 403, code: "HOST_NOT_ALLOWED"},
 		{name: "another page", header: http.Header{"Origin": {"https://evil.example"}}, status: 403, code: "ORIGIN_NOT_ALLOWED"},
 		{name: "a page without TLS", header: http.Header{"Origin": {"http://weelo.test"}}, status: 403, code: "ORIGIN_NOT_ALLOWED"},

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"weelo/actors/protocol"
+	"weelo/transport/door"
 	"weelo/transport/hub"
 )
 
@@ -54,6 +55,8 @@ type Config struct {
 	Origins []string
 	// MaxUnnamed bounds the connections that have not said yet who they are; 0: 2,000.
 	MaxUnnamed int
+	// Lobby bounds them by address, together with those of Socket.IO; nil: MaxUnnamed only.
+	Lobby *door.Lobby
 	// Unlimited lifts the rates (LIMITS=off, benches and simulations only).
 	Unlimited bool
 

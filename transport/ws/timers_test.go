@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"weelo/internal/fleet"
+	"weelo/transport/door"
 	"weelo/transport/ws"
 )
 
@@ -53,6 +55,67 @@ func TestStrangersAreBounded(t *testing.T) {
 		synctest.Wait()
 		s.open(t)
 	}, func(c *ws.Config) { c.MaxUnnamed = 2 })
+}
+
+// TestStrangersOfOneAddressAreBounded: one address cannot take everybody's places. Who says who he is, at the
+// upgrade or in the hello, who is refused and who is too late makes room.
+func TestStrangersOfOneAddressAreBounded(t *testing.T) {
+	lobby := door.NewLobby(func(r *http.Request) netip.Addr {
+		a, _ := netip.ParseAddr(r.Header.Get("From"))
+		return a
+	}, nil)
+	bubble(t, func(t *testing.T, s *server) {
+		from := func(address string, more ...string) (*peer, *http.Response) {
+			h := http.Header{"From": {address}}
+			if len(more) > 0 {
+				h.Set("Authorization", "Bearer "+more[0])
+			}
+			c, r, err := s.dial(t, url, h, "weelo.v1")
+			if err != nil {
+				return nil, r
+			}
+			t.Cleanup(func() { _ = c.CloseNow() })
+			return &peer{t, c}, nil
+		}
+		full := func() bool {
+			p, r := from("203.0.113.7")
+			return p == nil && r.StatusCode == http.StatusTooManyRequests && r.Header.Get("Retry-After") == "5"
+		}
+		waiting := make([]*peer, door.PerAddress)
+		for i := range waiting {
+			if waiting[i], _ = from("203.0.113.7"); waiting[i] == nil {
+				t.Fatalf("stranger %d was refused", i)
+			}
+		}
+		if !full() || s.refusals("RATE_LIMIT_EXCEEDED") != 1 {
+			t.Fatal("one too many was let in")
+		}
+		if p, _ := from("203.0.113.8"); p == nil {
+			t.Error("another address was refused")
+		}
+		waiting[0].send(fmt.Sprintf(`{"t":"hello","token":%q}`, s.login("C1", fleet.Customer, time.Hour)))
+		waiting[0].readJSON("welcome")
+		named, _ := from("203.0.113.7", s.login("C2", fleet.Customer, time.Hour)) // takes the place and gives it back at once
+		if named == nil {
+			t.Fatal("no place for the one who had said who he is")
+		}
+		if p, _ := from("203.0.113.7"); p == nil || !full() {
+			t.Fatal("not one place was free")
+		}
+		if p, r := from("203.0.113.8", "forged"); p != nil || r.StatusCode != http.StatusUnauthorized {
+			t.Error("a forged token was let in")
+		}
+		for _, c := range waiting[1:] {
+			if code, _ := c.end(); code != 4408 {
+				t.Errorf("closed with %d", code)
+			}
+		}
+		wait(4 * ws.HelloWait) // some do not read the close that is sent to them
+		synctest.Wait()
+		if lobby.Waiting() != 0 {
+			t.Errorf("%d addresses are still kept", lobby.Waiting())
+		}
+	}, func(c *ws.Config) { c.Lobby = lobby })
 }
 
 func TestSilenceIsATimeout(t *testing.T) {
