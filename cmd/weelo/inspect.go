@@ -15,7 +15,7 @@ import (
 
 	"weelo/internal/audit"
 	"weelo/internal/config"
-	"weelo/internal/telemetry"
+	"weelo/internal/phone"
 )
 
 func inspectCommand() command {
@@ -105,7 +105,7 @@ func question(args []string) (queries []string, params []any, err error) {
 			 WHERE i.recipient = $1 ORDER BY i.seq DESC`}},
 		"timers":     {false, []string{`SELECT due, kind, aggregate_id, name, number FROM timer ORDER BY due`}},
 		"outbox":     {false, []string{`SELECT due, attempts, channel, recipient, type, deadline, id FROM outbox ORDER BY due`}},
-		"quarantine": {false, []string{`SELECT last_at, strikes, kind, aggregate_id, command_id, reason FROM quarantine ORDER BY last_at DESC`}},
+		"quarantine": {false, []string{`SELECT id, last_at, strikes, releases, released_at, discarded_at, kind, aggregate_id, command_id, message, reason FROM quarantine ORDER BY last_at DESC`}},
 	}
 	sub, ok := subjects[args[0]]
 	switch {
@@ -169,14 +169,14 @@ func show(ctx context.Context, db *sql.DB, w io.Writer, query string, params []a
 }
 
 // instants are the columns that hold times: timestamps on Postgres, microseconds on SQLite.
-var instants = []string{"at", "due", "deadline", "updated_at", "last_at"}
+var instants = []string{"at", "due", "deadline", "updated_at", "last_at", "released_at", "discarded_at"}
 
 func plain(name string, v any) any {
 	switch x := v.(type) {
 	case []byte:
-		return telemetry.MaskPhones(string(x))
+		return phone.Mask(string(x))
 	case string:
-		return telemetry.MaskPhones(x)
+		return phone.Mask(x)
 	case int64:
 		if slices.Contains(instants, name) {
 			return time.UnixMicro(x).UTC()

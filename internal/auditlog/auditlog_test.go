@@ -72,16 +72,16 @@ func TestWhatIsHidden(t *testing.T) {
 	t.Parallel()
 	keys := auditlog.Keys{Kid: "k1", Secret: []byte("0123456789abcdef0123456789abcdef")}
 	e := keys.Entry(auditlog.Event{
-		Action: auditlog.LoggedIn, Phone: "+919876543210", Reason: strings.Repeat("ä", 600) + "\x00", Subject: "user:\x00u1",
-		From:    auditlog.Source{Client: netip.MustParseAddr("203.0.113.77"), Device: "phone-of-asha", RequestID: "r1"},
-		Details: map[string]any{"role": "customer"},
+		Action: auditlog.LoggedIn, Phone: "+919876543210", Reason: "called 98765\x00 43210: " + strings.Repeat("ä", 600) + "\x00", Subject: "user:\x00u1",
+		From:    auditlog.Source{Client: netip.MustParseAddr("203.0.113.77"), Device: "phone-of-asha", RequestID: "call-of-9876543210"},
+		Details: map[string]any{"role": "customer", "who": "98765-43210", "n": 9876543210},
 	}, at)
-	for _, secret := range []string{"9876543210", "phone-of-asha", "203.0.113.77", "\x00"} {
+	for _, secret := range []string{`9876543210"`, "f-9876543210", "98765 43210", "98765-43210", "phone-of-asha", "203.0.113.77", "\x00"} {
 		if strings.Contains(fmt.Sprintf("%+v", e), secret) {
 			t.Errorf("%q is in %+v", secret, e)
 		}
 	}
-	if e.Network != "203.0.113.0/24" || len([]rune(e.Reason)) != auditlog.MaxReason || e.Subject != "user:u1" || e.Details != `{"role":"customer"}` || !e.At.Equal(at) {
+	if e.Network != "203.0.113.0/24" || len([]rune(e.Reason)) != auditlog.MaxReason || e.Subject != "user:u1" || e.Details != `{"n":9876543210,"role":"customer","who":"+91******3210"}` || !e.At.Equal(at) {
 		t.Errorf("entry %+v", e)
 	}
 	if e.PhoneHMAC != keys.Phone("+919876543210") || e.PhoneHMAC == keys.Device("+919876543210") || !strings.HasPrefix(e.PhoneHMAC, "k1:") {

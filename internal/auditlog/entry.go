@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"weelo/internal/phone"
 )
 
 // What is written down. Of an operator's action that was refused a second row follows with Failed behind
@@ -24,12 +26,18 @@ const (
 	RefreshReuse   = "refresh_reuse"
 	DriverJoined   = "driver_joined"
 	DriverLeft     = "driver_left"
+	ShareCreated   = "share_created"
+	ShareRevoked   = "share_revoked"
 
 	UserSuspended   = "user_suspended"
 	UserUnsuspended = "user_unsuspended"
 	KYCSet          = "kyc_set"
 	SessionEnded    = "session_ended"
 	SessionsEnded   = "sessions_ended"
+	DisputeResolved = "dispute_resolved"
+
+	CommandReleased  = "command_released"
+	CommandDiscarded = "command_discarded"
 
 	// OpsRead is any other request of an operator: what he looked at is the subject.
 	OpsRead = "ops_read"
@@ -129,7 +137,7 @@ func (k Keys) Entry(e Event, now time.Time) Entry {
 	}
 	details := "{}"
 	if len(e.Details) > 0 {
-		if b, err := json.Marshal(e.Details); err == nil && len(b) <= maxDetails {
+		if b, err := json.Marshal(withoutPhones(e.Details)); err == nil && len(b) <= maxDetails {
 			details = strings.ToValidUTF8(string(b), "")
 		}
 	}
@@ -138,6 +146,18 @@ func (k Keys) Entry(e Event, now time.Time) Entry {
 		Reason: text(e.Reason), AuthorisedBy: word(e.AuthorisedBy), PhoneHMAC: k.Phone(e.Phone), Network: Network(e.From.Client),
 		DeviceHash: k.Device(e.From.Device), RequestID: word(e.From.RequestID), Details: details,
 	}
+}
+
+// withoutPhones masks what people may have written into the texts of details.
+func withoutPhones(details map[string]any) map[string]any {
+	masked := make(map[string]any, len(details))
+	for name, v := range details {
+		if s, ok := v.(string); ok {
+			v = phone.Mask(s)
+		}
+		masked[name] = v
+	}
+	return masked
 }
 
 // word cuts an id to its bound and drops what no store keeps alike.
@@ -149,13 +169,14 @@ func word(s string) string {
 	return s
 }
 
+// text masks phones, which people write into reasons and clients into the ids of requests.
 func text(s string) string {
-	clean := strings.Map(func(r rune) rune {
+	clean := phone.Mask(strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || r < ' ' && r != '\n' && r != '\t' {
 			return -1
 		}
 		return r
-	}, s)
+	}, s))
 	if utf8.RuneCountInString(clean) > MaxReason {
 		clean = string([]rune(clean)[:MaxReason])
 	}

@@ -26,6 +26,7 @@ type Span struct {
 	Service                 string
 	Attributes              map[string]string
 	Links                   []string // span ids
+	Text                    string   // all of it and of its resource, names and values
 	Start, End              time.Time
 }
 
@@ -73,7 +74,9 @@ func (r *Receiver) Export(_ context.Context, req *collector.ExportTraceServiceRe
 		}
 		for _, ss := range rs.GetScopeSpans() {
 			for _, s := range ss.GetSpans() {
-				r.spans = append(r.spans, fromWire(service, s))
+				span := fromWire(service, s)
+				span.Text = rs.GetResource().String() + " " + ss.GetScope().String() + " " + s.String()
+				r.spans = append(r.spans, span)
 			}
 		}
 	}
