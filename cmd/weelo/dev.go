@@ -69,12 +69,13 @@ func dev(ctx context.Context, o devOptions, s surroundings) error {
 	keys := config.Secrets{JWT: config.Secret(made.JWT), JWTRefresh: config.Secret(made.Refresh), Pepper: config.Secret(made.Pepper)}
 	return launch(ctx, cfg, log, func(ctx context.Context, p *process) error {
 		if len(p.cfg.Server.PublicHosts) == 0 { // a page of elsewhere that resolves to this machine is not served
-			p.cfg.Server.PublicHosts = []string{"localhost", "127.0.0.1", "::1"}
+			// The last is what an Android emulator calls the machine it runs on.
+			p.cfg.Server.PublicHosts = []string{"localhost", "127.0.0.1", "::1", "10.0.2.2"}
 		}
 		if len(p.cfg.Server.AllowedOrigins) == 0 {
 			p.cfg.Server.AllowedOrigins = []string{fmt.Sprintf("http://localhost:%d", p.port()), fmt.Sprintf("http://127.0.0.1:%d", p.port())}
 		}
-		sender, err := devSMS(cfg.SMS, folder.path(smsFile), s.out)
+		sender, err := devSMS(ctx, cfg.SMS, folder.path(smsFile), s.out)
 		if err != nil {
 			return err
 		}

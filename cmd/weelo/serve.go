@@ -47,12 +47,15 @@ func serve(ctx context.Context, s surroundings) error {
 	if unused := config.UnusedIn(s.environ); len(unused) > 0 {
 		log.Info("variables that nothing reads", "names", unused)
 	}
+	if missing := cfg.Borrowing(); len(missing) > 0 {
+		log.Warn("codes go out in the words of another template: these are not set", "names", missing)
+	}
 	keys, err := cfg.Secrets.WithPeppers()
 	if err != nil {
 		return err
 	}
 	return launch(ctx, cfg, log, func(ctx context.Context, p *process) error {
-		sender, err := smsRoutes(cfg.SMS, s.out)
+		sender, err := smsRoutes(ctx, cfg.SMS, s.out)
 		if err != nil {
 			return err
 		}

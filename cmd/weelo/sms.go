@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 
 	"weelo/internal/config"
 	"weelo/internal/notify"
+	"weelo/internal/notify/sns"
 	"weelo/internal/nudge"
 )
 
@@ -25,13 +27,13 @@ func (p providers) of(traffic string, log *slog.Logger) *notify.Routes {
 }
 
 // smsRoutes are the providers that the environment names.
-func smsRoutes(c config.SMS, out io.Writer) ([]notify.Route, error) {
+func smsRoutes(ctx context.Context, c config.SMS, out io.Writer) ([]notify.Route, error) {
 	var routes []notify.Route
 	for _, name := range []string{c.Provider, c.Fallback} {
 		if name == "" {
 			continue
 		}
-		sender, err := smsSender(c, name, out)
+		sender, err := smsSender(ctx, c, name, out)
 		if err != nil {
 			return nil, err
 		}
@@ -41,13 +43,24 @@ func smsRoutes(c config.SMS, out io.Writer) ([]notify.Route, error) {
 	return routes, nil
 }
 
-func smsSender(c config.SMS, name string, out io.Writer) (notify.Sender, error) {
+func smsSender(ctx context.Context, c config.SMS, name string, out io.Writer) (notify.Sender, error) {
 	switch {
 	case name == "msg91":
 		return notify.NewMSG91(notify.MSG91Config{
 			AuthKey: string(c.MSG91AuthKey.Reveal()), SenderID: c.MSG91SenderID, BaseURL: c.MSG91BaseURL,
-			Templates: notify.TemplateIDs{notify.TextLogin: c.MSG91TemplateID, nudge.TextAccepted: c.MSG91Accepted, nudge.TextExpired: c.MSG91Expired},
+			Templates: notify.TemplateIDs{
+				notify.TextLogin: c.MSG91TemplateID, notify.TextLoginCaptain: c.MSG91Captain, notify.TextDriver: c.MSG91Driver, notify.TextOnboard: c.MSG91Onboard,
+				nudge.TextAccepted: c.MSG91Accepted, nudge.TextExpired: c.MSG91Expired,
+			},
 		}, notify.Client())
+	case name == "aws-sns":
+		return sns.New(ctx, sns.Config{
+			Region: c.SNSRegion, EntityID: c.DLTEntity, Header: c.SNSHeader, BaseURL: c.SNSBaseURL,
+			Templates: notify.TemplateIDs{
+				notify.TextLogin: c.DLTLogin, notify.TextLoginCaptain: c.DLTCaptain, notify.TextDriver: c.DLTDriver, notify.TextOnboard: c.DLTOnboard,
+				nudge.TextAccepted: c.DLTAccepted, nudge.TextExpired: c.DLTExpired,
+			},
+		}, notify.Client(), nil)
 	case name == "twilio":
 		return notify.NewTwilio(notify.TwilioConfig{
 			AccountSID: c.TwilioSID, AuthToken: string(c.TwilioToken.Reveal()), From: c.TwilioFrom, BaseURL: c.TwilioBaseURL,
@@ -63,12 +76,12 @@ func smsSender(c config.SMS, name string, out io.Writer) (notify.Sender, error) 
 
 // devSMS prints each message and appends it to the folder's sms.jsonl, unless the environment names a
 // real provider: then both.
-func devSMS(c config.SMS, file string, out io.Writer) ([]notify.Route, error) {
+func devSMS(ctx context.Context, c config.SMS, file string, out io.Writer) ([]notify.Route, error) {
 	both := notify.Both{notify.NewFile(file, time.Now), notify.NewConsole(out)}
 	if c.Provider == "" || c.Provider == "console" {
 		return []notify.Route{{Name: "console", Sender: both}}, nil
 	}
-	routes, err := smsRoutes(c, out)
+	routes, err := smsRoutes(ctx, c, out)
 	if err != nil {
 		return nil, err
 	}

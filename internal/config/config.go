@@ -37,7 +37,7 @@ type Config struct {
 // Server is where and for whom the process listens.
 type Server struct {
 	Port           int      `env:"PORT" envDefault:"3000" doc:"Port of REST, sockets and pages. 0 takes a free one, which is logged."`
-	PublicHosts    []string `env:"PUBLIC_HOSTS" doc:"Host names under which pages and share links are served, by comma. Empty: the name of the request (dev: localhost and 127.0.0.1)."`
+	PublicHosts    []string `env:"PUBLIC_HOSTS" doc:"Host names under which pages, share links and sockets are served, by comma. Empty: the name of the request (dev: localhost, 127.0.0.1 and 10.0.2.2)."`
 	AllowedOrigins []string `env:"ALLOWED_ORIGINS" doc:"Origins of browsers that may call the API and open sockets, by comma. Apps send none and are not affected."`
 	CORSOrigin     []string `env:"CORS_ORIGIN" doc:"Older name of ALLOWED_ORIGINS; used when that is empty."`
 	TrustedHops    int      `env:"TRUSTED_HOPS" envDefault:"-1" doc:"Number of proxies in front whose X-Forwarded-For entry is believed, counted from the right. -1: 1 on ECS (the load balancer), otherwise 0."`
@@ -64,23 +64,40 @@ type Secrets struct {
 
 // SMS is how a code reaches a phone.
 type SMS struct {
-	Provider        string `env:"SMS_PROVIDER" doc:"msg91, twilio, console (prints; default of dev) or file:PATH (one JSON line a message; refused in production). Default: msg91 when a key is set."`
-	Fallback        string `env:"SMS_FALLBACK_PROVIDER" doc:"msg91 or twilio: asked for what SMS_PROVIDER certainly did not take, because it is left alone after failures or refused. Empty: nobody is."`
-	APIKey          Secret `env:"SMS_API_KEY" doc:"Key of the chosen provider when its own name is absent."`
+	Provider string `env:"SMS_PROVIDER" doc:"msg91, twilio, aws-sns, console (prints; default of dev) or file:PATH (one JSON line a message; refused in production). Default: msg91 when a key is set."`
+	Fallback string `env:"SMS_FALLBACK_PROVIDER" doc:"msg91, twilio or aws-sns: asked for what SMS_PROVIDER certainly did not take, because it is left alone after failures or refused. Empty: nobody is."`
+	APIKey   Secret `env:"SMS_API_KEY" doc:"Key of MSG91, or token of Twilio when that is SMS_PROVIDER, if its own name is absent."`
+	// What MSG91 keeps by an id of its own, with the DLT id in its panel.
 	MSG91AuthKey    Secret `env:"MSG91_AUTH_KEY" doc:"Key of MSG91."`
-	MSG91SenderID   string `env:"MSG91_SENDER_ID" envDefault:"WEELO" doc:"Sender shown on the phone."`
-	MSG91TemplateID string `env:"MSG91_TEMPLATE_ID" doc:"MSG91's id of the OTP template."`
+	MSG91SenderID   string `env:"MSG91_SENDER_ID" envDefault:"WEELO" doc:"Sender shown on the phone: the DLT header."`
+	MSG91TemplateID string `env:"MSG91_TEMPLATE_ID" doc:"MSG91's id of the template of a login (docs/sms.md lists the texts)."`
+	MSG91Captain    string `env:"MSG91_TEMPLATE_ID_CAPTAIN" doc:"The same for the Captain app, when its SMS Retriever hash is another. Empty: MSG91_TEMPLATE_ID."`
+	MSG91Driver     string `env:"MSG91_TEMPLATE_ID_DRIVER" doc:"MSG91's id of the template that tells a transporter which driver logs in. Empty: MSG91_TEMPLATE_ID, which does not say; the start warns."`
+	MSG91Onboard    string `env:"MSG91_TEMPLATE_ID_ONBOARD" doc:"MSG91's id of the template that asks a driver into a fleet. Empty: as before."`
+	MSG91Accepted   string `env:"MSG91_TEMPLATE_ID_ACCEPTED" doc:"MSG91's id of the template for NOTICE_SMS with the variables driver and vehicle."`
+	MSG91Expired    string `env:"MSG91_TEMPLATE_ID_EXPIRED" doc:"The same with the variables from and to."`
 	MSG91BaseURL    string `env:"MSG91_BASE_URL" envDefault:"https://control.msg91.com" doc:"Where MSG91 is reached."`
 	TwilioSID       string `env:"TWILIO_ACCOUNT_SID" doc:"Account of Twilio: AC and 32 hexadecimal digits."`
 	TwilioToken     Secret `env:"TWILIO_AUTH_TOKEN" doc:"Its token."`
-	TwilioFrom      string `env:"TWILIO_PHONE_NUMBER" doc:"Whom its messages come from: a number with +, a registered header, or a messaging service (MG…)."`
+	TwilioFrom      string `env:"TWILIO_PHONE_NUMBER" doc:"Whom its messages come from: a number with +, a registered header, or a messaging service (MG…). Twilio knows DLT templates by their words."`
 	TwilioBaseURL   string `env:"TWILIO_BASE_URL" envDefault:"https://api.twilio.com" doc:"Where Twilio is reached."`
-	Notices         bool   `env:"NOTICE_SMS" envDefault:"false" doc:"true sends customers a text when a driver accepts and when no truck was found."`
-	MSG91Accepted   string `env:"MSG91_TEMPLATE_ID_ACCEPTED" doc:"MSG91's id of the template for NOTICE_SMS with the variables driver and vehicle."`
-	MSG91Expired    string `env:"MSG91_TEMPLATE_ID_EXPIRED" doc:"The same with the variables from and to."`
-	Retriever       string `env:"SMS_RETRIEVER_HASH" doc:"11-character hash with which Android reads the code by itself, for both apps."`
-	RetrieverCust   string `env:"SMS_RETRIEVER_HASH_CUSTOMER" doc:"The same for the customer app alone."`
-	RetrieverCapt   string `env:"SMS_RETRIEVER_HASH_CAPTAIN" doc:"The same for the Captain app alone."`
+	// AWS finds its credentials by itself: the task's role, the environment, a file.
+	SNSRegion  string `env:"AWS_SNS_REGION" envDefault:"ap-south-1" doc:"Region of AWS SNS: ap-south-1 or ap-south-2, from where alone messages take India's own routes. Credentials are the task's role, or AWS's usual ones."`
+	SNSHeader  string `env:"AWS_SNS_SENDER_ID" doc:"Sender shown on the phone by AWS SNS: the DLT header, six letters."`
+	SNSBaseURL string `env:"AWS_SNS_BASE_URL" doc:"Where AWS SNS is reached. Empty: AWS's own address."`
+	// The register's own ids, which AWS SNS is told with every message.
+	DLTEntity   string `env:"DLT_ENTITY_ID" doc:"Your entity (PE) in the DLT register; needed by aws-sns."`
+	DLTLogin    string `env:"DLT_TEMPLATE_ID" doc:"The register's id of the template of a login; needed by aws-sns (docs/sms.md lists the texts)."`
+	DLTCaptain  string `env:"DLT_TEMPLATE_ID_CAPTAIN" doc:"The same for the Captain app; needed by aws-sns when its SMS Retriever hash is another."`
+	DLTDriver   string `env:"DLT_TEMPLATE_ID_DRIVER" doc:"The same for a driver's login; needed by aws-sns."`
+	DLTOnboard  string `env:"DLT_TEMPLATE_ID_ONBOARD" doc:"The same for a driver who is asked into a fleet; needed by aws-sns."`
+	DLTAccepted string `env:"DLT_TEMPLATE_ID_ACCEPTED" doc:"The same for an accepted order; needed by aws-sns with NOTICE_SMS."`
+	DLTExpired  string `env:"DLT_TEMPLATE_ID_EXPIRED" doc:"The same for an order without a truck; needed by aws-sns with NOTICE_SMS."`
+
+	Notices       bool   `env:"NOTICE_SMS" envDefault:"false" doc:"true sends customers a text when a driver accepts and when no truck was found."`
+	Retriever     string `env:"SMS_RETRIEVER_HASH" doc:"11-character hash with which Android reads the code by itself, for both apps."`
+	RetrieverCust string `env:"SMS_RETRIEVER_HASH_CUSTOMER" doc:"The same for the customer app alone."`
+	RetrieverCapt string `env:"SMS_RETRIEVER_HASH_CAPTAIN" doc:"The same for the Captain app alone."`
 }
 
 // Push is how a sleeping phone is woken.
@@ -214,7 +231,10 @@ func (c *Config) settle() {
 	if c.SMS.Provider == "" && (c.SMS.APIKey != "" || c.SMS.MSG91AuthKey != "") {
 		c.SMS.Provider = "msg91"
 	}
-	if c.SMS.MSG91AuthKey == "" {
+	switch {
+	case c.SMS.Provider == "twilio" && c.SMS.TwilioToken == "":
+		c.SMS.TwilioToken = c.SMS.APIKey
+	case c.SMS.MSG91AuthKey == "":
 		c.SMS.MSG91AuthKey = c.SMS.APIKey
 	}
 	if p := &c.Push; p.Provider == "" && (p.AccountPath != "" || p.PrivateKey != "") {

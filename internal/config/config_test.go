@@ -96,9 +96,9 @@ func TestRefusals(t *testing.T) {
 		{"console in production by its older name", good("APP_ENV=staging", "NODE_ENV=production", "SMS_PROVIDER=console"), "SMS_PROVIDER"},
 		{"console in production", good("APP_ENV=production", "SMS_PROVIDER=console"), "SMS_PROVIDER"},
 		{"unknown provider", good("SMS_PROVIDER=pigeon"), "SMS_PROVIDER"},
-		{"provider not built", good("SMS_PROVIDER=aws-sns"), "SMS_PROVIDER"},
 		{"twilio without an account", good("SMS_PROVIDER=twilio", "TWILIO_AUTH_TOKEN=t", "TWILIO_PHONE_NUMBER=+15005550006"), "TWILIO_ACCOUNT_SID"},
-		{"twilio without a token", good("SMS_PROVIDER=twilio", "TWILIO_ACCOUNT_SID="+twilioSID, "TWILIO_PHONE_NUMBER=+15005550006"), "TWILIO_AUTH_TOKEN"},
+		{"twilio without a token", good("SMS_API_KEY=", "SMS_PROVIDER=twilio", "TWILIO_ACCOUNT_SID="+twilioSID, "TWILIO_PHONE_NUMBER=+15005550006"), "TWILIO_AUTH_TOKEN"},
+		{"twilio with the key of the chosen provider", good("SMS_PROVIDER=twilio", "TWILIO_ACCOUNT_SID="+twilioSID, "TWILIO_PHONE_NUMBER=+15005550006"), ""},
 		{"twilio without a sender", good("SMS_PROVIDER=twilio", "TWILIO_ACCOUNT_SID="+twilioSID, "TWILIO_AUTH_TOKEN=t"), "TWILIO_PHONE_NUMBER"},
 		{"twilio", good("SMS_PROVIDER=twilio", "TWILIO_ACCOUNT_SID="+twilioSID, "TWILIO_AUTH_TOKEN=t", "TWILIO_PHONE_NUMBER=+15005550006"), ""},
 		{"fallback without an account", good("SMS_FALLBACK_PROVIDER=twilio", "TWILIO_AUTH_TOKEN=t", "TWILIO_PHONE_NUMBER=+15005550006"), "TWILIO_ACCOUNT_SID"},
@@ -261,8 +261,8 @@ const twilioSID = "AC0123456789abcdef0123456789abcdef"
 
 func TestUnusedNamesAreTold(t *testing.T) {
 	t.Parallel()
-	got := UnusedIn([]string{"TRUSTED_PROXY_CIDRS=x", "PORT=1", "GOOGLE_MAPS_API_KEY=", "AWS_SNS_REGION=ap-south-1"})
-	if !slices.Equal(got, []string{"AWS_SNS_REGION", "TRUSTED_PROXY_CIDRS"}) {
+	got := UnusedIn([]string{"TRUSTED_PROXY_CIDRS=x", "PORT=1", "GOOGLE_MAPS_API_KEY=", "BOOKING_CONCURRENCY_LIMIT=200"})
+	if !slices.Equal(got, []string{"BOOKING_CONCURRENCY_LIMIT", "TRUSTED_PROXY_CIDRS"}) {
 		t.Errorf("got %v", got)
 	}
 }

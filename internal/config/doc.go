@@ -35,7 +35,6 @@ func Variables() []Variable {
 // need, with what takes their place. They are accepted, and named once in the log.
 var Unused = map[string]string{
 	"TRUSTED_PROXY_CIDRS":       "TRUSTED_HOPS counts the proxies",
-	"AWS_SNS_REGION":            "msg91 and twilio are the providers",
 	"GOOGLE_MAPS_API_KEY":       "no map service is called",
 	"BOOKING_CONCURRENCY_LIMIT": "orders are actors; each has its own bounded queue",
 	"GEO_QUERY_MAX_CANDIDATES":  "the nearest are found in memory",

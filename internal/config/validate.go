@@ -150,10 +150,7 @@ func (c Config) production(ps *Problems) {
 
 var (
 	tenDigits = regexp.MustCompile(`^(\+91|91|0)?[6-9][0-9]{9}$`)
-	retriever = regexp.MustCompile(`^[A-Za-z0-9+/]{11}$`)
-	// twilioAccount is the form of an account of Twilio.
-	twilioAccount = regexp.MustCompile(`^AC[0-9a-fA-F]{32}$`)
-	levels        = []string{"debug", "info", "warn", "error"}
+	levels    = []string{"debug", "info", "warn", "error"}
 	// maxScale is where waits become shorter than the work in them.
 	maxScale = 1000.0
 )
@@ -218,71 +215,6 @@ func (c Config) common(ps *Problems) {
 	}
 	if l := strings.ToLower(c.Tests.Limits); l != "on" && l != "off" {
 		ps.addf("LIMITS", "%q is neither on nor off", c.Tests.Limits)
-	}
-}
-
-func (c Config) sms(ps *Problems) {
-	p := c.SMS.Provider
-	switch {
-	case p == "" || p == "console":
-	case p == "msg91":
-		c.msg91(ps)
-	case p == "twilio":
-		c.twilio(ps)
-	case p == "aws-sns":
-		ps.addf("SMS_PROVIDER", "%s is not built into this version; use msg91 or twilio", p)
-	case strings.HasPrefix(p, "file:") && len(p) > len("file:"):
-	default:
-		ps.addf("SMS_PROVIDER", "%q is not msg91, twilio, console or file:PATH", p)
-	}
-	switch f := c.SMS.Fallback; f {
-	case "":
-	case p:
-		ps.addf("SMS_FALLBACK_PROVIDER", "%s is SMS_PROVIDER already", f)
-	case "msg91":
-		c.msg91(ps)
-	case "twilio":
-		c.twilio(ps)
-	default:
-		ps.addf("SMS_FALLBACK_PROVIDER", "%q is neither msg91 nor twilio", f)
-	}
-	for name, h := range map[string]string{"SMS_RETRIEVER_HASH_CUSTOMER": c.SMS.RetrieverCust, "SMS_RETRIEVER_HASH_CAPTAIN": c.SMS.RetrieverCapt} {
-		if h != "" && !retriever.MatchString(h) {
-			ps.addf(name, "is not an 11-character hash")
-		}
-	}
-}
-
-func (c Config) msg91(ps *Problems) {
-	if c.SMS.MSG91AuthKey == "" {
-		ps.addf("MSG91_AUTH_KEY", "needed to send by MSG91 (or SMS_API_KEY)")
-	}
-	if c.SMS.MSG91TemplateID == "" {
-		ps.addf("MSG91_TEMPLATE_ID", "needed to send by MSG91, which sends by template")
-	}
-	if c.SMS.Notices && (c.SMS.MSG91Accepted == "" || c.SMS.MSG91Expired == "") {
-		ps.addf("NOTICE_SMS", "needs MSG91_TEMPLATE_ID_ACCEPTED and MSG91_TEMPLATE_ID_EXPIRED: MSG91 sends by template")
-	}
-	c.provider(ps, "MSG91_BASE_URL", c.SMS.MSG91BaseURL)
-}
-
-func (c Config) twilio(ps *Problems) {
-	if !twilioAccount.MatchString(c.SMS.TwilioSID) {
-		ps.addf("TWILIO_ACCOUNT_SID", "is not AC and 32 hexadecimal digits")
-	}
-	if c.SMS.TwilioToken == "" {
-		ps.addf("TWILIO_AUTH_TOKEN", "needed to send by Twilio")
-	}
-	if c.SMS.TwilioFrom == "" {
-		ps.addf("TWILIO_PHONE_NUMBER", "needed to send by Twilio")
-	}
-	c.provider(ps, "TWILIO_BASE_URL", c.SMS.TwilioBaseURL)
-}
-
-// provider checks where a provider is reached: never in clear in production.
-func (c Config) provider(ps *Problems, name, address string) {
-	if !isURL(address, "https", "http") || (c.Production() && !isURL(address, "https")) {
-		ps.addf(name, "%q is not an https address", address)
 	}
 }
 

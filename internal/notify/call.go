@@ -28,9 +28,9 @@ func Client() *http.Client {
 	return &http.Client{Transport: t}
 }
 
-// noRedirects is a client that goes nowhere else: a redirect would carry the account's key to somebody,
+// NoRedirects is a client that goes nowhere else: a redirect would carry the account's key to somebody,
 // and could hand the message over twice.
-func noRedirects(client *http.Client) *http.Client {
+func NoRedirects(client *http.Client) *http.Client {
 	own := *client
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &own

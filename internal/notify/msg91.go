@@ -52,13 +52,13 @@ func NewMSG91(cfg MSG91Config, client *http.Client) (*MSG91, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &MSG91{cfg: cfg, client: noRedirects(client), url: strings.TrimRight(cfg.BaseURL, "/")}, nil
+	return &MSG91{cfg: cfg, client: NoRedirects(client), url: strings.TrimRight(cfg.BaseURL, "/")}, nil
 }
 
 // Send hands a message over. Everything that is not a clear yes or no is Undecided.
 func (m *MSG91) Send(ctx context.Context, s SMS) (Class, error) {
 	mobile := strings.TrimPrefix(s.To.E164(), "+")
-	template := m.cfg.Templates.of(s.Template)
+	template := m.cfg.Templates.Of(s.Template)
 	if s.Code == "" {
 		return m.text(ctx, s, template, mobile)
 	}

@@ -186,7 +186,8 @@ func Notice(to phone.Number, key string, values map[string]string) (SMS, bool) {
 // TemplateIDs are a provider's own ids of templates, by key. The two own logins may share one.
 type TemplateIDs map[string]string
 
-func (ids TemplateIDs) of(key string) string {
+// Of gives the id of a template, "" when there is none.
+func (ids TemplateIDs) Of(key string) string {
 	if id := ids[key]; id != "" || key != TextLoginCaptain {
 		return id
 	}

@@ -61,7 +61,7 @@ func NewTwilio(cfg TwilioConfig, client *http.Client) (*Twilio, error) {
 		return nil, err
 	}
 	return &Twilio{
-		cfg: cfg, client: noRedirects(client),
+		cfg: cfg, client: NoRedirects(client),
 		url: strings.TrimRight(cfg.BaseURL, "/") + "/2010-04-01/Accounts/" + cfg.AccountSID + "/Messages.json",
 	}, nil
 }
