@@ -55,8 +55,8 @@ func aboutKey(k otp.Key) map[string]any {
 	return map[string]any{"flow": string(k.Flow), "role": string(k.Role)}
 }
 
-// auditDelivery writes down what became of a code at the provider.
-func (d *Desk) auditDelivery(ctx context.Context, p *Prepared, class notify.Class) {
+// auditDelivery writes down what became of a code at the provider, and why it was not taken.
+func (d *Desk) auditDelivery(ctx context.Context, p *Prepared, class notify.Class, why error) {
 	if d.cfg.Audit == nil {
 		return
 	}
@@ -66,6 +66,9 @@ func (d *Desk) auditDelivery(ctx context.Context, p *Prepared, class notify.Clas
 	}
 	e.Details = aboutKey(p.key)
 	e.Details["provider"] = class.String()
+	if reason := notify.Reason(why); reason != "" {
+		e.Details["why"] = reason
+	}
 	if err := d.cfg.Audit.Record(e); err != nil {
 		d.log.ErrorContext(ctx, "what became of a code is not in the audit log", "phone", p.key.Phone, "error", err)
 	}

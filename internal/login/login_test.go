@@ -28,7 +28,9 @@ type world struct {
 	now      time.Time
 	codes    []string
 	fate     notify.Class
+	why      error // of a fate that is not accepted; nil: some other
 	late     func(notify.Class, error)
+	trail    login.Trail
 	openErr  error
 	opened   []string
 	enrolErr error
@@ -41,6 +43,9 @@ func (w *world) Now() time.Time { return w.now }
 
 func (w *world) Send(_ context.Context, s notify.SMS, late func(notify.Class, error)) (notify.Class, error) {
 	w.codes, w.late = append(w.codes, s.Code), late
+	if w.why != nil {
+		return w.fate, w.why
+	}
 	if w.fate == notify.Refused {
 		return w.fate, errors.New("no credit")
 	}
@@ -87,7 +92,7 @@ func newDesk(t *testing.T, w *world, noLimits bool) *login.Desk {
 	d, err := login.New(login.Config{
 		Codes: memory.NewOTP(w.Now), Limits: memory.NewLimits(w.Now), Fails: w, Users: w, Sessions: w, SMS: w,
 		Peppers: otp.Peppers{otp.PepperOf([]byte("pepper-for-tests-0123456789abcdefgh"))}, Policy: otp.DefaultPolicy(),
-		NoLimits: noLimits, Random: rand.Reader, Log: slog.New(slog.NewTextHandler(&w.log, nil)), Observer: w,
+		NoLimits: noLimits, Random: rand.Reader, Log: slog.New(slog.NewTextHandler(&w.log, nil)), Observer: w, Audit: w.trail,
 	})
 	if err != nil {
 		t.Fatal(err)

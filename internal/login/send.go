@@ -260,13 +260,13 @@ func (d *Desk) notSent(ctx context.Context, k otp.Key, to phone.Number, why stri
 
 // Deliver hands a prepared code over and waits at most until ctx ends (ProviderWait is meant).
 func (d *Desk) Deliver(ctx context.Context, p *Prepared) (*CodeSent, error) {
-	class, err := d.cfg.SMS.Send(ctx, p.sms, func(class notify.Class, _ error) {
+	class, err := d.cfg.SMS.Send(ctx, p.sms, func(class notify.Class, err error) {
 		if class == notify.Refused {
 			d.takeBack(context.WithoutCancel(ctx), p)
-			d.auditDelivery(ctx, p, class)
+			d.auditDelivery(ctx, p, class, err)
 		}
 	})
-	d.auditDelivery(ctx, p, class)
+	d.auditDelivery(ctx, p, class, err)
 	switch class {
 	case notify.Refused:
 		d.takeBack(context.WithoutCancel(ctx), p)
