@@ -26,6 +26,10 @@ const (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
+// edge is within what of the radius somebody is in it, metres: longitudes at a pole are one point, which
+// rounding tells apart by 1e-14 m.
+const edge = 25e-9
+
 // naive is the grid's model: a list that is looked through.
 type naive map[fleet.UserID]*spot
 
@@ -39,7 +43,7 @@ func (n naive) nearest(q fleet.Query) []fleet.Located {
 	var found []fleet.Located
 	for id, s := range n {
 		d := geo.Distance(q.At, s.at)
-		if slices.Contains(s.keys, q.Key) && d <= q.RadiusKM*1000 && q.Now.UnixMilli()-s.atMS < life.Milliseconds() && (q.Skip == nil || !q.Skip(id)) {
+		if slices.Contains(s.keys, q.Key) && d <= q.RadiusKM*1000+edge && q.Now.UnixMilli()-s.atMS < life.Milliseconds() && (q.Skip == nil || !q.Skip(id)) {
 			found = append(found, fleet.Located{Transporter: id, At: s.at, DistanceM: d, SeenMS: s.atMS})
 		}
 	}
