@@ -2,7 +2,6 @@ package login
 
 import (
 	"context"
-	"crypto/hmac"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,11 +81,10 @@ func (d *Desk) submit(ctx context.Context, m *SubmitCode, now time.Time) (*Logge
 		return nil, d.refused(m, "exhausted", w.exhausted)
 	case otp.Counted:
 	}
-	device := d.cfg.Peppers.Device(m.Device)
-	right, claim := d.compare(m, a, device)
+	right, claim := d.compare(m, a)
 	switch {
 	case right != nil:
-		return d.win(ctx, m, *right, device, now)
+		return d.win(ctx, m, *right, now)
 	case claim != nil:
 		return d.open(ctx, m, *claim, now)
 	default:
@@ -150,13 +148,13 @@ func (d *Desk) lane(ctx context.Context, m *SubmitCode) (bool, error) {
 }
 
 // compare looks at every candidate, in constant time each, before it decides.
-func (d *Desk) compare(m *SubmitCode, a otp.Attempt, device string) (right *otp.Code, claim *otp.Claim) {
+func (d *Desk) compare(m *SubmitCode, a otp.Attempt) (right *otp.Code, claim *otp.Claim) {
 	for i := range a.Codes {
 		if d.cfg.Peppers.Matches(m.Key, a.Codes[i], m.Code) {
 			right = &a.Codes[i]
 		}
 	}
-	if a.Claim != nil && d.cfg.Peppers.Matches(m.Key, a.Claim.Code, m.Code) && hmac.Equal([]byte(a.Claim.Device), []byte(device)) {
+	if a.Claim != nil && d.cfg.Peppers.Matches(m.Key, a.Claim.Code, m.Code) && d.cfg.Peppers.SameDevice(a.Claim.Device, m.Device) {
 		claim = a.Claim
 	}
 	return right, claim
@@ -190,7 +188,7 @@ func (d *Desk) refused(m *SubmitCode, result string, err error) error {
 }
 
 // win consumes the code and opens a session, unless another device was faster.
-func (d *Desk) win(ctx context.Context, m *SubmitCode, code otp.Code, device string, now time.Time) (*LoggedIn, error) {
+func (d *Desk) win(ctx context.Context, m *SubmitCode, code otp.Code, now time.Time) (*LoggedIn, error) {
 	if err := d.stillBound(ctx, m, code, now); err != nil {
 		return nil, err
 	}
@@ -198,11 +196,11 @@ func (d *Desk) win(ctx context.Context, m *SubmitCode, code otp.Code, device str
 	if err != nil {
 		return nil, err
 	}
-	claim, won, err := d.cfg.Codes.Consume(ctx, m.Key, otp.Claim{Code: code, Device: device, Session: sid}, d.cfg.Policy.ClaimWindow)
+	claim, won, err := d.cfg.Codes.Consume(ctx, m.Key, otp.Claim{Code: code, Device: d.cfg.Peppers.Device(m.Device), Session: sid}, d.cfg.Policy.ClaimWindow)
 	if err != nil {
 		return nil, ErrUnavailable.Because(err)
 	}
-	mine := claim.ID == code.ID && hmac.Equal([]byte(claim.Device), []byte(device))
+	mine := claim.ID == code.ID && d.cfg.Peppers.SameDevice(claim.Device, m.Device)
 	if !won && !mine {
 		return nil, d.refused(m, "missing", words[m.Key.Flow].missing)
 	}

@@ -93,8 +93,18 @@ func (p Pepper) Hash(k Key, challenge, code string) string {
 	return p.mac("otp/v1", string(k.Role), string(k.Flow), k.Phone.E164(), challenge, code)
 }
 
-// Device hides what a client says of itself; it is compared, never shown.
+// Device hides what a client says of itself; it is compared (SameDevice), never shown.
 func (ps Peppers) Device(name string) string { return ps[0].mac("device/v1", name) }
+
+// SameDevice tells whether a device was hidden under any of the live peppers: its answer may have been lost
+// just when the pepper changed. In constant time.
+func (ps Peppers) SameDevice(hidden, name string) bool {
+	same := false
+	for _, p := range ps {
+		same = hmac.Equal([]byte(p.mac("device/v1", name)), []byte(hidden)) || same
+	}
+	return same
+}
 
 func (p Pepper) mac(parts ...string) string {
 	m := hmac.New(sha256.New, p.Secret)

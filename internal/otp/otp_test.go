@@ -71,6 +71,11 @@ func TestPeppersRotate(t *testing.T) {
 			t.Errorf("%v with %s: %v", c.peppers, c.code, got)
 		}
 	}
+	hidden := otp.Peppers{oldPepper}.Device("mine")
+	if both := (otp.Peppers{newPepper, oldPepper}); !both.SameDevice(hidden, "mine") || !both.SameDevice(both.Device("mine"), "mine") ||
+		both.SameDevice(hidden, "another") || both.SameDevice("", "") || (otp.Peppers{newPepper}).SameDevice(hidden, "mine") {
+		t.Error("a device is the same under every live pepper, and under no other")
+	}
 	if s := fmt.Sprintf("%v %+v %#v", oldPepper, oldPepper, oldPepper); strings.Contains(s, "pepper-for-tests") {
 		t.Errorf("prints its secret: %s", s)
 	}
