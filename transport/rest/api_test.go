@@ -5,11 +5,14 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -104,6 +107,14 @@ func newAPI(t *testing.T) fixture {
 				return fault.New(fault.Unavailable, "BUSY", "Try again.").After(1500*time.Millisecond).With("queue", 3)
 			case "late":
 				return context.DeadlineExceeded
+			case "refused":
+				return fmt.Errorf("read: %w", &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
+			case "cut":
+				return fmt.Errorf("read: %w", io.ErrUnexpectedEOF)
+			case "stopping":
+				return fmt.Errorf("read: %w", sqlError("57P01"))
+			case "rule":
+				return fmt.Errorf("write: %w", sqlError("23514"))
 			default:
 				return nil
 			}
@@ -271,7 +282,7 @@ func TestOutagesHideTheirText(t *testing.T) {
 	t.Parallel()
 	f := newAPI(t)
 	f.Call(http.MethodGet, "/api/v1/broken/not", nil).Want(200)
-	for _, how := range []string{"panic", "bug"} {
+	for _, how := range []string{"panic", "bug", "rule"} {
 		a := f.With("X-Request-Id", "request-"+how).Call(http.MethodGet, "/api/v1/broken/"+how, nil).Refused(500, "INTERNAL_ERROR")
 		if strings.Contains(string(a.Raw), "secret") || !strings.Contains(string(a.Raw), `"requestId":"request-`+how+`"`) {
 			t.Errorf("%s", a.Raw)
@@ -285,7 +296,19 @@ func TestOutagesHideTheirText(t *testing.T) {
 		t.Errorf("Retry-After %q: %s", a.Header.Get("Retry-After"), a.Raw)
 	}
 	f.Call(http.MethodGet, "/api/v1/broken/late", nil).Refused(503, "SERVICE_UNAVAILABLE")
+	for _, outage := range []string{"refused", "cut", "stopping"} {
+		a := f.Call(http.MethodGet, "/api/v1/broken/"+outage, nil).Refused(503, "SERVICE_UNAVAILABLE")
+		if a.Header.Get("Retry-After") != "5" {
+			t.Errorf("%s: Retry-After %q", outage, a.Header.Get("Retry-After"))
+		}
+	}
 }
+
+// sqlError is what a database says of itself: an SQLSTATE.
+type sqlError string
+
+func (e sqlError) Error() string    { return "sql" }
+func (e sqlError) SQLState() string { return string(e) }
 
 func TestMountsAndOrigins(t *testing.T) {
 	t.Parallel()

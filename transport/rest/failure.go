@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"math"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -91,8 +93,12 @@ func statusOf(c fault.Code) int {
 // failure turns any error into the envelope, logs it where a person must look, and counts it.
 func (a *API) failure(ctx context.Context, err error) *Failure {
 	e := fault.From(err)
-	if errors.Is(err, context.DeadlineExceeded) && e.Code == fault.Internal {
+	switch {
+	case e.Code != fault.Internal:
+	case errors.Is(err, context.DeadlineExceeded):
 		e = fault.New(fault.Unavailable, "SERVICE_UNAVAILABLE", "That is taking too long. Please try again.").After(time.Second).Because(err)
+	case isOutage(err):
+		e = fault.New(fault.Unavailable, "SERVICE_UNAVAILABLE", "That is not possible just now. Please try again in a moment.").After(5 * time.Second).Because(err)
 	}
 	a.counters.refused.WithLabelValues(e.Reason).Inc()
 	switch e.Code {
@@ -112,6 +118,17 @@ func (a *API) failure(ctx context.Context, err error) *Failure {
 		f.Problem.Details = &Details{Fields: e.Fields}
 	}
 	return f
+}
+
+// isOutage tells a store that is away from a bug: a connection that cannot be made or broke, or a Postgres
+// that stops or starts (SQLSTATE classes 08 and 57P).
+func isOutage(err error) bool {
+	var network net.Error
+	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return true
+	}
+	var sql interface{ SQLState() string }
+	return errors.As(err, &sql) && (strings.HasPrefix(sql.SQLState(), "08") || strings.HasPrefix(sql.SQLState(), "57P"))
 }
 
 // retryAfter is the header's value: whole seconds, rounded up, at least 1.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -42,6 +43,10 @@ type Ack struct {
 	Success bool   `json:"success" example:"true"`
 	Message string `json:"message,omitempty"`
 }
+
+// requestLimit bounds the work for one request: a store that hangs costs a client a "try again" and not the
+// answer. It is shorter than the server's WriteTimeout. What is being committed goes on without it.
+const requestLimit = 10 * time.Second
 
 type output[T any] struct {
 	Status int
@@ -86,6 +91,8 @@ func register[I, O any](a *API, route Route, h func(ctx context.Context, in *I) 
 		op.Middlewares = append(op.Middlewares, a.guarded(route.MaxBody, body.Type))
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*output[O], error) {
+		ctx, cancel := context.WithTimeout(ctx, requestLimit)
+		defer cancel()
 		answer, err := h(ctx, in)
 		if err != nil {
 			return nil, a.refusal(ctx, err)
@@ -110,6 +117,10 @@ func (a *API) authenticate(route Route) func(huma.Context, func(huma.Context)) {
 		id, err := a.bearer(r)
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
+			a.refuse(w, r, err)
+			return
+		}
+		if err := a.underCeiling(r.Context(), id); err != nil {
 			a.refuse(w, r, err)
 			return
 		}
