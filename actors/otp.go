@@ -85,9 +85,10 @@ func (s *otpSession) onAsked(a *otpAsked) {
 	}
 }
 
+// begin takes no longer than the asker waits: what he was told came to nothing must not count a try later.
 func (s *otpSession) begin(a *otpAsked) {
 	s.current = a
-	s.self.Go(a.ctx, otpStep, func(ctx context.Context) any {
+	s.self.Go(a.ctx, a.reply.left(otpStep), func(ctx context.Context) any {
 		switch m := a.msg.(type) {
 		case *protocol.SendCode:
 			code, err := s.desk.Prepare(ctx, m)
@@ -129,12 +130,15 @@ func (s *otpSession) onSubmitted(r *otpSubmitted) {
 	asked.reply.Answer(r.in)
 }
 
+// next begins with the first who still waits.
 func (s *otpSession) next() {
 	s.current = nil
-	if len(s.waiting) > 0 {
+	for len(s.waiting) > 0 && s.current == nil {
 		a := s.waiting[0]
 		s.waiting = s.waiting[1:]
-		s.begin(a)
+		if a.reply.left(otpStep) > 0 {
+			s.begin(a)
+		}
 	}
 }
 

@@ -37,6 +37,14 @@ type Reply struct{ env *envelope }
 // Wanted says whether somebody waits.
 func (r Reply) Wanted() bool { return r.env != nil && r.env.answer != nil }
 
+// left is how long the asker still waits, at most limit; for a Tell it is the limit.
+func (r Reply) left(limit time.Duration) time.Duration {
+	if !r.Wanted() {
+		return limit
+	}
+	return min(limit, time.Until(r.env.deadline))
+}
+
 // Answer sends the answer. nil is answered as protocol.Done, because nobody should have to tell an
 // empty answer from a missing one.
 func (r Reply) Answer(value any) {
