@@ -28,6 +28,7 @@ type Login struct {
 	Span        time.Duration // of the tallies of conversion and of failed tries
 	Day         time.Duration // of the SMS budget
 	Known       time.Duration // how long a login makes its device known
+	Doubt       time.Duration // how long the posture is raised after the store forgot
 	SMS         int           // messages a day
 	FailBudget  int           // failed tries in a Span before the posture is raised, or a tenth of all tries
 	Conversions int           // messages to a prefix from which on a fifth of them has to be used
@@ -54,7 +55,7 @@ func DefaultLogin() Login {
 		RefreshAddress: Limit{Name: "refresh-address", Events: 300, Per: 10 * minute, Burst: 300},
 		Connect:        Limit{Name: "socket-address", Events: 60, Per: minute, Burst: 60},
 
-		Span: hour, Day: day, Known: 30 * day, SMS: 20_000, FailBudget: 300, Conversions: 20,
+		Span: hour, Day: day, Known: 30 * day, Doubt: 10 * minute, SMS: 20_000, FailBudget: 300, Conversions: 20,
 	}
 }
 
@@ -77,7 +78,7 @@ func (t Login) Scaled(n float64) Login {
 	} {
 		*l = l.Scaled(n)
 	}
-	for _, d := range []*time.Duration{&t.Span, &t.Day, &t.Known} {
+	for _, d := range []*time.Duration{&t.Span, &t.Day, &t.Known, &t.Doubt} {
 		*d = time.Duration(float64(*d) / n)
 	}
 	return t

@@ -20,7 +20,8 @@ import (
 const callBudget = time.Second
 
 // Open connects to the server of a redis:// or rediss:// URL and finds out by itself whether it runs
-// in cluster mode. Commands are not repeated by themselves: a script that counted may not count twice.
+// in cluster mode. Commands are not repeated by themselves: a script that counted may not count twice. A
+// server that fails is left alone for a moment (breaker).
 func Open(ctx context.Context, url string) (goredis.UniversalClient, error) {
 	o, err := goredis.ParseURL(url)
 	if err != nil {
@@ -34,6 +35,7 @@ func Open(ctx context.Context, url string) (goredis.UniversalClient, error) {
 	}
 	if !clustered {
 		single.AddHook(traced{})
+		single.AddHook(newBreaker())
 		return single, nil
 	}
 	if err := single.Close(); err != nil {
@@ -45,6 +47,7 @@ func Open(ctx context.Context, url string) (goredis.UniversalClient, error) {
 		PoolTimeout: o.PoolTimeout, ContextTimeoutEnabled: true,
 	})
 	cluster.AddHook(traced{})
+	cluster.OnNewNode(func(node *goredis.Client) { node.AddHook(newBreaker()) })
 	if err := cluster.Ping(ctx).Err(); err != nil {
 		_ = cluster.Close()
 		return nil, fmt.Errorf("redis: %w", err)
