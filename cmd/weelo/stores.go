@@ -59,6 +59,7 @@ type stores struct {
 	orders   interface {
 		order.Reads
 		order.LiveReads
+		order.DisputeReads
 	}
 	supply   fleet.Supply
 	crews    fleet.Crews

@@ -263,6 +263,7 @@ func (h *house) rest(context.Context, config.Secrets) error {
 	}
 	rest.RegisterAdmin(h.api, rest.Admin{
 		Audit: h.trail, Rows: h.st.log, Registry: h.st.registry, Sessions: h.keeper, Lister: h.st.lister, Log: h.p.log, Now: time.Now,
+		Disputes: h.st.orders, Orders: h.dispatching.orders,
 	})
 	pages := http.NewServeMux()
 	h.p.ready.routes(pages)

@@ -11,6 +11,7 @@ import (
 	"weelo/internal/auditlog"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
+	"weelo/internal/order"
 	"weelo/internal/session"
 )
 
@@ -38,6 +39,8 @@ type Admin struct {
 	Registry fleet.Registry
 	Sessions AdminSessions
 	Lister   session.Lister
+	Disputes order.DisputeReads // nil: there are no orders here
+	Orders   DisputeResolver    // of the same
 	Log      *slog.Logger
 	Now      func() time.Time
 }
@@ -62,6 +65,7 @@ func RegisterAdmin(a *API, d Admin) {
 	Handle(a, at(http.MethodPost, "/users/{userId}/logout-all", "admin-logout-all", "End every session of a user"), d.logoutAll)
 	Handle(a, at(http.MethodDelete, "/sessions/{sessionId}", "admin-end-session", "End one session"), d.endSession)
 	Handle(a, at(http.MethodPut, "/transporters/{userId}/kyc", "admin-kyc", "Set how far the check of a transporter's papers is"), d.setKYC)
+	d.registerDisputes(a, at)
 	Handle(a, at(http.MethodGet, "/audit", "admin-audit", "The audit log, the newest first"), d.audit)
 }
 
