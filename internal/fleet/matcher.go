@@ -110,7 +110,7 @@ func (m *Matcher) alone(w Wanted) []Located {
 		return nil
 	}
 	metres := geo.Distance(w.At, at)
-	if !(metres <= w.RadiusKM*1000) {
+	if !(metres <= w.RadiusKM*1000+edge*geo.EarthRadiusM) { // as Nearest counts the edge
 		return nil
 	}
 	return []Located{{Transporter: w.Only, At: at, DistanceM: metres}}
