@@ -78,7 +78,7 @@ func tellTrip(ctx context.Context, self *Self, to protocol.Publisher, done Commi
 	to.Deliver(deliveries(done))
 	to.TripChanged(protocol.ViewTrip(s, version, nil))
 	if !s.Live {
-		to.TripEnded(protocol.TripEnded{TripID: s.ID, Reason: "ended"})
+		to.TripEnded(tripEnded(s))
 		_ = self.Router().Tell(ctx, protocol.TransporterAddress(s.TransporterID), protocol.FleetChanged{}) // a truck came free
 	}
 	_ = self.Router().Tell(ctx, protocol.TripAddress(s.ID), protocol.Hint{Version: version})

@@ -222,6 +222,9 @@ func TestDeclinedAndTimedOutTrucksAreSearchedForAgain(t *testing.T) {
 		m.must(m.drive(trips[0], trip.Decline{By: ravi, Reason: "too far"}))
 		m.wants(id, order.Active, order.SlotSearching, order.SlotAssigned)
 		<-time.After(46 * time.Second) // nobody answers for the other truck
+		if diff := cmp.Diff([]protocol.TripEnded{{TripID: trips[0], Reason: "reassigned"}, {TripID: trips[1], Reason: "reassigned"}}, m.hub.Ended()); diff != "" {
+			t.Errorf("watchers were told (-want +got):\n%s", diff)
+		}
 		s := m.wants(id, order.Active, order.SlotSearching, order.SlotSearching)
 		if s.Slots[0].Tries != 1 || s.Slots[1].Tries != 1 {
 			t.Errorf("tries %d and %d, want 1 and 1", s.Slots[0].Tries, s.Slots[1].Tries)

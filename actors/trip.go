@@ -252,10 +252,19 @@ func (a *tripActor) Committed(ctx context.Context, d *trips, before trip.State, 
 	}
 	a.cfg.Publisher.TripChanged(protocol.ViewTrip(s, d.Version(), a.live))
 	if before.Live && !s.Live {
-		a.cfg.Publisher.TripEnded(protocol.TripEnded{TripID: s.ID, Reason: "ended"})
+		a.cfg.Publisher.TripEnded(tripEnded(s))
 		_ = d.Self().Router().Tell(ctx, protocol.TransporterAddress(s.TransporterID), protocol.FleetChanged{}) // a truck came free
 	}
 	tellDriver(ctx, d.Self().Router(), s, d.Version())
+}
+
+// tripEnded lets the watchers of a trip go, and tells them whether another truck comes in its place.
+func tripEnded(s trip.State) protocol.TripEnded {
+	e := protocol.TripEnded{TripID: s.ID, Reason: protocol.WatchEnded}
+	if s.GaveBack() {
+		e.Reason = protocol.WatchReassigned
+	}
+	return e
 }
 
 // tellDriver keeps the driver's actor current. It is a hint: the actor reads the rows by itself.

@@ -68,6 +68,9 @@ func TestABreakdownEndsTheTrip(t *testing.T) {
 		if again := r.must(id, broken); !again.Replayed {
 			t.Error("the second report was not a replay")
 		}
+		if got := r.hub.Ended(); len(got) != 1 || got[0].Reason != protocol.WatchEnded {
+			t.Errorf("watchers of a trip without an order were told %v", got)
+		}
 		r.assign(wanted()) // driver and vehicle are free
 	})
 }

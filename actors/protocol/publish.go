@@ -30,11 +30,19 @@ type Delivery struct {
 	Numbers map[string]int64 // recipient → seq
 }
 
-// TripEnded tells the hub that watchers of a trip must be let go.
+// TripEnded tells the hub that watchers of a trip must be let go: all of them when the trip is over, and
+// with WatchForbidden those who may not see it any more.
 type TripEnded struct {
 	TripID string
-	Reason string // ended, forbidden, reassigned
+	Reason string // WatchEnded, WatchForbidden or WatchReassigned
 }
+
+// Why a watch ends without its watcher having asked.
+const (
+	WatchEnded      = "ended"      // the trip is over
+	WatchForbidden  = "forbidden"  // the trip goes on, and is not his to see any more
+	WatchReassigned = "reassigned" // the trip came to nothing, and another truck is looked for
+)
 
 // OfferFrame is the state of an offer for its transporter: what he sees of an order, or that he sees
 // it no more. It is state, not an event: it has no number, the newest version counts, and whoever

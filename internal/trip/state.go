@@ -126,6 +126,19 @@ func (s State) Participant(user fleet.UserID) bool {
 	return user != "" && (user == s.DriverID || user == s.TransporterID || user == s.CustomerID)
 }
 
+// GaveBack tells whether the trip has come to nothing in a way that leaves its slot to another truck: the
+// order looks for one, as long as it looks for any. What the customer or the order itself cancelled is not
+// looked for.
+func (s State) GaveBack() bool {
+	switch {
+	case s.Live || s.OrderID == "":
+		return false
+	case s.Status == DriverDeclined:
+		return true
+	}
+	return s.Status == Cancelled && s.EndedBy != string(fleet.Customer) && s.EndedBy != "order"
+}
+
 // Load reads a snapshot.
 func Load(snapshot json.RawMessage) (State, error) {
 	var s State

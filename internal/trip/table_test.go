@@ -102,6 +102,38 @@ func TestTimeScale(t *testing.T) {
 	}
 }
 
+// TestGaveBack: only a trip of an order that came to nothing, by somebody else than who wanted it, leaves its slot.
+func TestGaveBack(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status trip.Status
+		by     string
+		want   bool
+	}{
+		{trip.DriverDeclined, "driver", true},
+		{trip.DriverDeclined, "timer", true},
+		{trip.Cancelled, "driver", true}, // broken down
+		{trip.Cancelled, "transporter", true},
+		{trip.Cancelled, "ops", true},
+		{trip.Cancelled, "customer", false},
+		{trip.Cancelled, "order", false},
+		{trip.Completed, "driver", false},
+		{trip.PartialDelivery, "driver", false},
+	} {
+		s := trip.State{Status: c.status, EndedBy: c.by, OrderID: "o1"}
+		if got := s.GaveBack(); got != c.want {
+			t.Errorf("%s by %s: %v", c.status, c.by, got)
+		}
+		s.OrderID = ""
+		if s.GaveBack() {
+			t.Errorf("%s by %s without an order gave something back", c.status, c.by)
+		}
+	}
+	if (trip.State{Status: trip.InTransit, Live: true, OrderID: "o1"}).GaveBack() {
+		t.Error("a live trip gave something back")
+	}
+}
+
 // TestAsksWhere: only the driver's possible steps to a place depend on where the truck is.
 func TestAsksWhere(t *testing.T) {
 	t.Parallel()

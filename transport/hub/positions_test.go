@@ -260,9 +260,9 @@ func TestTripEndedLetsWatchersGo(t *testing.T) {
 		pipe.take()
 
 		w.access.forbid("d1", "a")
-		w.TripEnded(protocol.TripEnded{TripID: "a", Reason: "reassigned"})
+		w.TripEnded(protocol.TripEnded{TripID: "a", Reason: protocol.WatchForbidden})
 		synctest.Wait()
-		equal(t, oldPipe.take(), "unwatched w reassigned")
+		equal(t, oldPipe.take(), "unwatched w forbidden")
 		w.Position(pos("a", 1))
 		synctest.Wait()
 		equal(t, oldPipe.take(), "")
@@ -273,6 +273,97 @@ func TestTripEndedLetsWatchersGo(t *testing.T) {
 		w.Position(pos("a", 2))
 		synctest.Wait()
 		equal(t, pipe.take(), lines("trip a completed watch=w", "unwatched w ended"))
+	})
+}
+
+// TestATripThatComesToNothingSaysSo: everybody is let go, after the last position, and told that another
+// truck is looked for.
+func TestATripThatComesToNothingSaysSo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		go func() { _ = w.Run(t.Context()) }()
+		pipes := map[string]*pipe{}
+		for user, role := range map[string]fleet.Role{"d1": fleet.Driver, "c1": fleet.Customer, "t1": fleet.Transporter, "o1": fleet.Ops} {
+			s, p := w.connect(t, user, role, "d", nil)
+			watch(t, s, "w", hub.Scope{Kind: hub.Trip, ID: "a"})
+			pipes[user] = p
+		}
+		synctest.Wait()
+		for _, p := range pipes {
+			p.take()
+		}
+		w.Position(pos("a", 1))
+		w.TripEnded(protocol.TripEnded{TripID: "a", Reason: protocol.WatchReassigned})
+		w.Position(pos("a", 2))
+		synctest.Wait()
+		for user, p := range pipes {
+			if got, want := p.take(), lines("pos a/1", "unwatched w reassigned"); got != want {
+				t.Errorf("%s got %q", user, got)
+			}
+		}
+	})
+}
+
+// TestTheNewestStateLetsOthersGo: a trip that names somebody else in a watcher's place is not shown to him
+// any more, from that very state on.
+func TestTheNewestStateLetsOthersGo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		pipes := map[string]*pipe{}
+		sockets := map[string]*hub.Socket{}
+		for user, role := range map[string]fleet.Role{
+			"d1": fleet.Driver, "d2": fleet.Driver, "c1": fleet.Customer, "c2": fleet.Customer, "t1": fleet.Transporter, "t2": fleet.Transporter, "o1": fleet.Ops,
+		} {
+			sockets[user], pipes[user] = w.connect(t, user, role, "d", nil)
+			watch(t, sockets[user], "w", hub.Scope{Kind: hub.Trip, ID: "a"})
+		}
+		synctest.Wait()
+		for _, p := range pipes {
+			p.take()
+		}
+		w.TripChanged(protocol.TripView{TripID: "a", Status: "in_transit", Customer: "c1", Transporter: "t1", Driver: protocol.Person{ID: "d1"}})
+		w.Position(pos("a", 1))
+		synctest.Wait()
+		for user, p := range pipes {
+			want := lines("trip a in_transit watch=w", "pos a/1")
+			if user[1] == '2' {
+				want = "unwatched w forbidden"
+			}
+			if got := p.take(); got != want {
+				t.Errorf("%s got %q", user, got)
+			}
+			if there := sockets[user].Unwatch("w"); there != (user[1] != '2') {
+				t.Errorf("%s still watches: %v", user, there)
+			}
+		}
+	})
+}
+
+// TestAStateThatNamesOthersWhileAWatchStarts: the answer of Access is older than the state.
+func TestAStateThatNamesOthersWhileAWatchStarts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		s, p := w.connect(t, "d2", fleet.Driver, "d", nil)
+		w.access.hold = make(chan struct{})
+		done := make(chan error, 1)
+		go func() { done <- s.Watch(t.Context(), "w", hub.Scope{Kind: hub.Trip, ID: "a"}) }()
+		synctest.Wait()
+		w.TripChanged(protocol.TripView{TripID: "a", Status: "at_pickup", Version: 9, Driver: protocol.Person{ID: "d1"}})
+		w.Position(pos("a", 1))
+		w.access.hold <- struct{}{}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := p.take(); strings.Contains(got, "at_pickup") || strings.Contains(got, "pos") || !strings.HasSuffix(got, "unwatched w forbidden") {
+			t.Errorf("got %q", got)
+		}
+		if s.Unwatch("w") {
+			t.Error("the watch is still there")
+		}
 	})
 }
 

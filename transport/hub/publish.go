@@ -11,6 +11,7 @@ import (
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/ledger"
+	"weelo/internal/token"
 )
 
 // topicsOf gives the scopes that a trip belongs to, narrowest first.
@@ -132,16 +133,38 @@ func (h *Hub) Deliver(ds []protocol.Delivery) {
 	}
 }
 
-// TripChanged shows the new state of a trip to every watch it belongs to.
+// TripChanged shows the new state of a trip to every watch it belongs to. Whoever watches the trip itself
+// and is not on it any more is let go instead: a watch is as good as the newest state of its trip.
 func (h *Hub) TripChanged(v protocol.TripView) {
 	for _, t := range topicsOf(v.TripID, v.OrderID, v.Transporter, v.Customer) {
 		if t.Kind == 0 {
 			continue
 		}
 		for _, w := range h.watching(t) {
+			if t.Kind == Trip && isOthers(&v, w.socket.who) {
+				w.socket.unwatched(w, protocol.WatchForbidden)
+				continue
+			}
 			w.socket.tripChanged(w, &v)
 		}
 	}
+}
+
+// isOthers tells whether the state of a trip names somebody else in the place of who.
+func isOthers(v *protocol.TripView, who token.Identity) bool {
+	on := fleet.UserID("")
+	switch who.Role {
+	case fleet.Driver:
+		on = v.Driver.ID
+	case fleet.Transporter:
+		on = v.Transporter
+	case fleet.Customer:
+		on = v.Customer
+	case token.Viewer:
+		return who.Trip != v.TripID
+	case fleet.Ops:
+	}
+	return on != "" && on != who.UserID
 }
 
 func (s *Socket) tripChanged(w *watch, v *protocol.TripView) {
@@ -158,12 +181,12 @@ func (s *Socket) tripChanged(w *watch, v *protocol.TripView) {
 	s.startLocked()
 }
 
-// TripEnded lets the watchers of a trip go. An ended trip lets everybody go; for any other reason only
+// TripEnded lets the watchers of a trip go. A trip that is over lets everybody go; one that goes on only
 // those whom Access refuses from now on.
 func (h *Hub) TripEnded(e protocol.TripEnded) {
-	if e.Reason == "ended" {
+	if e.Reason != protocol.WatchForbidden {
 		for _, w := range h.watching(Scope{Trip, e.TripID}) {
-			w.socket.unwatched(w, "ended")
+			w.socket.unwatched(w, e.Reason)
 		}
 		return
 	}

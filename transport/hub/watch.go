@@ -141,7 +141,7 @@ func (s *Socket) start(ctx context.Context, w *watch, views []protocol.TripView)
 		s.unwatched(w, over)
 	}
 	if w.scope.Kind == Trip && len(views) == 1 && views[0].EndedMS != 0 {
-		s.unwatched(w, "ended")
+		s.unwatched(w, protocol.WatchEnded)
 	}
 	return nil
 }
@@ -297,7 +297,7 @@ func (s *Socket) unwatched(w *watch, reason string) {
 	}
 	delete(s.watches, w.id)
 	if w.scope.Kind == Trip {
-		if last := s.pending.takeTrip(w.scope.ID); last != nil && reason == "ended" {
+		if last := s.pending.takeTrip(w.scope.ID); last != nil && reason != protocol.WatchForbidden {
 			s.pushLocked(last)
 		}
 	}

@@ -238,8 +238,14 @@ func (c *codec) Trip(v *protocol.TripView, _ string) [][]byte {
 	}, now)}
 }
 
-// Unwatched has no word in Socket.IO; the trip's last assignment_status_changed says it.
-func (c *codec) Unwatched(string, string) [][]byte { return nil }
+// Unwatched is an `error` when a trip goes on without the client. That it is over, and that another truck
+// comes in its place, the trip's last assignment_status_changed says.
+func (c *codec) Unwatched(_, reason string) [][]byte {
+	if reason != protocol.WatchForbidden {
+		return nil
+	}
+	return [][]byte{appendEvent(nil, "error", refusalMessage{Message: errNoTrip.Message, Code: errNoTrip.Reason}.json())}
+}
 
 // Offer is `new_broadcast` while the offer is open. Its end is the offer_closed event.
 func (c *codec) Offer(o hub.Offer) [][]byte {

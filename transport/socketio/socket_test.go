@@ -124,6 +124,33 @@ func TestRooms(t *testing.T) {
 	}
 }
 
+// TestATripThatIsNotHisAnyMore: the client is told in the words of a room that there is not, and sees no more of it.
+// That a trip is over its last event says.
+func TestATripThatIsNotHisAnyMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.access.show(moving())
+	c := w.connect("mohan", "")
+	join := fmt.Sprintf(`42["join_trip",%q]`, trip1)
+	c.send(join)
+	c.event("location_updated")
+	other := moving()
+	other.Driver.ID = "somebody else"
+	w.hub.TripChanged(other)
+	if got := c.event("error"); got["message"] != "Trip not found" || got["code"] != "NOT_FOUND" {
+		t.Errorf("%v", got)
+	}
+	w.hub.Position(at(13.2))
+	c.quiet()
+
+	ravi := w.connect("ravi", "")
+	ravi.event("location_updated")
+	ravi.send(join)
+	ravi.event("location_updated")
+	w.hub.TripEnded(protocol.TripEnded{TripID: trip1, Reason: protocol.WatchReassigned})
+	ravi.quiet()
+}
+
 func TestADriverMovesHisLivePosition(t *testing.T) {
 	t.Parallel()
 	now := time.UnixMilli(1_767_323_045_678)
