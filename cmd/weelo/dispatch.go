@@ -146,10 +146,7 @@ func (h *house) orderRoutes() {
 	d, st := h.dispatching, h.st
 	routes := rest.Orders{
 		Orders: d.orders, Reads: st.orders, Offers: st.offers, Trips: h.reads, Policy: d.policy, Log: h.p.log, Now: st.clock.Now,
-		Narrator: rest.Narrator{History: st.history, Offers: st.offers, People: st.people},
-	}
-	if !h.p.cfg.LimitsOff() {
-		routes.Limits = st.limits
+		Narrator: rest.Narrator{History: st.history, Offers: st.offers, People: st.people}, Limits: h.requestLimits(),
 	}
 	rest.RegisterOrders(h.api, routes)
 }

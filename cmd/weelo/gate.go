@@ -14,7 +14,6 @@ import (
 	"weelo/internal/limit"
 	"weelo/internal/login"
 	"weelo/internal/session"
-	"weelo/internal/telemetry"
 	"weelo/internal/token"
 	"weelo/store/memory"
 	"weelo/transport/door"
@@ -34,28 +33,43 @@ func (h *house) gated() (protocol.Logins, rest.Sessions) {
 		return logins, h.keeper
 	}
 	table := limit.DefaultLogin().Scaled(h.p.cfg.Tests.LoginTimeScale)
-	counted := h.p.metrics.Limits
 	gate := login.NewGate(logins, login.GateConfig{
-		Limiter: h.st.rates, Tallies: h.st.rates, Limits: table, Observer: counted, Log: h.p.log,
+		Limiter: h.st.rates, Tallies: h.st.rates, Limits: table, Observer: h.p.metrics.Limits, Log: h.p.log,
 		Origin: func(ctx context.Context) (netip.Addr, string) {
 			r := rest.RequestOf(ctx)
 			return r.Client, r.Device
 		},
 	})
 	return gate, &refreshes{
-		Keeper: h.keeper, mint: h.mint, table: table, counted: counted,
-		limits: limit.Fallback{Shared: h.st.rates, Local: memory.NewRates(time.Now), Log: h.p.log},
+		Keeper: h.keeper, mint: h.mint, table: table, limits: h.requestLimits(),
+	}
+}
+
+// counting counts limits that guard no secret: together with the other tasks, or alone while Redis is away.
+func (h *house) counting() limit.Limiter {
+	if h.counted == nil {
+		h.counted = limit.NewFallback(limit.FallbackConfig{
+			Shared: h.st.rates, Local: memory.NewRates(time.Now), Now: time.Now, Observer: h.p.metrics.Limits, Log: h.p.log,
+		})
+	}
+	return h.counted
+}
+
+// requestLimits bound what one user may ask for; none with LIMITS=off.
+func (h *house) requestLimits() limit.Limiter {
+	if h.p.cfg.LimitsOff() {
+		return nil
 	}
 }
 
 // refreshes limits refreshes by family and address. A refresh guards no code that could be guessed, and
+	return limit.Counted{Limiter: h.counting(), Observer: h.p.metrics.Limits}
 // refusing all of them would log everybody out: while the shared store is away each task counts alone.
 type refreshes struct {
 	*session.Keeper
-	mint    *token.Mint
-	table   limit.Login
-	counted *telemetry.LimitMetrics
-	limits  limit.Limiter
+	mint   *token.Mint
+	table  limit.Login
+	limits limit.Limiter
 }
 
 // Refresh implements rest.Sessions. Forged tokens count for the address only.
@@ -84,7 +98,6 @@ func (r *refreshes) take(ctx context.Context, l limit.Limit, key string) error {
 		return errors.Join(login.ErrUnavailable, err)
 	}
 	if wait > 0 {
-		r.counted.LimitRefused(l.Name)
 		return login.ErrTooManyAsks.After(wait)
 	}
 	return nil
@@ -107,8 +120,7 @@ func (h *house) connecting(next http.Handler) http.Handler {
 	if h.p.cfg.LimitsOff() {
 		return next
 	}
-	limits := limit.Fallback{Shared: h.st.rates, Local: memory.NewRates(time.Now), Log: h.p.log}
-	table := limit.DefaultLogin()
+	limits, table := h.counting(), limit.DefaultLogin()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from := rest.RequestOf(r.Context())
 		for _, n := range limit.Networks(from.Client) {

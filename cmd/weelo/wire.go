@@ -17,6 +17,7 @@ import (
 	"weelo/internal/config"
 	"weelo/internal/fleet"
 	"weelo/internal/history"
+	"weelo/internal/limit"
 	"weelo/internal/login"
 	"weelo/internal/notify"
 	"weelo/internal/otp"
@@ -67,7 +68,8 @@ type house struct {
 	transporters *actors.Transporters
 	tracks       *actors.TrackRecorder
 
-	api *rest.API
+	counted limit.Limiter // see counting
+	api     *rest.API
 }
 
 // wire introduces everyone to everyone, by hand, in the order in which they need each other: stores
@@ -238,7 +240,7 @@ func (h *house) rest(context.Context, config.Secrets) error {
 	cfg := h.p.cfg
 	h.api = rest.New(rest.Config{
 		Version: version, Tokens: h.mint, Revoked: h.revoked.Revoked, Log: h.p.log, Metrics: h.p.metrics.Registry,
-		TrustedHops: cfg.Server.TrustedHops, Origins: cfg.Server.AllowedOrigins, Now: time.Now, Audit: h.trail,
+		TrustedHops: cfg.Server.TrustedHops, Origins: cfg.Server.AllowedOrigins, Now: time.Now, Limits: h.requestLimits(), Audit: h.trail,
 	})
 	logins, sessions := h.gated()
 	rest.RegisterAuth(h.api, logins, sessions, h.st.users, h.tickets)
@@ -254,7 +256,7 @@ func (h *house) rest(context.Context, config.Secrets) error {
 		People: h.st.people, Vehicles: h.st.vehicles, Trips: h.reads, Presence: h.st.presence, Positions: h.st.positions,
 		Drivers: h.drivers, Transporters: h.transporters, Prices: pricing.Default(),
 		Onboarding: rest.Onboarding{Logins: logins, Crews: h.st.crews, Sessions: h.keeper, Audit: h.trail},
-		Limits:     h.st.limits, Notifier: h.hub, Log: h.p.log, Now: time.Now, NewID: uuid.NewString,
+		Limits:     h.requestLimits(), Notifier: h.hub, Log: h.p.log, Now: time.Now, NewID: uuid.NewString,
 	})
 	h.orderRoutes()
 	rest.RegisterNotifications(h.api, h.st.phones)
@@ -306,12 +308,4 @@ func (h *house) sockets(context.Context, config.Secrets) error {
 // scaled divides a wait of the product by a test scale.
 func scaled(d time.Duration, scale float64) time.Duration {
 	return time.Duration(float64(d) / scale)
-}
-
-// requestLimits bound what one user may ask for; none with LIMITS=off.
-func (h *house) requestLimits() rest.RequestLimiter {
-	if h.p.cfg.LimitsOff() {
-		return nil
-	}
-	return h.st.limits
 }

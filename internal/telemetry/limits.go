@@ -3,11 +3,17 @@ package telemetry
 import "github.com/prometheus/client_golang/prometheus"
 
 // LimitMetrics counts what limits refused.
-type LimitMetrics struct{ refused *prometheus.CounterVec }
+type LimitMetrics struct{ refused, local *prometheus.CounterVec }
 
 func newLimitMetrics(r prometheus.Registerer) *LimitMetrics {
-	return &LimitMetrics{counter(r, "weelo_limit_refused_total", "Refusals by limit, and the alarms of the login gate.", "limit")}
+	return &LimitMetrics{
+		refused: counter(r, "weelo_limit_refused_total", "Refusals by limit, and the alarms of the login gate.", "limit"),
+		local:   counter(r, "weelo_limit_local_total", "What was counted by this process alone, because the shared store was away.", "limit"),
+	}
 }
 
 // LimitRefused counts one refusal; name is of a closed set.
 func (m *LimitMetrics) LimitRefused(name string) { m.refused.WithLabelValues(name).Inc() }
+
+// LimitLocal counts one event that was counted here alone.
+func (m *LimitMetrics) LimitLocal(name string) { m.local.WithLabelValues(name).Inc() }

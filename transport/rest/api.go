@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weelo/internal/auditlog"
+	"weelo/internal/limit"
 	"weelo/internal/token"
 )
 
@@ -30,7 +31,8 @@ type Config struct {
 	TrustedHops int                   // proxies that append to X-Forwarded-For; 0 when clients connect directly
 	Origins     []string              // web origins that may read answers, exact; none: no CORS headers
 	Now         func() time.Time
-	Audit       Trail // what operators look at is written down; nil: nothing is
+	Limits      limit.Limiter // of what one user asks for in all; nil: nobody is limited
+	Audit       Trail         // what operators look at is written down; nil: nothing is
 }
 
 // Trail takes what is written down: *auditlog.Recorder.
@@ -50,6 +52,7 @@ type API struct {
 	hops     int
 	origins  []string
 	now      func() time.Time
+	limits   limit.Limiter
 	audit    Trail
 }
 
@@ -59,7 +62,7 @@ func New(cfg Config) *API {
 	a := &API{
 		mux: http.NewServeMux(), mounted: map[string]bool{}, tokens: cfg.Tokens, revoked: cfg.Revoked,
 		log: cfg.Log.With("component", "rest"), counters: newCounters(cfg.Metrics), hops: cfg.TrustedHops,
-		origins: slices.Clone(cfg.Origins), now: cfg.Now, audit: cfg.Audit,
+		origins: slices.Clone(cfg.Origins), now: cfg.Now, limits: cfg.Limits, audit: cfg.Audit,
 	}
 	h := huma.DefaultConfig("Weelo Dispatch", cfg.Version)
 	h.CreateHooks = nil // they would add a $schema field to the envelope
@@ -85,6 +88,10 @@ func (a *API) Authenticated(h http.Handler) http.Handler {
 		id, err := a.bearer(r)
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
+			a.refuse(w, r, err)
+			return
+		}
+		if err := a.underCeiling(r.Context(), id); err != nil {
 			a.refuse(w, r, err)
 			return
 		}

@@ -16,6 +16,7 @@ import (
 	"weelo/internal/access"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
+	"weelo/internal/limit"
 	"weelo/internal/token"
 	"weelo/internal/trip"
 )
@@ -40,8 +41,8 @@ type Assignments struct {
 	Assigner protocol.Assigner
 	Actors   Actors
 	Trips    TripReader
-	Limits   RequestLimiter // of drivers' answers; nil: not limited
-	Log      *slog.Logger   // needed with Limits
+	Limits   limit.Limiter // of drivers' answers; nil: not limited
+	Log      *slog.Logger  // needed with Limits
 }
 
 // PlaceInput is an address with its position, as the apps send it.
@@ -129,7 +130,7 @@ func (d Assignments) assign(ctx context.Context, in *assignInput) (AssignmentDat
 }
 
 func (d Assignments) accept(ctx context.Context, in *assignmentIDInput) (AssignmentData, error) {
-	if err := limited(ctx, d.Limits, d.Log, answerLimit); err != nil {
+	if err := limited(ctx, d.Limits, d.Log, allowed.Answer); err != nil {
 		return AssignmentData{}, err
 	}
 	reply, err := askTrip(ctx, d.Actors, in.ID, trip.Accept{By: byCaller(ctx)})
@@ -140,7 +141,7 @@ func (d Assignments) accept(ctx context.Context, in *assignmentIDInput) (Assignm
 }
 
 func (d Assignments) decline(ctx context.Context, in *declineInput) error {
-	if err := limited(ctx, d.Limits, d.Log, answerLimit); err != nil {
+	if err := limited(ctx, d.Limits, d.Log, allowed.Answer); err != nil {
 		return err
 	}
 	reason := in.Body.Reason

@@ -11,6 +11,7 @@ import (
 	"weelo/internal/auditlog"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
+	"weelo/internal/limit"
 	"weelo/internal/login"
 	"weelo/internal/otp"
 	"weelo/internal/phone"
@@ -241,7 +242,7 @@ func (h *auth) ticket(ctx context.Context, _ *empty) (ticketData, error) {
 // from is what a request is limited by.
 func from(ctx context.Context) []string {
 	req := RequestOf(ctx)
-	list := []string{"ip:" + req.Client.String()}
+	list := []string{"ip:" + limit.Sender(req.Client)}
 	if req.Device != "" {
 		list = append(list, "device:"+req.Device)
 	}

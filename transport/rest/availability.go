@@ -9,16 +9,11 @@ import (
 	"weelo/actors/protocol"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
-	"weelo/internal/otp"
 	"weelo/internal/token"
 	"weelo/internal/track"
 )
 
-// Going online is limited, because each time people and screens are told; going offline never is.
-var toggleWindows = []otp.Window{{Max: 1, Per: toggleCooldown}, {Max: 10, Per: 5 * time.Minute}}
-
 const (
-	toggleCooldown = 5 * time.Second
 	// heartbeatEvery is what the Captain app keeps to, whatever it is told.
 	heartbeatEvery = 5 * time.Second
 )
@@ -144,7 +139,12 @@ func (d Fleet) toggleWait(ctx context.Context, id fleet.UserID) time.Duration {
 	if d.Limits == nil {
 		return 0
 	}
-	wait, err := d.Limits.Take(ctx, "toggle:"+string(id), RequestOf(ctx).ID, toggleWindows)
+	wait, err := d.Limits.Take(ctx, allowed.Switch, string(id))
+	if err == nil && wait == 0 {
+		if wait, err = d.Limits.Take(ctx, allowed.Switches, string(id)); wait > 0 {
+			err = d.Limits.Return(ctx, allowed.Switch, string(id))
+		}
+	}
 	if err != nil {
 		d.Log.WarnContext(ctx, "toggle not counted", "error", err) // a limit is no reason to keep a driver from work
 		return 0
@@ -172,7 +172,7 @@ func (d Fleet) transporterAvailability(ctx context.Context, _ *struct{}) (Transp
 	if err != nil {
 		return TransporterAvailabilityData{}, unknownCaller(err)
 	}
-	left := max(0, toggleCooldown-d.Now().Sub(u.UpdatedAt)).Milliseconds()
+	left := max(0, allowed.Switch.Per-d.Now().Sub(u.UpdatedAt)).Milliseconds()
 	return TransporterAvailabilityData{IsAvailable: u.Available, UpdatedAt: At(u.UpdatedAt), Remaining: left}, nil
 }
 
@@ -186,7 +186,7 @@ func (d Fleet) setTransporterAvailability(ctx context.Context, in *transporterAv
 	}
 	data := TransporterAvailabilityData{IsAvailable: u.Available, UpdatedAt: At(u.UpdatedAt), Idempotent: !changed}
 	if changed {
-		data.CooldownMS = toggleCooldown.Milliseconds()
+		data.CooldownMS = allowed.Switch.Per.Milliseconds()
 		data.Remaining = data.CooldownMS
 	}
 	return data, nil

@@ -9,13 +9,10 @@ import (
 
 	"weelo/internal/fleet"
 	"weelo/internal/order"
-	"weelo/internal/otp"
 )
 
-// How far back a replay reaches, and how often one transporter is given one (contract §1.4).
+// replayWindow is how far back a replay reaches (contract §1.4).
 const replayWindow = 30 * time.Minute
-
-var replayLimit = []otp.Window{{Max: 1, Per: 3 * time.Second}}
 
 func (d Orders) registerReplay(a *API) {
 	Handle(a, Route{Method: http.MethodGet, Path: "/api/v1/transporter/dispatch/replay", Name: "replay-dispatch", Tag: "broadcasts",
@@ -103,9 +100,9 @@ func (d Orders) tooSoon(ctx context.Context) bool {
 	if d.Limits == nil {
 		return false
 	}
-	wait, err := d.Limits.Take(ctx, "dispatch-replay:"+string(Caller(ctx).UserID), RequestOf(ctx).ID, replayLimit)
+	wait, err := d.Limits.Take(ctx, allowed.Replay, string(Caller(ctx).UserID))
 	if err != nil {
-		d.Log.WarnContext(ctx, "limit not counted", "limit", "dispatch-replay", "error", err)
+		d.Log.WarnContext(ctx, "limit not counted", "limit", allowed.Replay.Name, "error", err)
 		return false
 	}
 	return wait > 0

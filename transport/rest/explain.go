@@ -89,7 +89,7 @@ type ExplainedCandidateData struct {
 }
 
 func (d Orders) explain(ctx context.Context, in *explainInput) (ExplainData, error) {
-	if err := d.limited(ctx, explainLimit); err != nil {
+	if err := d.limited(ctx, allowed.Explain); err != nil {
 		return ExplainData{}, err
 	}
 	s, _, err := d.Reads.Order(ctx, in.ID)

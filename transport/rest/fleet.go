@@ -9,7 +9,7 @@ import (
 	"weelo/actors/protocol"
 	"weelo/internal/access"
 	"weelo/internal/fleet"
-	"weelo/internal/otp"
+	"weelo/internal/limit"
 	"weelo/internal/phone"
 	"weelo/internal/presence"
 	"weelo/internal/pricing"
@@ -28,11 +28,6 @@ type Positions interface {
 	Last(ctx context.Context, users []fleet.UserID, now time.Time) (map[fleet.UserID]track.Fix, error)
 }
 
-// Limiter counts events over sliding windows: otp.Limits.
-type Limiter interface {
-	Take(ctx context.Context, key, id string, windows []otp.Window) (wait time.Duration, err error)
-}
-
 // Fleet is what the routes of people and vehicles need.
 type Fleet struct {
 	People       fleet.People
@@ -43,9 +38,9 @@ type Fleet struct {
 	Drivers      protocol.Drivers
 	Transporters protocol.Owners
 	Prices       pricing.Pricer
-	Onboarding   Onboarding // without Logins: no driver can join
-	Limits       Limiter    // nil: switches are not limited
-	Notifier     Notifier   // nil: a transporter's devices do not hear of changes
+	Onboarding   Onboarding    // without Logins: no driver can join
+	Limits       limit.Limiter // nil: switches are not limited
+	Notifier     Notifier      // nil: a transporter's devices do not hear of changes
 	Log          *slog.Logger
 	Now          func() time.Time
 	NewID        func() string // a bare UUID

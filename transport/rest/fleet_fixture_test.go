@@ -18,8 +18,10 @@ import (
 	"weelo/actors/actortest"
 	"weelo/actors/protocol"
 	"weelo/internal/access"
+	"weelo/internal/auditlog"
 	"weelo/internal/fleet"
 	"weelo/internal/history"
+	"weelo/internal/limit"
 	"weelo/internal/presence"
 	"weelo/internal/pricing"
 	"weelo/internal/servertest"
@@ -52,7 +54,8 @@ type shelves struct {
 	ledger    actors.Ledger
 	presence  presence.Store
 	positions presence.Positions
-	limits    rest.Limiter
+	limits    limit.Limiter
+	auditLog  auditlog.Store
 	// count reads five numbers in one row.
 	count func(query string, to ...any) error
 }
@@ -75,8 +78,9 @@ func dev(t *testing.T) shelves {
 		fixes:    sqlite.NewFixes(db),
 		ledger:   actors.Ledger{Writer: writer, Joint: writer, Claimer: sqlite.NewClaimer(db), Outbox: sqlite.NewOutbox(db), Replies: sqlite.NewReplies(db)},
 		dispatch: orderStores{sqlite.NewOrderReads(db), sqlite.NewOffers(db), sqlite.NewSupply(db), sqlite.NewHistory(db), sqlite.NewTripReads(db)},
-		presence: memory.NewPresence(), positions: memory.NewPositions(), limits: memory.NewLimits(time.Now),
-		count: func(query string, to ...any) error { return db.Read.QueryRowContext(t.Context(), query).Scan(to...) },
+		presence: memory.NewPresence(), positions: memory.NewPositions(), limits: memory.NewRates(time.Now),
+		auditLog: sqlite.NewAuditLog(db),
+		count:    func(query string, to ...any) error { return db.Read.QueryRowContext(t.Context(), query).Scan(to...) },
 	}
 }
 
@@ -101,8 +105,9 @@ func serve(t *testing.T) shelves {
 		fixes:    postgres.NewFixes(db),
 		ledger:   actors.Ledger{Writer: writer, Joint: writer, Claimer: postgres.NewClaimer(db), Outbox: postgres.NewOutbox(db), Replies: postgres.NewReplies(db)},
 		dispatch: orderStores{postgres.NewOrderReads(db), postgres.NewOffers(db), postgres.NewSupply(db), postgres.NewHistory(db), postgres.NewTripReads(db)},
-		presence: redis.NewPresence(client), positions: redis.NewPositions(client), limits: redis.NewLimits(client),
-		count: func(query string, to ...any) error { return db.General.QueryRow(t.Context(), query).Scan(to...) },
+		presence: redis.NewPresence(client), positions: redis.NewPositions(client), limits: redis.NewRates(client),
+		auditLog: postgres.NewAuditLog(db),
+		count:    func(query string, to ...any) error { return db.General.QueryRow(t.Context(), query).Scan(to...) },
 	}
 }
 
@@ -127,10 +132,11 @@ type yard struct {
 	people      *onlinePeople
 	api         *rest.API
 	grid        *fleet.Grid
-	orderLimits rest.RequestLimiter // nil: nothing is limited
-	podCode     bool                // a delivery needs the customer's code
-	orderClock  func() time.Time    // of the routes of orders; nil: time.Now
-	more        func(y *yard)       // registers further routes; nil: none
+	orderLimits limit.Limiter    // nil: nothing is limited
+	podCode     bool             // a delivery needs the customer's code
+	orderClock  func() time.Time // of the routes of orders; nil: time.Now
+	more        func(y *yard)    // registers further routes; nil: none
+	facade      *actors.Orders
 
 	owner, rival, customer fleet.UserID
 	drivers                [2]fleet.UserID

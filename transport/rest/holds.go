@@ -61,7 +61,7 @@ var holdStates = map[order.HoldStatus]string{
 }
 
 func (d Orders) hold(ctx context.Context, in *holdInput) (HoldData, error) {
-	if err := d.limited(ctx, holdLimit); err != nil {
+	if err := d.limited(ctx, allowed.Hold); err != nil {
 		return HoldData{}, err
 	}
 	b := in.Body
@@ -177,7 +177,7 @@ type ConfirmedHoldData struct {
 }
 
 func (d Orders) confirm(ctx context.Context, in *confirmInput) (ConfirmedHoldData, error) {
-	if err := d.limited(ctx, confirmLimit); err != nil {
+	if err := d.limited(ctx, allowed.Confirm); err != nil {
 		return ConfirmedHoldData{}, err
 	}
 	picks := make([]order.Pick, len(in.Body.Assignments))

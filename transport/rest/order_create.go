@@ -63,7 +63,7 @@ func (d Orders) creator(keyed bool) func(context.Context, *createOrderInput) (Cr
 // create asks for an order in the caller's name. The key stands for what was asked, not for its
 // spelling or its address.
 func (d Orders) create(ctx context.Context, asked order.NewOrder) (order.State, error) {
-	if err := d.limited(ctx, orderLimit); err != nil {
+	if err := d.limited(ctx, allowed.Order); err != nil {
 		return order.State{}, err
 	}
 	asked.CustomerID = Caller(ctx).UserID

@@ -10,7 +10,8 @@ import (
 	"github.com/google/uuid"
 
 	"weelo/internal/fleet"
-	"weelo/internal/otp"
+	"weelo/internal/limit"
+	"weelo/store/memory"
 	"weelo/transport/rest/resttest"
 )
 
@@ -175,38 +176,25 @@ func badHoldsChangeNothing(y *yard) {
 	}
 }
 
-// counter is a store of limits that counts all it is asked, and forgets nothing.
-type counter struct {
-	counts map[string]int
+// patchy is a store of limits that may be away.
+type patchy struct {
+	limit.Limiter
 	broken bool
 }
 
-func (c *counter) Take(_ context.Context, key, _ string, windows []otp.Window) (time.Duration, error) {
-	if c.broken {
+func (p *patchy) Take(ctx context.Context, l limit.Limit, key string) (time.Duration, error) {
+	if p.broken {
 		return 0, errors.New("away")
 	}
-	if c.counts[key] >= windows[0].Max {
-		return windows[0].Per, nil
-	}
-	c.counts[key]++
-	return 0, nil
-}
-
-func (c *counter) Wait(_ context.Context, key string, windows []otp.Window) (time.Duration, error) {
-	if c.broken {
-		return 0, errors.New("away")
-	}
-	if c.counts[key] >= windows[0].Max {
-		return windows[0].Per, nil
-	}
-	return 0, nil
+	return p.Limiter.Take(ctx, l, key)
 }
 
 // TestTooManyRequests: each limit counts one user, blocks for its own time, and lets everybody through
 // when it cannot count.
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
-	limits := &counter{counts: map[string]int{}}
+	now := time.Now()
+	limits := &patchy{Limiter: memory.NewRates(func() time.Time { return now })}
 	y := openYard(t, dev(t), func(y *yard) { y.orderLimits = limits })
 	y.open()
 	for name, c := range map[string]struct {
@@ -216,10 +204,10 @@ func TestTooManyRequests(t *testing.T) {
 		max, status  int
 		code, wait   string
 	}{
-		"orders":        {y.asCustomer(), "POST", "/api/v1/bookings/orders", `{"distanceKm":1,"pickup":{"latitude":51.5,"longitude":0,"address":"London"},"drop":{"latitude":48.8,"longitude":2.3,"address":"Paris"},"trucks":[{"vehicleType":"open","vehicleSubtype":"17 Feet","quantity":1,"pricePerTruck":9000}]}`, 5, 400, "VALIDATION_ERROR", "60"},
+		"orders":        {y.asCustomer(), "POST", "/api/v1/bookings/orders", `{"distanceKm":1,"pickup":{"latitude":51.5,"longitude":0,"address":"London"},"drop":{"latitude":48.8,"longitude":2.3,"address":"Paris"},"trucks":[{"vehicleType":"open","vehicleSubtype":"17 Feet","quantity":1,"pricePerTruck":9000}]}`, 5, 400, "VALIDATION_ERROR", "12"},
 		"holds":         {y.asOwner(), "POST", "/api/v1/truck-hold/hold", holdJSON(uuid.NewString(), 1), 30, 404, "ORDER_NOT_FOUND", "180"},
 		"confirmations": {y.asOwner(), "POST", "/api/v1/truck-hold/confirm-with-assignments", confirmJSON("HOLD_ZZZZZZZZ", pick{"v", "d"}), 20, 404, "HOLD_NOT_FOUND", "300"},
-		"explanations":  {y.asOwner(), "GET", "/api/v1/orders/" + uuid.NewString() + "/explain", nil, 30, 404, "ORDER_NOT_FOUND", "60"},
+		"explanations":  {y.asOwner(), "GET", "/api/v1/orders/" + uuid.NewString() + "/explain", nil, 30, 404, "ORDER_NOT_FOUND", "2"},
 		"answers":       {y.asDriver(0), "PATCH", "/api/v1/assignments/" + uuid.NewString() + "/accept", nil, 10, 404, "ASSIGNMENT_NOT_FOUND", "60"},
 	} {
 		for range c.max {

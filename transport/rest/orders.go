@@ -12,6 +12,7 @@ import (
 	"weelo/internal/access"
 	"weelo/internal/fleet"
 	"weelo/internal/ledger"
+	"weelo/internal/limit"
 	"weelo/internal/order"
 	"weelo/internal/token"
 )
@@ -35,7 +36,7 @@ type Orders struct {
 	Offers   OfferReads
 	Narrator Narrator
 	Trips    OrderTrips
-	Limits   RequestLimiter // nil: nothing is limited
+	Limits   limit.Limiter // nil: nothing is limited
 	Policy   order.Policy
 	Log      *slog.Logger
 	Now      func() time.Time

@@ -8,11 +8,10 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
-	"weelo/internal/otp"
+	"weelo/internal/limit"
 	"weelo/internal/share"
 )
 
@@ -28,17 +27,11 @@ type ShareLinks interface {
 type Sharing struct {
 	Links  ShareLinks
 	Trips  TripReader
-	Hosts  []string       // PUBLIC_HOSTS: the page is opened under the request's host if listed, else under the first
-	Limits RequestLimiter // of creations and exchanges; nil: not limited
+	Hosts  []string      // PUBLIC_HOSTS: the page is opened under the request's host if listed, else under the first
+	Limits limit.Limiter // of creations and exchanges; nil: not limited
+	Audit  Trail         // nil: nothing is written down
 	Log    *slog.Logger
 }
-
-// Not in the contract. An exchange is asked for by anybody, so it is counted by address; many phones may
-// share one.
-var (
-	shareLimit    = limit{"share-create", otp.Window{Max: 20, Per: time.Minute}, 0}
-	exchangeLimit = limit{"share-exchange", otp.Window{Max: 120, Per: time.Minute}, 0}
-)
 
 var errNoShareTrip = fault.New(fault.NotFound, "TRIP_NOT_FOUND", "There is no such trip.")
 
@@ -97,7 +90,7 @@ func RegisterSharing(a *API, d Sharing) {
 }
 
 func (d Sharing) create(ctx context.Context, in *tripIDInput) (ShareData, error) {
-	if err := limited(ctx, d.Limits, d.Log, shareLimit); err != nil {
+	if err := limited(ctx, d.Limits, d.Log, allowed.ShareCreate); err != nil {
 		return ShareData{}, err
 	}
 	row, err := d.Trips.Trip(ctx, Caller(ctx), in.TripID, errNoShareTrip)
@@ -138,14 +131,8 @@ func (d Sharing) revoke(ctx context.Context, in *shareIDInput) error {
 }
 
 func (d Sharing) exchange(ctx context.Context, in *exchangeInput) (PassData, error) {
-	if d.Limits != nil {
-		req := RequestOf(ctx)
-		switch wait, err := exchangeLimit.take(ctx, d.Limits, req.Client.String(), req.ID); {
-		case err != nil:
-			d.Log.WarnContext(ctx, "limit not counted", "limit", exchangeLimit.name, "error", err)
-		case wait > 0:
-			return PassData{}, errRate.After(wait)
-		}
+	if err := count(ctx, d.Limits, d.Log, allowed.ShareExchange, limit.Sender(RequestOf(ctx).Client)); err != nil {
+		return PassData{}, err // by address: whoever has a link has not logged in
 	}
 	pass, err := d.Links.Exchange(ctx, in.Body.Token)
 	if err != nil {
