@@ -58,7 +58,7 @@ func (y *yard) orderActors(hub *actortest.Hub) actors.Kind {
 }
 
 func (y *yard) registerOrders(system *actors.System, hub *actortest.Hub, trips *access.Reads) {
-	facade := actors.NewOrders(actors.OrdersConfig{
+	y.facade = actors.NewOrders(actors.OrdersConfig{
 		Ledger: y.ledger, Router: system, Publisher: hub, Policy: yardPolicy(), Price: pricing.CheckPrice, Matcher: y.matcher(),
 		Reads: y.dispatch.reads, Trips: y.dispatch.rows, Users: y.users, NewID: uuid.NewString, Random: rand.Reader,
 	})
@@ -66,7 +66,7 @@ func (y *yard) registerOrders(system *actors.System, hub *actortest.Hub, trips *
 		y.orderClock = time.Now
 	}
 	rest.RegisterOrders(y.api, rest.Orders{
-		Orders: facade, Reads: y.dispatch.reads, Offers: y.dispatch.offers, Trips: trips,
+		Orders: y.facade, Reads: y.dispatch.reads, Offers: y.dispatch.offers, Trips: trips,
 		Narrator: rest.Narrator{History: y.dispatch.history, Offers: y.dispatch.offers, People: y.shelves.people}, Limits: y.orderLimits,
 		Policy: yardPolicy(), Log: slog.New(slog.DiscardHandler), Now: y.orderClock,
 	})
