@@ -38,7 +38,7 @@ func (h *house) over(session string) bool {
 func (h *house) shareRoutes() error {
 	cfg := h.p.cfg
 	rest.RegisterSharing(h.api, rest.Sharing{
-		Links: h.shares, Trips: h.reads, Hosts: cfg.Server.PublicHosts, Limits: h.requestLimits(), Log: h.p.log,
+		Links: h.shares, Trips: h.reads, Hosts: cfg.Server.PublicHosts, Limits: h.requestLimits(), Audit: h.trail, Log: h.p.log,
 	})
 	page, err := web.NewSharePage(web.ShareConfig{Hosts: cfg.Server.PublicHosts, StyleURL: cfg.Server.MapStyleURL})
 	if err != nil {

@@ -62,13 +62,14 @@ func (d *Desk) Create(ctx context.Context, by fleet.UserID, tripID string) (Issu
 	return Issued{l, secret}, nil
 }
 
-// Revoke ends a link of a trip; ErrNotFound when the trip has no such link.
-func (d *Desk) Revoke(ctx context.Context, tripID, id string) error {
-	err := d.cfg.Store.Revoke(ctx, tripID, id, d.cfg.Now())
+// Revoke ends a link of a trip, and tells whether nobody had done so before; ErrNotFound when the trip has
+// no such link.
+func (d *Desk) Revoke(ctx context.Context, tripID, id string) (changed bool, err error) {
+	changed, err = d.cfg.Store.Revoke(ctx, tripID, id, d.cfg.Now())
 	if errors.Is(err, ErrMissing) {
-		return ErrNotFound
+		return false, ErrNotFound
 	}
-	return err
+	return changed, err
 }
 
 // OfTrip gives the links of a trip that are good, oldest first.

@@ -20,8 +20,9 @@ type Store interface {
 	Links(ctx context.Context, ids []string) ([]Link, error)
 	// OfTrip gives the links of a trip that are neither revoked nor past EndsAt, oldest first.
 	OfTrip(ctx context.Context, tripID string, now time.Time) ([]Link, error)
-	// Revoke ends a link of a trip; ErrMissing when the trip has no such link. Again changes nothing.
-	Revoke(ctx context.Context, tripID, id string, now time.Time) error
+	// Revoke ends a link of a trip; ErrMissing when the trip has no such link. Again changes nothing, and
+	// says so.
+	Revoke(ctx context.Context, tripID, id string, now time.Time) (changed bool, err error)
 	// Prune removes links that ended before, at most limit, and gives how many.
 	Prune(ctx context.Context, before time.Time, limit int) (int, error)
 }

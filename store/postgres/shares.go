@@ -99,15 +99,17 @@ func (s *Shares) OfTrip(ctx context.Context, tripID string, now time.Time) ([]sh
 }
 
 // Revoke implements share.Store.
-func (s *Shares) Revoke(ctx context.Context, tripID, id string, now time.Time) error {
-	tag, err := s.db.General.Exec(ctx, `UPDATE share_link SET revoked_at = coalesce(revoked_at, $3) WHERE id = $2 AND trip_id = $1`, tripID, id, now)
+func (s *Shares) Revoke(ctx context.Context, tripID, id string, now time.Time) (changed bool, err error) {
+	var known bool
+	err = s.db.General.QueryRow(ctx, `WITH revoked AS (UPDATE share_link SET revoked_at = $3 WHERE id = $2 AND trip_id = $1 AND revoked_at IS NULL RETURNING id)
+		SELECT EXISTS (SELECT FROM revoked), EXISTS (SELECT FROM share_link WHERE id = $2 AND trip_id = $1)`, tripID, id, now).Scan(&changed, &known)
 	if err != nil {
-		return fmt.Errorf("revoke a share link of trip %s: %w", tripID, err)
+		return false, fmt.Errorf("revoke a share link of trip %s: %w", tripID, err)
 	}
-	if tag.RowsAffected() == 0 {
-		return share.ErrMissing
+	if !known {
+		return false, share.ErrMissing
 	}
-	return nil
+	return changed, nil
 }
 
 // Prune implements share.Store.

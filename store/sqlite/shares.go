@@ -96,15 +96,22 @@ func (s *Shares) OfTrip(ctx context.Context, tripID string, now time.Time) ([]sh
 }
 
 // Revoke implements share.Store.
-func (s *Shares) Revoke(ctx context.Context, tripID, id string, now time.Time) error {
-	res, err := s.db.Write.ExecContext(ctx, `UPDATE share_link SET revoked_at = coalesce(revoked_at, ?) WHERE id = ? AND trip_id = ?`, micros(now), id, tripID)
+func (s *Shares) Revoke(ctx context.Context, tripID, id string, now time.Time) (changed bool, err error) {
+	res, err := s.db.Write.ExecContext(ctx, `UPDATE share_link SET revoked_at = ? WHERE id = ? AND trip_id = ? AND revoked_at IS NULL`, micros(now), id, tripID)
 	if err != nil {
-		return fmt.Errorf("revoke a share link of trip %s: %w", tripID, err)
+		return false, fmt.Errorf("revoke a share link of trip %s: %w", tripID, err)
 	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return share.ErrMissing
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		return n > 0, err
 	}
-	return nil
+	var known bool
+	if err := s.db.Read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM share_link WHERE id = ? AND trip_id = ?)`, id, tripID).Scan(&known); err != nil {
+		return false, fmt.Errorf("revoke a share link of trip %s: %w", tripID, err)
+	}
+	if !known {
+		return false, share.ErrMissing
+	}
+	return false, nil
 }
 
 // Prune implements share.Store.

@@ -83,8 +83,15 @@ func Shares(t *testing.T, open func(t *testing.T) share.Store) {
 		if err := s.Add(t.Context(), shareLink(3, "t1"), 2); !errors.Is(err, share.ErrTooMany) {
 			t.Errorf("the third: %v", err)
 		}
-		must(t, s.Revoke(t.Context(), "t1", "link-02", noon.Add(5*time.Second)))
-		must(t, s.Revoke(t.Context(), "t1", "link-02", noon.Add(9*time.Second)))
+		for _, again := range []bool{false, true} {
+			at := noon.Add(5 * time.Second)
+			if again {
+				at = noon.Add(9 * time.Second)
+			}
+			if changed, err := s.Revoke(t.Context(), "t1", "link-02", at); err != nil || changed == again {
+				t.Errorf("revoked, again %v: %v, %v", again, changed, err)
+			}
+		}
 		revoked, err := s.ByDigest(t.Context(), share.Digest{2, 1})
 		must(t, err)
 		if !revoked.RevokedAt.Equal(noon.Add(5 * time.Second)) {
@@ -103,8 +110,8 @@ func Shares(t *testing.T, open func(t *testing.T) share.Store) {
 		s := open(t)
 		must(t, s.Add(t.Context(), shareLink(1, "t1"), 5))
 		for _, at := range [][2]string{{"t2", "link-01"}, {"t1", "link-09"}} {
-			if err := s.Revoke(t.Context(), at[0], at[1], noon); !errors.Is(err, share.ErrMissing) {
-				t.Errorf("%v: %v", at, err)
+			if changed, err := s.Revoke(t.Context(), at[0], at[1], noon); changed || !errors.Is(err, share.ErrMissing) {
+				t.Errorf("%v: %v, %v", at, changed, err)
 			}
 		}
 		links, err := s.OfTrip(t.Context(), "t1", noon)

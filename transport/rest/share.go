@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"weelo/internal/auditlog"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/limit"
@@ -18,7 +19,7 @@ import (
 // ShareLinks makes and ends links to trips: *share.Desk.
 type ShareLinks interface {
 	Create(ctx context.Context, by fleet.UserID, tripID string) (share.Issued, error)
-	Revoke(ctx context.Context, tripID, id string) error
+	Revoke(ctx context.Context, tripID, id string) (changed bool, err error)
 	OfTrip(ctx context.Context, tripID string) ([]share.Link, error)
 	Exchange(ctx context.Context, secret string) (share.Pass, error)
 }
@@ -101,6 +102,13 @@ func (d Sharing) create(ctx context.Context, in *tripIDInput) (ShareData, error)
 	if err != nil {
 		return ShareData{}, err
 	}
+	if err := d.record(ctx, auditlog.ShareCreated, row.Trip.ID, made.ID); err != nil {
+		// Nobody is shown a truck unseen. The link was told to nobody, and ends by itself if this fails.
+		if _, undo := d.Links.Revoke(ctx, row.Trip.ID, made.ID); undo != nil {
+			d.Log.WarnContext(ctx, "a link that is not in the audit log was not revoked", "share", made.ID, "error", undo)
+		}
+		return ShareData{}, errUnaudited.Because(err)
+	}
 	page := pageURL(d.Hosts, RequestOf(ctx).Host)
 	page.Fragment = made.Secret
 	return ShareData{ShareID: made.ID, URL: page.String(), Token: made.Secret, ExpiresAt: AtMS(made.EndsAt.UnixMilli())}, nil
@@ -127,7 +135,24 @@ func (d Sharing) revoke(ctx context.Context, in *shareIDInput) error {
 	if err != nil {
 		return err
 	}
-	return d.Links.Revoke(ctx, row.Trip.ID, in.ShareID)
+	changed, err := d.Links.Revoke(ctx, row.Trip.ID, in.ShareID)
+	if err != nil || !changed {
+		return err
+	}
+	if err := d.record(ctx, auditlog.ShareRevoked, row.Trip.ID, in.ShareID); err != nil {
+		d.Log.ErrorContext(ctx, "that a share link was revoked is not in the audit log", "share", in.ShareID, "error", err)
+	}
+	return nil
+}
+
+// record writes down who did what to a link of a trip.
+func (d Sharing) record(ctx context.Context, action, tripID, shareID string) error {
+	if d.Audit == nil {
+		return nil
+	}
+	who := Caller(ctx)
+	return d.Audit.Record(auditlog.Event{Actor: string(who.UserID), Role: string(who.Role), Action: action, Subject: "trip:" + tripID,
+		From: auditlog.SourceOf(ctx), Details: map[string]any{"share": shareID}})
 }
 
 func (d Sharing) exchange(ctx context.Context, in *exchangeInput) (PassData, error) {
