@@ -122,7 +122,7 @@ func contentPolicy(styleURL string) (string, error) {
 		"font-src 'self'",
 		"frame-ancestors 'none'",
 		"base-uri 'none'",
-		"form-action 'self'",
+		"form-action 'none'",
 	}, "; "), nil
 }
 
