@@ -54,8 +54,11 @@ func (s *slowCodes) Try(ctx context.Context, k otp.Key, id string, limit int) (o
 type noFails struct{ otp.Fails }
 
 func (noFails) CountFails(context.Context, string, time.Time) (int, error) { return 0, nil }
-func (noFails) Fail(context.Context, string, time.Time) error              { return nil }
-func (noFails) ClearFails(context.Context, string) error                   { return nil }
+func (noFails) Reserve(context.Context, string, time.Time, time.Time, int) (int64, error) {
+	return 1, nil
+}
+func (noFails) Release(context.Context, int64) error     { return nil }
+func (noFails) ClearFails(context.Context, string) error { return nil }
 
 type onePerson struct{ session.Users }
 

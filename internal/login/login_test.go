@@ -78,7 +78,15 @@ func (w *world) Enrol(_ context.Context, u fleet.User) (fleet.User, bool, error)
 
 func (w *world) CountDrivers(context.Context, fleet.UserID) (int, error) { return 0, nil }
 
-func (w *world) Fail(context.Context, string, time.Time) error { w.fails++; return nil }
+func (w *world) Reserve(_ context.Context, _ string, _, _ time.Time, most int) (int64, error) {
+	if w.fails >= most {
+		return 0, nil
+	}
+	w.fails++
+	return int64(w.fails), nil
+}
+
+func (w *world) Release(context.Context, int64) error { w.fails = max(0, w.fails-1); return nil }
 
 func (w *world) CountFails(context.Context, string, time.Time) (int, error) { return w.fails, nil }
 

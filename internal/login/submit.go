@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -64,7 +65,8 @@ func (d *Desk) submit(ctx context.Context, m *SubmitCode, now time.Time) (*Logge
 	if !known || !otp.WellFormed(m.Code) {
 		return nil, fault.Invalid("otp", "Enter the 6-digit code.")
 	}
-	if err := d.ceiling(ctx, m, now); err != nil {
+	open, err := d.ceiling(ctx, m, now)
+	if err != nil {
 		return nil, err
 	}
 	_, tries := d.cfg.Policy.Of(m.Key.Flow)
@@ -81,37 +83,85 @@ func (d *Desk) submit(ctx context.Context, m *SubmitCode, now time.Time) (*Logge
 		return nil, d.refused(m, "exhausted", w.exhausted)
 	case otp.Counted:
 	}
+	if len(a.Codes) == 0 { // only a consumed code is left, which its device may repeat
+		return d.repeat(ctx, m, a, now)
+	}
+	try, err := d.reserve(ctx, m, open, now)
+	if err != nil {
+		return nil, err
+	}
 	right, claim := d.compare(m, a)
+	var in *LoggedIn
 	switch {
 	case right != nil:
-		return d.win(ctx, m, *right, now)
+		in, err = d.win(ctx, m, *right, now)
 	case claim != nil:
-		return d.open(ctx, m, *claim, now)
+		in, err = d.open(ctx, m, *claim, now)
 	default:
-		return nil, d.wrong(ctx, m, a, now)
+		return nil, d.wrong(m, a)
+	}
+	d.release(ctx, try)
+	return in, err
+}
+
+// repeat opens the session of a consumed code once more, for its device.
+func (d *Desk) repeat(ctx context.Context, m *SubmitCode, a otp.Attempt, now time.Time) (*LoggedIn, error) {
+	if _, claim := d.compare(m, a); claim != nil {
+		return d.open(ctx, m, *claim, now)
+	}
+	return nil, d.refused(m, "missing", words[m.Key.Flow].missing)
+}
+
+// reserve counts a try as failed durably before anybody compares: of many at once, on any number of tasks,
+// as many are compared as the ceiling leaves. open says that the lane of a known device was taken.
+func (d *Desk) reserve(ctx context.Context, m *SubmitCode, open bool, now time.Time) (try int64, err error) {
+	most := d.cfg.Policy.FailCeiling
+	if open {
+		most = math.MaxInt32
+	}
+	try, err = d.cfg.Fails.Reserve(ctx, failsOf(m.Key), now, now.Add(-d.cfg.Policy.FailWindow), most)
+	switch {
+	case err != nil:
+		return 0, ErrUnavailable.Because(err)
+	case try == 0: // others were faster
+		return 0, d.tooMany(ctx, m)
+	}
+	return try, nil
+}
+
+// release takes a try back that was not wrong, whatever else became of it.
+func (d *Desk) release(ctx context.Context, try int64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := d.cfg.Fails.Release(ctx, try); err != nil {
+		d.log.WarnContext(ctx, "a try that was right is counted as failed", "error", err)
 	}
 }
 
 // ceiling refuses a phone with too many failed tries in the window, whatever was sent since. A device
-// that has logged in before may go on, slowly.
-func (d *Desk) ceiling(ctx context.Context, m *SubmitCode, now time.Time) error {
+// that has logged in before may go on, slowly: then open is true.
+func (d *Desk) ceiling(ctx context.Context, m *SubmitCode, now time.Time) (open bool, err error) {
 	n, err := d.cfg.Fails.CountFails(ctx, failsOf(m.Key), now.Add(-d.cfg.Policy.FailWindow))
 	if err != nil {
-		return ErrUnavailable.Because(err)
+		return false, ErrUnavailable.Because(err)
 	}
 	if n < d.cfg.Policy.FailCeiling {
-		return nil
+		return false, nil
 	}
-	open, err := d.lane(ctx, m)
+	open, err = d.lane(ctx, m)
 	if err != nil {
-		return ErrUnavailable.Because(err)
+		return false, ErrUnavailable.Because(err)
 	}
 	if !open {
-		d.count(m.Key.Flow, "refused", "ceiling")
-		d.log.WarnContext(ctx, "login refused: too many failed tries", "phone", m.Key.Phone)
-		return ErrTries.After(min(time.Hour, d.cfg.Policy.FailWindow))
+		return false, d.tooMany(ctx, m)
 	}
-	return nil
+	return true, nil
+}
+
+func (d *Desk) tooMany(ctx context.Context, m *SubmitCode) error {
+	d.count(m.Key.Flow, "refused", "ceiling")
+	d.log.WarnContext(ctx, "login refused: too many failed tries", "phone", m.Key.Phone)
+	return ErrTries.After(min(time.Hour, d.cfg.Policy.FailWindow))
 }
 
 // failsOf is what failed tries are counted under. Those of a transporter who guesses a driver's code
@@ -160,15 +210,9 @@ func (d *Desk) compare(m *SubmitCode, a otp.Attempt) (right *otp.Code, claim *ot
 	return right, claim
 }
 
-// wrong records a failed try durably and says how many are left.
-func (d *Desk) wrong(ctx context.Context, m *SubmitCode, a otp.Attempt, now time.Time) error {
+// wrong says how many tries are left. This one was counted before it was compared.
+func (d *Desk) wrong(m *SubmitCode, a otp.Attempt) error {
 	w := words[m.Key.Flow]
-	if len(a.Codes) == 0 { // only a consumed code is left, and this is not its device or not its code
-		return d.refused(m, "missing", w.missing)
-	}
-	if err := d.cfg.Fails.Fail(ctx, failsOf(m.Key), now); err != nil {
-		return ErrUnavailable.Because(err)
-	}
 	_, tries := d.cfg.Policy.Of(m.Key.Flow)
 	left := tries - a.Tries
 	if left <= 0 {

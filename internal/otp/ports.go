@@ -39,7 +39,11 @@ type Limits interface {
 
 // Fails is the durable count of failed tries: what no flush of Redis may forget. phone is E.164.
 type Fails interface {
-	Fail(ctx context.Context, phone string, at time.Time) error
+	// Reserve counts a try as failed before anybody compares it, unless most of them are counted after since
+	// already: then try is 0. It is one atomic step, so that of many tries at once no more pass than are left.
+	Reserve(ctx context.Context, phone string, at, since time.Time, most int) (try int64, err error)
+	// Release takes a try back that did not fail; one that is gone is no error.
+	Release(ctx context.Context, try int64) error
 	// CountFails counts failures after since.
 	CountFails(ctx context.Context, phone string, since time.Time) (int, error)
 	ClearFails(ctx context.Context, phone string) error

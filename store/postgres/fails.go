@@ -2,8 +2,11 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"weelo/internal/otp"
 )
@@ -16,10 +19,30 @@ var _ otp.Fails = (*Fails)(nil)
 // NewFails makes one.
 func NewFails(db *DB) *Fails { return &Fails{db: db} }
 
-// Fail adds one.
-func (s *Fails) Fail(ctx context.Context, phone string, at time.Time) error {
-	if _, err := s.db.General.Exec(ctx, `INSERT INTO otp_fail (phone, failed_at) VALUES ($1, $2)`, phone, at); err != nil {
-		return fmt.Errorf("record a failed try: %w", err)
+// Reserve adds one unless there are most of them. Tries of one phone take turns: each counts what those
+// before it committed. The batch is one transaction, and the lock ends with it.
+func (s *Fails) Reserve(ctx context.Context, phone string, at, since time.Time, most int) (try int64, err error) {
+	batch := &pgx.Batch{}
+	batch.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('otp_fail:' || $1::text, 0))`, phone)
+	batch.Queue(`
+		INSERT INTO otp_fail (phone, failed_at)
+		SELECT $1::text, $2::timestamptz WHERE (SELECT count(*) FROM otp_fail WHERE phone = $1::text AND failed_at > $3::timestamptz) < $4::bigint
+		RETURNING id`, phone, at, since, most).QueryRow(func(row pgx.Row) error {
+		if err := row.Scan(&try); !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		return nil
+	})
+	if err := s.db.General.SendBatch(ctx, batch).Close(); err != nil {
+		return 0, fmt.Errorf("reserve a try: %w", err)
+	}
+	return try, nil
+}
+
+// Release takes one back.
+func (s *Fails) Release(ctx context.Context, try int64) error {
+	if _, err := s.db.General.Exec(ctx, `DELETE FROM otp_fail WHERE id = $1`, try); err != nil {
+		return fmt.Errorf("release a try: %w", err)
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,10 +18,25 @@ var _ otp.Fails = (*Fails)(nil)
 // NewFails makes one.
 func NewFails(db *DB) *Fails { return &Fails{db: db} }
 
-// Fail adds one.
-func (s *Fails) Fail(ctx context.Context, phone string, at time.Time) error {
-	if _, err := s.db.Write.ExecContext(ctx, `INSERT INTO otp_fail (phone, failed_at) VALUES (?, ?)`, phone, micros(at)); err != nil {
-		return fmt.Errorf("record a failed try: %w", err)
+// Reserve adds one unless there are most of them. The one writer makes it one step.
+func (s *Fails) Reserve(ctx context.Context, phone string, at, since time.Time, most int) (try int64, err error) {
+	err = s.db.Write.QueryRowContext(ctx, `
+		INSERT INTO otp_fail (phone, failed_at)
+		SELECT ?1, ?2 WHERE (SELECT count(*) FROM otp_fail WHERE phone = ?1 AND failed_at > ?3) < ?4
+		RETURNING id`, phone, micros(at), micros(since), most).Scan(&try)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reserve a try: %w", err)
+	}
+	return try, nil
+}
+
+// Release takes one back.
+func (s *Fails) Release(ctx context.Context, try int64) error {
+	if _, err := s.db.Write.ExecContext(ctx, `DELETE FROM otp_fail WHERE id = ?`, try); err != nil {
+		return fmt.Errorf("release a try: %w", err)
 	}
 	return nil
 }

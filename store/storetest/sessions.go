@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"weelo/internal/fleet"
 	"weelo/internal/otp"
@@ -282,6 +284,34 @@ func Sessions(t *testing.T, open func(t *testing.T) (session.Store, session.User
 		}
 	})
 
+	t.Run("many families are read at once, whole, and those that are not there are left out", func(t *testing.T) {
+		t.Parallel()
+		s := fresh(t)
+		for n := 1; n <= 3; n++ {
+			opened(t, s, family(n))
+		}
+		_, err := s.Revoke(t.Context(), family(2).ID, session.Reuse, noon.Add(time.Minute))
+		must(t, err)
+		revoked := family(2)
+		revoked.RevokedAt, revoked.RevokedWhy = noon.Add(time.Minute), session.Reuse
+		for name, c := range map[string]struct {
+			ids  []string
+			want []session.Family
+		}{
+			"some":          {[]string{family(2).ID, family(9).ID, family(1).ID}, []session.Family{family(1), revoked}},
+			"one twice":     {[]string{family(3).ID, family(3).ID}, []session.Family{family(3)}},
+			"nobody":        {[]string{family(9).ID, "", "'; DROP TABLE session_family; --"}, nil},
+			"nobody at all": {nil, nil},
+		} {
+			got, err := s.Families(t.Context(), c.ids)
+			must(t, err)
+			slices.SortFunc(got, func(a, b session.Family) int { return strings.Compare(a.ID, b.ID) })
+			if diff := cmp.Diff(c.want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", name, diff)
+			}
+		}
+	})
+
 	t.Run("a device is known once it was used, whatever became of the session", func(t *testing.T) {
 		t.Parallel()
 		s := fresh(t)
@@ -336,9 +366,9 @@ func Fails(t *testing.T, open func(t *testing.T) otp.Fails) {
 			}
 		}
 		for i := range 4 {
-			must(t, s.Fail(t.Context(), phone, noon.Add(time.Duration(i)*time.Hour)))
+			fail(t, s, phone, noon.Add(time.Duration(i)*time.Hour))
 		}
-		must(t, s.Fail(t.Context(), other, noon))
+		fail(t, s, other, noon)
 		count(phone, noon.Add(-time.Hour), 4)
 		count(phone, noon, 3)
 		count(phone, noon.Add(3*time.Hour), 0)
@@ -359,8 +389,8 @@ func Fails(t *testing.T, open func(t *testing.T) otp.Fails) {
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
-				if err := s.Fail(t.Context(), "+919876543210", noon); err != nil {
-					t.Error(err)
+				if try, err := s.Reserve(t.Context(), "+919876543210", noon, time.Time{}, 100); try == 0 || err != nil {
+					t.Error(try, err)
 				}
 			})
 		}
@@ -369,6 +399,56 @@ func Fails(t *testing.T, open func(t *testing.T) otp.Fails) {
 			t.Errorf("%d of 20, %v", n, err)
 		}
 	})
+
+	t.Run("of racing tries as many are reserved as are left, and what is released can be had again", func(t *testing.T) {
+		t.Parallel()
+		s := open(t)
+		const phone = "+919876543210"
+		since := noon.Add(-24 * time.Hour)
+		fail(t, s, phone, since) // does not count: it is not after since
+		fail(t, s, "+919876543211", noon)
+		reserved := make(chan int64, 40)
+		var wg sync.WaitGroup
+		for range cap(reserved) {
+			wg.Go(func() {
+				try, err := s.Reserve(t.Context(), phone, noon, since, 15)
+				if err != nil {
+					t.Error(err)
+				}
+				reserved <- try
+			})
+		}
+		wg.Wait()
+		close(reserved)
+		tries := map[int64]bool{}
+		for try := range reserved {
+			if try != 0 {
+				tries[try] = true
+			}
+		}
+		if n, err := s.CountFails(t.Context(), phone, since); len(tries) != 15 || n != 15 || err != nil {
+			t.Fatalf("%d reserved, %d counted, %v", len(tries), n, err)
+		}
+		for try := range tries {
+			must(t, s.Release(t.Context(), try))
+			must(t, s.Release(t.Context(), try)) // gone
+			break
+		}
+		fail(t, s, phone, noon)
+		if try, err := s.Reserve(t.Context(), phone, noon, since, 15); try != 0 || err != nil {
+			t.Errorf("a sixteenth: %d, %v", try, err)
+		}
+	})
+}
+
+// fail adds one failed try.
+func fail(t *testing.T, s otp.Fails, phone string, at time.Time) {
+	t.Helper()
+	try, err := s.Reserve(t.Context(), phone, at, time.Time{}, 1000)
+	must(t, err)
+	if try == 0 {
+		t.Fatal("a try is not counted")
+	}
 }
 
 // Tickets is the conformance suite of session.TicketStore. open gives an empty store.
