@@ -84,10 +84,10 @@ var outward = map[string][]emission{
 		{name: "order_completed", to: fleet.Ops},
 	},
 	"order_status": {
-		{name: "order_expired", when: status("expired")},
-		{name: "order_cancelled", when: status("cancelled")},
-		{name: "broadcast_state_changed", when: both(status("created", "broadcasting", "active", "partially_filled", "fully_filled"), not(has("hold")))},
-		{name: "order_status_update", when: both(status("in_progress", "completed"), not(has("hold")))},
+		{name: "order_expired", when: both(status("expired"), ofTheOrder)},
+		{name: "order_cancelled", when: both(status("cancelled"), ofTheOrder)},
+		{name: "broadcast_state_changed", when: both(status("created", "broadcasting", "active", "partially_filled", "fully_filled"), ofTheOrder)},
+		{name: "order_status_update", when: either(has("dispute"), both(status("in_progress", "completed"), ofTheOrder))},
 		{name: "flex_hold_started", to: fleet.Transporter, when: hold("started"), build: holdStarted},
 		{name: "flex_hold_extended", to: fleet.Transporter, when: hold("extended"), build: holdExtended},
 	},
@@ -141,6 +141,13 @@ func not(f func(fields) bool) func(fields) bool {
 func both(f, g func(fields) bool) func(fields) bool {
 	return func(d fields) bool { return f(d) && g(d) }
 }
+
+func either(f, g func(fields) bool) func(fields) bool {
+	return func(d fields) bool { return f(d) || g(d) }
+}
+
+// ofTheOrder tells whether the order itself has changed, and not a hold or a dispute in it.
+func ofTheOrder(d fields) bool { return d["hold"] == nil && d["dispute"] == nil }
 
 // has tells whether the event has a part that is left out where it does not apply.
 func has(field string) func(fields) bool {

@@ -87,6 +87,9 @@ func TestEveryEventTypeHasItsNames(t *testing.T) {
 		{"order_status", `{"status":"cancelled"}`, names("order_cancelled", fleet.Customer, fleet.Transporter, fleet.Driver)},
 		{"order_status", `{"status":"fully_filled"}`, names("broadcast_state_changed", fleet.Customer)},
 		{"order_status", `{"status":"completed"}`, names("order_status_update", fleet.Customer)},
+		{"order_status", `{"status":"in_progress","dispute":{}}`, names("order_status_update", fleet.Customer, fleet.Transporter, fleet.Driver)},
+		{"order_status", `{"status":"cancelled","dispute":{}}`, names("order_status_update", fleet.Customer, fleet.Transporter, fleet.Driver)},
+		{"order_status", `{"status":"partially_filled","dispute":{}}`, names("order_status_update", fleet.Customer, fleet.Transporter, fleet.Driver)},
 		{"order_fill", `{"trucksRemaining":1}`, names("trucks_remaining_update booking_updated", fleet.Customer, fleet.Transporter)},
 		{"order_fill", `{"trucksRemaining":1,"trucksFilled":2,"totalTrucks":3}`, map[fleet.Role]string{
 			fleet.Customer: "trucks_remaining_update booking_updated", fleet.Transporter: "trucks_remaining_update booking_updated booking_partially_filled",
