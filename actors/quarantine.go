@@ -13,12 +13,18 @@ import (
 
 const (
 	// strikesOut is after how many panics a command is kept from its actor.
-	strikesOut = 3
+	strikesOut = ledger.StrikesOut
 	// strikeMemory is how long a panic counts against a message without an id, or one to an actor
 	// without a row: it is not the sender's for ever, and what broke may be mended.
 	strikeMemory = 10 * time.Minute
 	// maxStrikes bounds the commands that are remembered.
 	maxStrikes = 4096
+	// releasesEvery is how often a task that remembers strikes asks whether operators released any, and
+	// so how long it takes a release to reach it. Less than ledger.ReleaseLag.
+	releasesEvery = 2 * time.Second
+	// releasesOverlap is read twice: tasks' clocks differ, and a release is seen after its transaction.
+	releasesOverlap = time.Minute
+	quarantineLimit = 5 * time.Second
 )
 
 type suspect struct {
@@ -29,8 +35,10 @@ type suspect struct {
 type record struct {
 	count int
 	last  time.Time
-	// stored: the count is in the store under the id of one command, and is never forgiven.
+	// stored: the count is in the store under the id of one command, and time does not forgive it.
 	stored bool
+	// releases is the store's count of releases that the strikes come after.
+	releases int
 }
 
 // over says that the strikes no longer count.
@@ -75,18 +83,40 @@ func (s *strikes) add(to Address, msg any, now time.Time) int {
 	return r.count
 }
 
-// know raises a command's count to what the store remembers, of any task and any time.
-func (s *strikes) know(to Address, command string, count int, last time.Time) {
+// know raises a command's count to what the store remembers, of any task and any time. What was told
+// before a release that is known here is no news.
+func (s *strikes) know(to Address, told ledger.Struck) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.of == nil {
 		s.of = make(map[suspect]record)
 	}
-	key := suspect{to, command}
+	key := suspect{to, told.CommandID}
 	r := s.of[key]
-	s.of[key] = record{count: max(r.count, count), last: later(r.last, last), stored: true}
+	switch {
+	case told.Releases < r.releases:
+		return
+	case told.Releases > r.releases:
+		r = record{releases: told.Releases}
+	}
+	r.count, r.last, r.stored = max(r.count, told.Strikes), later(r.last, told.Last), true
+	s.of[key] = r
 	s.forgetLocked(time.Now())
 	s.known.Store(int64(len(s.of)))
+}
+
+// release forgets the strikes from before it. The record stays: what was told before the release may
+// still be on its way.
+func (s *strikes) release(to Address, command string, releases int) (news bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := suspect{to, command}
+	r, ok := s.of[key]
+	if !ok || releases <= r.releases {
+		return false
+	}
+	s.of[key] = record{last: r.last, stored: true, releases: releases}
+	return true
 }
 
 func later(a, b time.Time) time.Time {
@@ -144,15 +174,20 @@ func (s *System) strike(ctx context.Context, to Address, msg any, reason any) in
 	if s.quarantine == nil || !ok || !named(msg) {
 		return count
 	}
+	name := messageName(msg)
+	if letter, ok := msg.(*protocol.Letter); ok {
+		name = letter.Type
+	}
+	harm := ledger.Harm{Ref: ref, CommandID: command, Message: name, Reason: fmt.Sprint(reason), At: now}
 	s.work.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), quarantineLimit)
 		defer cancel()
-		stored, err := s.quarantine.Strike(ctx, ref, command, fmt.Sprint(reason), now)
+		stored, err := s.quarantine.Strike(ctx, harm)
 		if err != nil {
 			s.log.ErrorContext(ctx, "strike not recorded", "kind", to.Kind, "id", to.ID, "command", command, "error", err)
 			return
 		}
-		s.struck.know(to, command, stored, now)
+		s.struck.know(to, stored)
 	})
 	return count
 }
@@ -170,6 +205,60 @@ func (s *System) remember(ctx context.Context, to Address) {
 		return
 	}
 	for _, c := range struck {
-		s.struck.know(to, c.CommandID, c.Strikes, c.Last)
+		s.struck.know(to, c)
 	}
+}
+
+// WatchQuarantine learns from the store which commands operators released, on whatever task, until ctx
+// ends. What was released is tried here again within 2 s. It asks only while strikes are remembered.
+func (s *System) WatchQuarantine(ctx context.Context) error {
+	if s.quarantine == nil {
+		<-ctx.Done()
+		return nil
+	}
+	tick := time.NewTicker(releasesEvery)
+	defer tick.Stop()
+	since := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			if !s.struck.any() {
+				since = now // what is not remembered will be read as it is then
+				continue
+			}
+			heard, err := s.released(ctx, since.Add(-releasesOverlap))
+			switch {
+			case err == nil && heard.IsZero():
+				since = now
+			case err == nil: // there is more
+				since = heard.Add(releasesOverlap)
+			case ctx.Err() == nil:
+				s.log.WarnContext(ctx, "releases from quarantine not read", "error", err)
+			}
+		}
+	}
+}
+
+// released forgets the strikes of what was released since. heard is the time of the last release of a
+// full page, zero when there is no more.
+func (s *System) released(ctx context.Context, since time.Time) (heard time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, quarantineLimit)
+	defer cancel()
+	list, err := s.quarantine.Released(ctx, since)
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, r := range list {
+		to := Address{Kind: string(r.Ref.Kind), ID: r.Ref.ID}
+		if s.struck.release(to, r.CommandID, r.Releases) {
+			s.log.InfoContext(ctx, "command released from quarantine", "kind", to.Kind, "id", to.ID, "command", r.CommandID)
+		}
+		heard = r.At
+	}
+	if len(list) < ledger.MaxReleases {
+		heard = time.Time{}
+	}
+	return heard, nil
 }

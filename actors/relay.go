@@ -37,7 +37,8 @@ const (
 //
 // Letters to one actor go one after the other, in their order; different actors' at once. A receiver
 // that does not take its letters holds up its own only: the first that fails gives the others back to
-// come again behind it, and no round waits for anybody.
+// come again behind it, and no round waits for anybody. One that is quarantined holds up none: it comes
+// again by itself, until operators release or discard it.
 type Relay struct {
 	Outbox ledger.Outbox
 	Router Router
@@ -195,6 +196,11 @@ func (r *Relay) send(ctx context.Context, l *lane) {
 		cancel()
 		if err == nil {
 			r.cross(ctx, p.ID)
+			continue
+		}
+		if errors.Is(err, ErrPoisoned) {
+			r.Log.WarnContext(ctx, "durable message is quarantined", "to", p.To, "type", p.Type, "id", p.ID, "again_in", relayWorst)
+			r.park(ctx, []ledger.Pending{p.Pending}, r.now().Add(relayWorst))
 			continue
 		}
 		wait := backoff(p.Attempts)

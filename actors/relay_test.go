@@ -22,6 +22,7 @@ type desk struct {
 	actors.Router
 	mu    sync.Mutex
 	stuck map[string]bool
+	kept  map[string]bool // letters in quarantine
 	takes time.Duration
 	tries map[string]int      // by receiver
 	got   map[string][]string // letters by receiver
@@ -30,7 +31,7 @@ type desk struct {
 }
 
 func newDesk(takes time.Duration, stuck ...string) *desk {
-	d := &desk{takes: takes, stuck: map[string]bool{}, tries: map[string]int{}, got: map[string][]string{}, open: map[string]bool{}}
+	d := &desk{takes: takes, stuck: map[string]bool{}, kept: map[string]bool{}, tries: map[string]int{}, got: map[string][]string{}, open: map[string]bool{}}
 	for _, id := range stuck {
 		d.stuck[id] = true
 	}
@@ -43,6 +44,10 @@ func (d *desk) Ask(ctx context.Context, to actors.Address, msg any) (any, error)
 	d.mu.Lock()
 	d.tries[to.ID]++
 	stuck := d.stuck[to.ID]
+	if d.kept[id] {
+		d.mu.Unlock()
+		return nil, actors.ErrPoisoned
+	}
 	if d.open[id] {
 		d.twice = append(d.twice, id)
 	}
@@ -63,11 +68,12 @@ func (d *desk) Ask(ctx context.Context, to actors.Address, msg any) (any, error)
 	return struct{}{}, nil
 }
 
-// release lets a stuck one take its letters.
+// release lets a stuck one take its letters, or a letter out of quarantine.
 func (d *desk) release(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.stuck, id)
+	delete(d.kept, id)
 }
 
 func (d *desk) of(id string) (got []string, tries int) {
@@ -122,6 +128,37 @@ func TestAStuckReceiverStopsOnlyItsOwnLetters(t *testing.T) {
 		if got, _ := d.of("stuck"); !cmp.Equal(got, stuck) {
 			t.Errorf("%d of %d letters came, in this order: %v", len(got), len(stuck), got)
 		}
+		if left := unsent(t, l); left != 0 {
+			t.Errorf("%d letters are left", left)
+		}
+	})
+}
+
+// A letter that is kept from its receiver holds up none behind it. Released, it comes within half a
+// minute.
+//
+// Invariants: 21.
+func TestAQuarantinedLetterHoldsUpNone(t *testing.T) {
+	in(t, func(t *testing.T) {
+		l := sqliteLedger(t)
+		d := newDesk(10 * time.Millisecond)
+		letters := writes(t, l, "a", "well", 100)
+		d.kept[letters[0]], d.kept[letters[50]] = true, true
+		relay(t, l, d)
+		<-time.After(5 * time.Second)
+		if got, _ := d.of("well"); !cmp.Equal(got, slices.Concat(letters[1:50], letters[51:])) {
+			t.Errorf("%d letters came beside the quarantined ones: %v", len(got), got)
+		}
+		<-time.After(5 * time.Minute)
+		if left := unsent(t, l); left != 2 {
+			t.Errorf("%d letters are left", left)
+		}
+		if _, tries := d.of("well"); tries > 98+2*12 {
+			t.Errorf("%d tries", tries)
+		}
+		d.release(letters[0])
+		d.release(letters[50])
+		<-time.After(35 * time.Second)
 		if left := unsent(t, l); left != 0 {
 			t.Errorf("%d letters are left", left)
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,26 +49,48 @@ func TestTripCommandIsRepeatableByKey(t *testing.T) {
 
 // struck is a store of strikes.
 type struck struct {
-	of   map[ledger.Ref][]ledger.Struck
-	down bool
+	mu       sync.Mutex
+	of       map[ledger.Ref][]ledger.Struck
+	releases []ledger.Release
+	down     bool
 }
 
-func (s *struck) Strike(_ context.Context, ref ledger.Ref, command, _ string, at time.Time) (int, error) {
-	for i, c := range s.of[ref] {
-		if c.CommandID == command {
-			s.of[ref][i] = ledger.Struck{CommandID: command, Strikes: c.Strikes + 1, Last: at}
-			return c.Strikes + 1, nil
+func (s *struck) Strike(_ context.Context, h ledger.Harm) (ledger.Struck, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, c := range s.of[h.Ref] {
+		if c.CommandID == h.CommandID {
+			c.Strikes, c.Last = c.Strikes+1, h.At
+			s.of[h.Ref][i] = c
+			return c, nil
 		}
 	}
-	s.of[ref] = append(s.of[ref], ledger.Struck{CommandID: command, Strikes: 1, Last: at})
-	return 1, nil
+	c := ledger.Struck{CommandID: h.CommandID, Strikes: 1, Last: h.At}
+	s.of[h.Ref] = append(s.of[h.Ref], c)
+	return c, nil
 }
 
-func (s *struck) Strikes(_ context.Context, ref ledger.Ref) ([]ledger.Struck, error) {
+func (s *struck) Released(_ context.Context, since time.Time) (list []ledger.Release, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.down {
 		return nil, errors.New("planted: the store is down")
 	}
-	return s.of[ref], nil
+	for _, r := range s.releases {
+		if !r.At.Before(since) {
+			list = append(list, r)
+		}
+	}
+	return list, nil
+}
+
+func (s *struck) Strikes(_ context.Context, ref ledger.Ref) ([]ledger.Struck, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return nil, errors.New("planted: the store is down")
+	}
+	return slices.Clone(s.of[ref]), nil
 }
 
 // A restart does not forgive, nor does time: a command that was quarantined before never reaches the
@@ -98,6 +122,51 @@ func TestStrikesOutliveTheTask(t *testing.T) {
 		s := actortest.Start(t, actors.Config{Quarantine: kept}, toys(ports(l), nil))
 		if got := must[toyReply](t)(ask(t, s, to, add{id: "fine"})); got.Ops != 4 {
 			t.Fatalf("with the store down = %+v", got)
+		}
+	})
+}
+
+// A release reaches the actors of every task within seconds, however many strikes they remember. The
+// command may break its actor three times more before it is kept from it again.
+func TestAReleasedCommandIsTriedAgain(t *testing.T) {
+	in(t, func(t *testing.T) {
+		l := actortest.NewLedger()
+		to := born(l, "a")
+		kept := &struck{of: map[ledger.Ref][]ledger.Struck{}}
+		s := actortest.Start(t, actors.Config{Quarantine: kept}, toys(ports(l), nil))
+		run(t, s.WatchQuarantine)
+		breaks := func(id string, want ...*fault.Error) {
+			t.Helper()
+			for _, want := range want {
+				_, err := ask(t, s, to, bomb{id})
+				wantErr(t, err, want)
+				synctest.Wait()
+			}
+		}
+		again, out := actors.ErrInterrupted, actors.ErrPoisoned
+		breaks("b", again, again, out, out)
+		breaks("c", again, again, out)
+		<-time.After(time.Hour)
+		ref := ledger.Ref{Kind: ledger.Trip, ID: "a"}
+		kept.mu.Lock()
+		kept.down = true // the store is away for a while, as it happens
+		kept.of[ref][0].Strikes, kept.of[ref][0].Releases = 0, 1
+		kept.releases = []ledger.Release{{Ref: ref, CommandID: "b", Releases: 1, At: time.Now()}}
+		kept.mu.Unlock()
+		<-time.After(10 * time.Minute)
+		breaks("b", out)
+		kept.mu.Lock()
+		kept.down = false
+		kept.mu.Unlock()
+		<-time.After(3 * time.Second)
+		breaks("b", again, again, out, out)
+		breaks("c", out) // nobody released that one
+		<-time.After(3 * time.Second)
+		breaks("b", out) // the same release is no news
+		kept.mu.Lock()
+		defer kept.mu.Unlock()
+		if got := kept.of[ref][0]; got.Strikes != 3 || got.Releases != 1 {
+			t.Errorf("stored %+v", got)
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"weelo/internal/fleet"
 	"weelo/internal/history"
 	"weelo/internal/ledger"
+	"weelo/internal/login"
 	"weelo/internal/order"
 	"weelo/internal/otp"
 	"weelo/internal/presence"
@@ -44,10 +45,13 @@ type stores struct {
 	outbox     ledger.Outbox
 	inbox      ledger.Inbox
 	history    ledger.History
-	quarantine ledger.Quarantine
-	replies    ledger.Replies
-	pruner     ledger.Pruner
-	offers     ledger.Offers
+	quarantine interface {
+		ledger.Quarantine
+		ledger.QuarantineDesk
+	}
+	replies ledger.Replies
+	pruner  ledger.Pruner
+	offers  ledger.Offers
 	// People, vehicles, tracks.
 	users    session.Users
 	fails    otp.Fails
@@ -76,6 +80,7 @@ type stores struct {
 	positions presence.Positions
 	tickets   session.TicketStore
 	index     session.Index // nil on dev
+	memory    login.Memory  // nil on dev: this process forgets only when it ends
 	// clock is the one that deadlines are compared with.
 	clock *offsetClock
 }
@@ -131,7 +136,7 @@ func shared(ctx context.Context, p *process) (*stores, error) {
 		fixes: postgres.NewFixes(db), trips: postgres.NewTripReads(db),
 		orders: postgres.NewOrderReads(db), offers: postgres.NewOffers(db), supply: postgres.NewSupply(db), crews: postgres.NewCrews(db), log: postgres.NewAuditLog(db), registry: postgres.NewRegistry(db), lister: postgres.NewSessions(db), phones: postgres.NewPhones(db), shares: postgres.NewShares(db),
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), rates: redis.NewRates(client), presence: redis.NewPresence(client), positions: redis.NewPositions(client),
-		tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client),
+		tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client), memory: redis.NewWitness(client),
 		clock: &offsetClock{ask: db.Now},
 	}
 	return st.withWriter(ctx, p, postgres.NewWriter(db, postgres.Options{Observe: p.flushed}))
@@ -144,6 +149,9 @@ func (st *stores) withWriter(ctx context.Context, p *process, w groupWriter) (*s
 	p.close("writer", w.Close)
 	if err := st.clock.measure(ctx); err != nil {
 		return nil, fmt.Errorf("the database's clock: %w", err)
+	}
+	if d := st.clock.Now().Sub(time.Now()); d.Abs() > offsetWarning {
+		p.log.Warn("this machine's clock is not the database's", "ahead", d.Round(time.Millisecond).String(), "not_ready_beyond", offsetLimit.String())
 	}
 	p.ready.add("clock", true, st.clock.check)
 	p.run("clock", st.clock.Run)

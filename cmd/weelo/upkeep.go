@@ -65,6 +65,8 @@ func (u *upkeep) pass(ctx context.Context, now time.Time) {
 	// An ended link is kept for a day, for whoever asks what became of it.
 	_, err = u.st.shares.Prune(ctx, now.Add(-24*time.Hour), upkeepBatch)
 	note("share links", err)
+	_, err = u.st.quarantine.Prune(ctx, now.Add(-ledger.QuarantineRetention), ledger.MaxQuarantined, upkeepBatch)
+	note("quarantine", err)
 	_, err = u.st.positions.Forget(ctx, now)
 	note("positions", err)
 }

@@ -48,6 +48,7 @@ type house struct {
 	mint    *token.Mint
 	keeper  *session.Keeper
 	revoked *session.Watch
+	again   *session.Recheck // of the sessions that hold sockets
 	tickets *session.Tickets
 	desk    *login.Desk
 
@@ -126,6 +127,14 @@ func (h *house) sessions(ctx context.Context, keys config.Secrets) (err error) {
 		Store: h.st.sessions, Users: h.st.users, Mint: h.mint, Index: h.st.index, Policy: policy.Scaled(scale),
 		Random: rand.Reader, Revoked: h.revoked.Learn, Log: h.p.log, Audit: h.trail,
 	})
+	h.again = session.NewRecheck(session.RecheckConfig{
+		Store: h.st.sessions, Policy: policy.Scaled(scale), Over: h.revoked.Learn, Now: time.Now, Log: h.p.log,
+		Held: func() map[string]fleet.UserID {
+			held := h.hub.Sessions()
+			delete(held, mapSession) // of dev's map: nobody logged in, nothing is stored
+			return held
+		},
+	})
 	return nil
 }
 
@@ -185,6 +194,7 @@ func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
 		return fmt.Errorf("revoked sessions: %w", err)
 	}
 	h.p.run("revocations", h.revoked.Run)
+	h.p.run("sessions of sockets", h.again.Run)
 	return nil
 }
 
@@ -215,6 +225,7 @@ func (h *house) actors(context.Context, config.Secrets) (err error) {
 	h.drivers, h.transporters = actors.NewDrivers(h.system), actors.NewTransporters(h.system)
 	h.tracks = &actors.TrackRecorder{Recorder: h.recorder, Router: h.system}
 	p.run("actors", h.system.Run)
+	p.run("quarantine", h.system.WatchQuarantine)
 	p.run("presence", presences.Run)
 	p.run("moving trips", (&actors.MovingTrips{Trips: st.trips, Router: h.system, Log: p.log}).Run)
 	p.run("open searches", (&actors.OpenSearches{Orders: st.orders, Router: h.system, Log: p.log}).Run)
@@ -263,8 +274,9 @@ func (h *house) rest(context.Context, config.Secrets) error {
 	if err := h.shareRoutes(); err != nil {
 		return err
 	}
+	h.deliveryReports()
 	rest.RegisterAdmin(h.api, rest.Admin{
-		Audit: h.trail, Rows: h.st.log, Registry: h.st.registry, Sessions: h.keeper, Lister: h.st.lister, Log: h.p.log, Now: time.Now,
+		Audit: h.trail, Rows: h.st.log, Registry: h.st.registry, Sessions: h.keeper, Lister: h.st.lister, Quarantine: h.st.quarantine, Log: h.p.log, Now: time.Now,
 		Disputes: h.st.orders, Orders: h.dispatching.orders,
 	})
 	pages := http.NewServeMux()

@@ -19,6 +19,7 @@ import (
 const (
 	CodeSent       = "code_sent"
 	CodeNotSent    = "code_not_sent"
+	CodeLost       = "code_lost"
 	LoggedIn       = "login"
 	LoginRefused   = "login_refused"
 	NewDevice      = "new_device"

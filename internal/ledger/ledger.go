@@ -240,26 +240,6 @@ type Recorded struct {
 	Event   Event
 }
 
-// Quarantine counts the times a command made its aggregate's actor panic. After three strikes a
-// command is refused for good; the aggregate goes on serving others. Only commands with an id are
-// kept here: a message without one has no sender to refuse, and is tried again after a while.
-type Quarantine interface {
-	// Strike counts one more panic and tells how many there were.
-	Strike(ctx context.Context, ref Ref, commandID, reason string, at time.Time) (strikes int, err error)
-	// Strikes tells which commands did harm to the aggregate, the latest first, at most MaxStruck.
-	Strikes(ctx context.Context, ref Ref) ([]Struck, error)
-}
-
-// MaxStruck bounds the harmful commands that are told of one aggregate.
-const MaxStruck = 100
-
-// Struck is a command that made its aggregate's actor panic.
-type Struck struct {
-	CommandID string
-	Strikes   int
-	Last      time.Time
-}
-
 // Replies reads the idempotency records of commands, for what is about to be answered without a
 // write: a refusal of a command that was already done must not be told to whoever repeats it.
 type Replies interface {

@@ -5,52 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"weelo/internal/ledger"
 )
-
-// Quarantine counts panics by command.
-type Quarantine struct{ db *DB }
-
-var _ ledger.Quarantine = Quarantine{}
-
-// NewQuarantine makes a Quarantine.
-func NewQuarantine(db *DB) Quarantine { return Quarantine{db} }
-
-// Strike implements ledger.Quarantine.
-func (q Quarantine) Strike(ctx context.Context, ref ledger.Ref, commandID, reason string, at time.Time) (int, error) {
-	var strikes int
-	err := q.db.General.QueryRow(ctx, `
-		INSERT INTO quarantine AS q (kind, aggregate_id, command_id, strikes, reason, first_at, last_at)
-		VALUES ($1, $2, $3, 1, $4, $5, $5)
-		ON CONFLICT (kind, aggregate_id, command_id)
-		DO UPDATE SET strikes = q.strikes + 1, reason = excluded.reason, last_at = excluded.last_at
-		RETURNING strikes`, string(ref.Kind), ref.ID, commandID, reason, at).Scan(&strikes)
-	if err != nil {
-		return 0, fmt.Errorf("postgres: strike against %s %s: %w", ref.Kind, ref.ID, err)
-	}
-	return strikes, nil
-}
-
-// Strikes implements ledger.Quarantine.
-func (q Quarantine) Strikes(ctx context.Context, ref ledger.Ref) ([]ledger.Struck, error) {
-	rows, err := q.db.General.Query(ctx, `SELECT command_id, strikes, last_at FROM quarantine
-		WHERE kind = $1 AND aggregate_id = $2 ORDER BY last_at DESC, command_id LIMIT $3`, string(ref.Kind), ref.ID, ledger.MaxStruck)
-	if err != nil {
-		return nil, fmt.Errorf("postgres: strikes against %s %s: %w", ref.Kind, ref.ID, err)
-	}
-	struck, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (ledger.Struck, error) {
-		var s ledger.Struck
-		err := row.Scan(&s.CommandID, &s.Strikes, &s.Last)
-		s.Last = s.Last.UTC()
-		return s, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("postgres: strikes against %s %s: %w", ref.Kind, ref.ID, err)
-	}
-	return struck, nil
-}
 
 // Pruner removes what retention lets go.
 type Pruner struct{ db *DB }

@@ -8,53 +8,6 @@ import (
 	"weelo/internal/ledger"
 )
 
-// Quarantine counts panics by command.
-type Quarantine struct{ db *DB }
-
-var _ ledger.Quarantine = Quarantine{}
-
-// NewQuarantine makes a Quarantine.
-func NewQuarantine(db *DB) Quarantine { return Quarantine{db} }
-
-// Strike implements ledger.Quarantine.
-func (q Quarantine) Strike(ctx context.Context, ref ledger.Ref, commandID, reason string, at time.Time) (int, error) {
-	var strikes int
-	err := q.db.Write.QueryRowContext(ctx, `INSERT INTO quarantine (kind, aggregate_id, command_id, strikes, reason, first_at, last_at)
-		VALUES (?1, ?2, ?3, 1, ?4, ?5, ?5)
-		ON CONFLICT (kind, aggregate_id, command_id)
-		DO UPDATE SET strikes = strikes + 1, reason = excluded.reason, last_at = excluded.last_at
-		RETURNING strikes`, string(ref.Kind), ref.ID, commandID, reason, micros(at)).Scan(&strikes)
-	if err != nil {
-		return 0, fmt.Errorf("sqlite: strike against %s %s: %w", ref.Kind, ref.ID, err)
-	}
-	return strikes, nil
-}
-
-// Strikes implements ledger.Quarantine.
-func (q Quarantine) Strikes(ctx context.Context, ref ledger.Ref) ([]ledger.Struck, error) {
-	wrap := func(err error) error { return fmt.Errorf("sqlite: strikes against %s %s: %w", ref.Kind, ref.ID, err) }
-	rows, err := q.db.Read.QueryContext(ctx, `SELECT command_id, strikes, last_at FROM quarantine
-		WHERE kind = ? AND aggregate_id = ? ORDER BY last_at DESC, command_id LIMIT ?`, string(ref.Kind), ref.ID, ledger.MaxStruck)
-	if err != nil {
-		return nil, wrap(err)
-	}
-	defer rows.Close()
-	var struck []ledger.Struck
-	for rows.Next() {
-		var s ledger.Struck
-		var last int64
-		if err := rows.Scan(&s.CommandID, &s.Strikes, &last); err != nil {
-			return nil, wrap(err)
-		}
-		s.Last = instant(last)
-		struck = append(struck, s)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, wrap(err)
-	}
-	return struck, nil
-}
-
 // Pruner removes what retention lets go.
 type Pruner struct{ db *DB }
 

@@ -24,10 +24,13 @@ type LedgerBackend struct {
 	Outbox     ledger.Outbox
 	Inbox      ledger.Inbox
 	History    ledger.History
-	Quarantine ledger.Quarantine
-	Replies    ledger.Replies
-	Pruner     ledger.Pruner
-	Offers     ledger.Offers
+	Quarantine interface {
+		ledger.Quarantine
+		ledger.QuarantineDesk
+	}
+	Replies ledger.Replies
+	Pruner  ledger.Pruner
+	Offers  ledger.Offers
 }
 
 // Ledger proves the invariants of internal/ledger on a backend. open is called for each test.
@@ -67,6 +70,12 @@ func Ledger(t *testing.T, open func(t *testing.T) LedgerBackend) {
 		{"InboxReads", ledgerInboxReads},
 		{"History", ledgerHistory},
 		{"Quarantine", ledgerQuarantine},
+		{"QuarantineRelease", quarantineRelease},
+		{"QuarantineLetter", quarantineLetter},
+		{"QuarantineTimer", quarantineTimer},
+		{"QuarantineList", quarantineList},
+		{"QuarantineRetention", quarantineRetention},
+		{"QuarantineAtOnce", quarantineAtOnce},
 		{"Retention", ledgerRetention},
 		{"Joint", jointConfirm},
 		{"JointAllOrNone", jointAllOrNone},

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"weelo/internal/ledger"
 )
@@ -199,29 +198,6 @@ func ledgerOutboxExclusive(t *testing.T, l *ledgerTest) {
 	if len(taken) != total {
 		t.Errorf("%d of %d messages were taken", len(taken), total)
 	}
-}
-
-func ledgerQuarantine(t *testing.T, l *ledgerTest) {
-	a := newTrip()
-	strikes := func(ref ledger.Ref, want ...ledger.Struck) {
-		t.Helper()
-		got, err := l.Quarantine.Strikes(t.Context(), ref)
-		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
-			t.Errorf("strikes (-want +got), %v:\n%s", err, diff)
-		}
-	}
-	strikes(a.ref)
-	for want := 1; want <= 4; want++ {
-		if n, err := l.Quarantine.Strike(t.Context(), a.ref, "c", "index out of range", at.Add(time.Duration(want)*time.Second)); err != nil || n != want {
-			t.Errorf("strike %d counts %d (%v)", want, n, err)
-		}
-	}
-	if n, err := l.Quarantine.Strike(t.Context(), a.ref, "other", "nil map", at.Add(time.Minute)); err != nil || n != 1 {
-		t.Errorf("another command's first strike counts %d (%v)", n, err)
-	}
-	strikes(a.ref, ledger.Struck{CommandID: "other", Strikes: 1, Last: at.Add(time.Minute)}, ledger.Struck{CommandID: "c", Strikes: 4, Last: at.Add(4 * time.Second)})
-	strikes(newTrip().ref)
-	strikes(ledger.Ref{Kind: ledger.Order, ID: a.ref.ID})
 }
 
 func ledgerRetention(t *testing.T, l *ledgerTest) {

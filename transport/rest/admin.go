@@ -11,6 +11,7 @@ import (
 	"weelo/internal/auditlog"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
+	"weelo/internal/ledger"
 	"weelo/internal/order"
 	"weelo/internal/session"
 )
@@ -41,8 +42,10 @@ type Admin struct {
 	Lister   session.Lister
 	Disputes order.DisputeReads // nil: there are no orders here
 	Orders   DisputeResolver    // of the same
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Quarantine keeps the commands that broke their actors; nil: there are no actors with rows here.
+	Quarantine ledger.QuarantineDesk
+	Log        *slog.Logger
+	Now        func() time.Time
 }
 
 var (
@@ -66,6 +69,7 @@ func RegisterAdmin(a *API, d Admin) {
 	Handle(a, at(http.MethodDelete, "/sessions/{sessionId}", "admin-end-session", "End one session"), d.endSession)
 	Handle(a, at(http.MethodPut, "/transporters/{userId}/kyc", "admin-kyc", "Set how far the check of a transporter's papers is"), d.setKYC)
 	d.registerDisputes(a, at)
+	d.registerQuarantine(a, at)
 	Handle(a, at(http.MethodGet, "/audit", "admin-audit", "The audit log, the newest first"), d.audit)
 }
 

@@ -18,6 +18,7 @@ import (
 	"weelo/internal/access"
 	"weelo/internal/auditlog"
 	"weelo/internal/fleet"
+	"weelo/internal/ledger"
 	"weelo/internal/login"
 	"weelo/internal/notify"
 	"weelo/internal/otp"
@@ -44,6 +45,12 @@ type noTrips struct{ rest.TripReader }
 
 func (noTrips) OfFleet(context.Context, fleet.UserID) ([]access.Row, error) { return nil, nil }
 
+// quarantine is what actors and operators need of it.
+type quarantine interface {
+	ledger.Quarantine
+	ledger.QuarantineDesk
+}
+
 // pair is one pair of stores: what must never be lost, and what is shared between tasks.
 type pair struct {
 	codes    otp.Store
@@ -58,6 +65,7 @@ type pair struct {
 	log      auditlog.Store
 	registry fleet.Registry
 	lister   session.Lister
+	harm     quarantine
 	// keys lists the shared store's keys; nil where there are none to list.
 	keys  func() []string
 	flush func() error
@@ -147,6 +155,7 @@ func devPair(t *testing.T, now func() time.Time) pair {
 		codes: memory.NewOTP(now), limits: memory.NewLimits(now), tickets: memory.NewTickets(now),
 		users: sqlite.NewUsers(db), sessions: sqlite.NewSessions(db), fails: sqlite.NewFails(db), crews: sqlite.NewCrews(db), people: sqlite.NewPeople(db),
 		log: sqlite.NewAuditLog(db), registry: sqlite.NewRegistry(db), lister: sqlite.NewSessions(db),
+		harm: sqlite.NewQuarantine(db),
 	}
 }
 
@@ -176,6 +185,7 @@ func pairOn(t *testing.T, database, url string) pair {
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client),
 		users: postgres.NewUsers(db), sessions: postgres.NewSessions(db), fails: postgres.NewFails(db), crews: postgres.NewCrews(db), people: postgres.NewPeople(db),
 		log: postgres.NewAuditLog(db), registry: postgres.NewRegistry(db), lister: postgres.NewSessions(db),
+		harm:  postgres.NewQuarantine(db),
 		keys:  func() []string { return allKeys(t, client) },
 		flush: func() error { return client.FlushAll(context.Background()).Err() },
 	}
@@ -266,7 +276,7 @@ func start(t *testing.T, p pair, o options) task {
 	rest.RegisterAuth(api, actors.NewLogins(system), k.keeper, p.users, k.ticket)
 	rest.RegisterFleet(api, rest.Fleet{Onboarding: rest.Onboarding{Logins: actors.NewLogins(system), Crews: p.crews, Sessions: k.keeper, Audit: k.trail},
 		Drivers: onlineDrivers{k.told}, Notifier: k.told, People: p.people, Trips: noTrips{}, Presence: memory.NewPresence(), Log: logger, Now: k.clock.Now})
-	rest.RegisterAdmin(api, rest.Admin{Audit: k.trail, Rows: p.log, Registry: p.registry, Sessions: k.keeper, Lister: p.lister, Log: logger, Now: k.clock.Now})
+	rest.RegisterAdmin(api, rest.Admin{Audit: k.trail, Rows: p.log, Registry: p.registry, Sessions: k.keeper, Lister: p.lister, Quarantine: p.harm, Log: logger, Now: k.clock.Now})
 	k.Client = resttest.New(t, api)
 	return k
 }
