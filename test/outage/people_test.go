@@ -2,6 +2,8 @@ package outage
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -37,7 +39,7 @@ func (w *town) phone(number, role string) phone {
 }
 
 func (p phone) api(s *servertest.Weelo) client.REST {
-	address := fmt.Sprintf("203.0.%s.%d", p.number[7:8], 1+int(p.number[9]-'0'))
+	address := fmt.Sprintf("10.1%s.1%s.1%s", p.number[2:4], p.number[6:8], p.number[8:]) // of nobody else
 	return client.REST{BaseURL: s.Base, HTTP: &http.Client{Timeout: 20 * time.Second, Transport: carrier{p.device, address}}}
 }
 
@@ -151,6 +153,25 @@ func refused(t testing.TB, what string, a client.Answer, status int, codes ...st
 	if len(codes) > 0 {
 		t.Errorf("%s: %s is none of %v", what, a.Body, codes)
 	}
+}
+
+// decode reads JSON.
+func decode[T any](t testing.TB, text []byte) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return v
+}
+
+func unbase64(t testing.TB, text string) []byte {
+	t.Helper()
+	b, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // tryAgain is the refusal of an outage: 503 with the seconds to wait, and nothing of its reason.

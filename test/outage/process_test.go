@@ -33,9 +33,7 @@ func (w *town) environ(more ...string) []string {
 	return append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir(), "PORT=0", "ADMIN_ADDR=127.0.0.1:0",
 		"DATABASE_URL=" + w.database, "REDIS_URL=" + w.cache, "SMS_PROVIDER=file:" + w.sms, "TRUSTED_HOPS=1",
-		"JWT_SECRET=kJ8vQm2ZrT5xW9bN4cL7pD1fG6hS3yUa0eRi", "JWT_REFRESH_SECRET=Zp4Xc7Vb1Nm8Lk5Jh2Gf9Ds6Aq3We0Rt7YuI",
-		"OTP_PEPPER=" + strings.Repeat("b3V0YWdl", 6),
-	}, more...)
+	}, append(signing(oldKeys, nil), more...)...)
 }
 
 // serve starts a server and waits until it serves. It is killed with the test.
