@@ -48,6 +48,7 @@ func smsSender(ctx context.Context, c config.SMS, name string, out io.Writer) (n
 	case name == "msg91":
 		return notify.NewMSG91(notify.MSG91Config{
 			AuthKey: string(c.MSG91AuthKey.Reveal()), SenderID: c.MSG91SenderID, BaseURL: c.MSG91BaseURL,
+			Reports: c.ReportSecret != "",
 			Templates: notify.TemplateIDs{
 				notify.TextLogin: c.MSG91TemplateID, notify.TextLoginCaptain: c.MSG91Captain, notify.TextDriver: c.MSG91Driver, notify.TextOnboard: c.MSG91Onboard,
 				nudge.TextAccepted: c.MSG91Accepted, nudge.TextExpired: c.MSG91Expired,
@@ -64,6 +65,7 @@ func smsSender(ctx context.Context, c config.SMS, name string, out io.Writer) (n
 	case name == "twilio":
 		return notify.NewTwilio(notify.TwilioConfig{
 			AccountSID: c.TwilioSID, AuthToken: string(c.TwilioToken.Reveal()), From: c.TwilioFrom, BaseURL: c.TwilioBaseURL,
+			Reports: twilioReports(c),
 		}, notify.Client())
 	case name == "console":
 		return notify.NewConsole(out), nil

@@ -94,6 +94,9 @@ type SMS struct {
 	DLTAccepted string `env:"DLT_TEMPLATE_ID_ACCEPTED" doc:"The same for an accepted order; needed by aws-sns with NOTICE_SMS."`
 	DLTExpired  string `env:"DLT_TEMPLATE_ID_EXPIRED" doc:"The same for an order without a truck; needed by aws-sns with NOTICE_SMS."`
 
+	ReportURL    string `env:"SMS_REPORT_URL" doc:"Where Twilio reaches this service with delivery reports, e.g. https://api.example.org. Empty: it is not asked for any."`
+	ReportSecret Secret `env:"SMS_REPORT_SECRET" doc:"What MSG91's webhook must know to bring delivery reports; at least 32 bytes. Empty: none are taken (docs/sms.md)."`
+
 	Notices       bool   `env:"NOTICE_SMS" envDefault:"false" doc:"true sends customers a text when a driver accepts and when no truck was found."`
 	Retriever     string `env:"SMS_RETRIEVER_HASH" doc:"11-character hash with which Android reads the code by itself, for both apps."`
 	RetrieverCust string `env:"SMS_RETRIEVER_HASH_CUSTOMER" doc:"The same for the customer app alone."`

@@ -38,6 +38,11 @@ func TestRegisteredIDs(t *testing.T) {
 		{"msg91 with a driver's template only", good("MSG91_TEMPLATE_ID_DRIVER=t2"), []string{"MSG91_TEMPLATE_ID_ONBOARD"}},
 		{"msg91 with an invitation's only", good("MSG91_TEMPLATE_ID_ONBOARD=t2"), []string{"MSG91_TEMPLATE_ID_DRIVER"}},
 		{"msg91 with both", good("MSG91_TEMPLATE_ID_DRIVER=t2", "MSG91_TEMPLATE_ID_ONBOARD=t3"), nil},
+		{"reports at an address", good("APP_ENV=production", "SMS_REPORT_URL=https://api.example.org"), nil},
+		{"reports at a page", good("SMS_REPORT_URL=https://api.example.org/sms"), []string{"SMS_REPORT_URL"}},
+		{"reports in clear in production", good("APP_ENV=production", "SMS_REPORT_URL=http://api.example.org"), []string{"SMS_REPORT_URL"}},
+		{"a report secret that is short", good("SMS_REPORT_SECRET=short"), []string{"SMS_REPORT_SECRET"}},
+		{"a report secret that opens more", good("SMS_REPORT_SECRET=" + keyA), []string{"SMS_REPORT_SECRET"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -108,6 +108,7 @@ func (c Config) secrets(ps *Problems) {
 		{"JWT_REFRESH_SECRET_PREVIOUS", c.Secrets.JWTRefreshPrevious, true},
 		{"OTP_PEPPER", c.Secrets.Pepper, true},
 		{"OTP_PEPPER_PREVIOUS", c.Secrets.PepperPrevious, true},
+		{"SMS_REPORT_SECRET", c.SMS.ReportSecret, true},
 	}
 	for i, s := range named {
 		switch {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,6 +40,11 @@ func (c Config) sms(ps *Problems) {
 		check(c, ps)
 	default:
 		ps.addf("SMS_FALLBACK_PROVIDER", "%q is none of msg91, twilio and aws-sns", f)
+	}
+	if u, err := url.Parse(c.SMS.ReportURL); c.SMS.ReportURL != "" && (err != nil || strings.Trim(u.Path, "/")+u.RawQuery+u.Fragment != "") {
+		ps.addf("SMS_REPORT_URL", "%q is not an address such as https://api.example.org", c.SMS.ReportURL)
+	} else if c.SMS.ReportURL != "" {
+		c.provider(ps, "SMS_REPORT_URL", c.SMS.ReportURL)
 	}
 	for name, h := range map[string]string{"SMS_RETRIEVER_HASH_CUSTOMER": c.SMS.RetrieverCust, "SMS_RETRIEVER_HASH_CAPTAIN": c.SMS.RetrieverCapt} {
 		if h != "" && !retriever.MatchString(h) {

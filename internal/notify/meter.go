@@ -13,6 +13,8 @@ type Meter struct {
 	open    *prometheus.GaugeVec
 	unsent  *prometheus.CounterVec
 	waiting prometheus.Gauge
+	reports *prometheus.CounterVec
+	strange *prometheus.CounterVec
 }
 
 // NewMeter makes one and shows it in a registry.
@@ -31,8 +33,14 @@ func NewMeter(r prometheus.Registerer) *Meter {
 			Name: "weelo_sms_codes_unsent_total", Help: "Codes that were not sent (refused) or perhaps not (undecided) after every provider that may be asked, by why.",
 		}, []string{"template", "class", "reason"}),
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{Name: "weelo_sms_waiting", Help: "Codes that wait for a worker."}),
+		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "weelo_sms_delivery_total", Help: "Delivery reports of messages that a provider took, by template and state: sent, delivered, failed, blocked.",
+		}, []string{"provider", "template", "state"}),
+		strange: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "weelo_sms_reports_refused_total", Help: "Requests to the address of delivery reports that were none: forged, malformed, too_big.",
+		}, []string{"provider", "why"}),
 	}
-	r.MustRegister(m.asks, m.seconds, m.open, m.unsent, m.waiting)
+	r.MustRegister(m.asks, m.seconds, m.open, m.unsent, m.waiting, m.reports, m.strange)
 	return m
 }
 
@@ -62,5 +70,19 @@ func (m *Meter) notSent(template string, class Class, err error) {
 func (m *Meter) wait(n int) {
 	if m != nil {
 		m.waiting.Set(float64(n))
+	}
+}
+
+// Reported counts a delivery report.
+func (m *Meter) Reported(r Report) {
+	if m != nil {
+		m.reports.WithLabelValues(r.Provider, r.Template, string(r.State)).Inc()
+	}
+}
+
+// NotReported counts a request that was no delivery report.
+func (m *Meter) NotReported(provider, why string) {
+	if m != nil {
+		m.strange.WithLabelValues(provider, why).Inc()
 	}
 }

@@ -29,6 +29,7 @@ type MSG91Config struct {
 	// Templates are MSG91's ids. That of one's own login is needed; a code without its own is sent by
 	// that one, a text without its own is not sent.
 	Templates TemplateIDs
+	Reports   bool // each message carries its template's key (CRQID), which comes back with the report (MSG91Reports)
 }
 
 // Validate names every problem at once.
@@ -69,6 +70,9 @@ func (m *MSG91) Send(ctx context.Context, s SMS) (Class, error) {
 	for name, v := range s.Vars {
 		form[name] = v
 	}
+	if m.cfg.Reports {
+		form["CRQID"] = s.Template
+	}
 	return m.post(ctx, "/api/v5/otp", form)
 }
 
@@ -80,6 +84,9 @@ func (m *MSG91) text(ctx context.Context, s SMS, template, mobile string) (Class
 	recipient := map[string]string{"mobiles": mobile}
 	for name, v := range s.Vars {
 		recipient[name] = v
+	}
+	if m.cfg.Reports {
+		recipient["CRQID"] = s.Template
 	}
 	return m.post(ctx, "/api/v5/flow", map[string]any{
 		"template_id": template, "sender": m.cfg.SenderID, "short_url": "0", "recipients": []map[string]string{recipient},

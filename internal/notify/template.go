@@ -73,6 +73,9 @@ func template(key string) (Template, bool) {
 	return templates[i], true
 }
 
+// carriesCode tells codes from other texts.
+func (t Template) carriesCode() bool { return slices.Contains(t.Vars, varCode) }
+
 // fill puts values in the places of a text, and answers the values as they were put.
 func (t Template) fill(values map[string]string) (body string, used map[string]string) {
 	var b strings.Builder
@@ -176,7 +179,7 @@ func (h Hashes) code(to phone.Number, key, code string, values map[string]string
 // Notice is a text that is no code; false when there is no template of that name.
 func Notice(to phone.Number, key string, values map[string]string) (SMS, bool) {
 	t, ok := template(key)
-	if !ok || slices.Contains(t.Vars, varCode) {
+	if !ok || t.carriesCode() {
 		return SMS{}, false
 	}
 	body, used := t.fill(values)

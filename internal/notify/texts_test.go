@@ -103,6 +103,25 @@ func TestMSG91Texts(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || path != "/api/v5/flow" {
 		t.Errorf("%s (-want +got):\n%s", path, diff)
 	}
+	m, err = notify.NewMSG91(notify.MSG91Config{
+		AuthKey: "key", SenderID: "WEELO", BaseURL: server.URL, Reports: true,
+		Templates: notify.TemplateIDs{notify.TextLogin: "otp", nudge.TextAccepted: "template-a"},
+	}, server.Client())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, each := range []struct {
+		sms notify.SMS
+		in  func() any
+	}{
+		{s, func() any { return got["recipients"].([]any)[0].(map[string]any)["CRQID"] }},
+		{notify.Hashes{}.OnboardCode(s.To, "123456", "Roadlines", 10), func() any { return got["CRQID"] }},
+	} {
+		got = nil
+		if class, err := m.Send(t.Context(), each.sms); class != notify.Accepted || each.in() != each.sms.Template {
+			t.Errorf("%v, %v: %v does not ask for its report", class, err, got)
+		}
+	}
 	s.Template = nudge.TextExpired
 	if class, err := m.Send(t.Context(), s); class != notify.Refused || !errors.Is(err, notify.ErrHopeless) {
 		t.Errorf("without a template: %s, %v", class, err)

@@ -27,6 +27,7 @@ type TwilioConfig struct {
 	AuthToken  string // TWILIO_AUTH_TOKEN
 	From       string // TWILIO_PHONE_NUMBER: a number (+…), a registered header, or a messaging service (MG…)
 	BaseURL    string // TWILIO_BASE_URL
+	Reports    string // the address for delivery reports (TwilioReports); "": none are asked for
 }
 
 // The forms of Twilio's names.
@@ -73,6 +74,9 @@ func (t *Twilio) Send(ctx context.Context, s SMS) (Class, error) {
 		form.Set("MessagingServiceSid", t.cfg.From)
 	} else {
 		form.Set("From", t.cfg.From)
+	}
+	if t.cfg.Reports != "" {
+		form.Set("StatusCallback", twilioCallback(t.cfg.Reports, s.Template))
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, strings.NewReader(form.Encode()))
 	if err != nil {

@@ -80,7 +80,7 @@ func New(ctx context.Context, cfg Config, client *http.Client, credentials aws.C
 		return nil, err
 	}
 	if credentials == nil {
-		found, err := config.LoadDefaultConfig(ctx, config.WithRegion(cfg.Region), config.WithHTTPClient(client))
+		found, err := config.LoadDefaultConfig(ctx, config.WithRegion(cfg.Region))
 		if err != nil {
 			return nil, fmt.Errorf("aws sns: %w", err)
 		}
