@@ -14,11 +14,12 @@ type offsetClock struct {
 	offset atomic.Int64 // nanoseconds to add
 }
 
-// How often the offset is measured, and how far apart the clocks may be before this task stops
-// taking new work.
+// How often the offset is measured, how far apart the clocks may be before a start says so, and before this
+// task stops taking new work.
 const (
-	offsetEvery = 10 * time.Second
-	offsetLimit = 5 * time.Second
+	offsetEvery   = 10 * time.Second
+	offsetWarning = time.Second
+	offsetLimit   = 5 * time.Second
 )
 
 // Now is the corrected time.
