@@ -185,7 +185,7 @@ func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
 	h.views = h.views.WithShares(h.shares)
 	h.hub = hub.New(hub.Config{
 		Inbox: h.st.inbox, Access: h.views, Receipts: h.dispatching.receipts, Observer: h.p.metrics.Hub, Log: h.p.log, Unlimited: h.p.cfg.LimitsOff(),
-		Revoked: h.over, Now: h.st.clock.Now,
+		Revoked: h.over, Witness: watched{h.trail}, Now: h.st.clock.Now,
 	})
 	h.p.run("hub", h.hub.Run)
 	h.p.sockets = h.hub.Drain
@@ -292,11 +292,11 @@ func (h *house) rest(context.Context, config.Secrets) error {
 func (h *house) sockets(context.Context, config.Secrets) error {
 	cfg, views := h.p.cfg, h.views
 	badge := badges{credentials{h.mint, h.tickets, h.revoked}, h.viewers}
-	lobby := h.lobby()
+	lobby, admit := h.lobby(), h.admitting()
 	native, err := ws.New(ws.Config{
 		Hub: h.hub, Tokens: badge, Tickets: badge, Drivers: h.drivers, Transporters: h.transporters,
 		Recorder: h.tracks, Windows: h.st.trips, Facts: views, Hosts: cfg.Server.PublicHosts, Origins: pageOrigins(cfg.Server.AllowedOrigins, cfg.Server.PublicHosts),
-		Lobby: lobby, Unlimited: cfg.LimitsOff(), Observer: h.p.metrics.Frames, Log: h.p.log,
+		Lobby: lobby, Admit: admit, Unlimited: cfg.LimitsOff(), Observer: h.p.metrics.Frames, Log: h.p.log,
 	})
 	if err != nil {
 		return err
@@ -304,7 +304,7 @@ func (h *house) sockets(context.Context, config.Secrets) error {
 	apps, err := socketio.New(socketio.Config{
 		Hub: h.hub, Access: views, Orders: views, Inbox: h.st.inbox, Tokens: h.mint, Sessions: h.keeper, Revocations: h.revoked, Push: phoneBook{h.st.phones},
 		Drivers: h.drivers, Transporters: h.transporters, Observer: h.p.metrics.Frames, Log: h.p.log,
-		Hosts: cfg.Server.PublicHosts, Origins: cfg.Server.AllowedOrigins, Lobby: lobby, Unlimited: cfg.LimitsOff(),
+		Hosts: cfg.Server.PublicHosts, Origins: cfg.Server.AllowedOrigins, Lobby: lobby, Admit: admit, Unlimited: cfg.LimitsOff(),
 	})
 	if err != nil {
 		return err

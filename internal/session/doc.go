@@ -19,5 +19,6 @@
 //   - A session of a driver is bound to the driver's membership in a fleet.
 //
 // The truth is the durable store (session_family). Redis holds an index of it that may be lost at any
-// moment. Every task learns of revocations by reading the store each second.
+// moment. Every task learns of revocations by reading the store each second, and asks it again about each
+// session that holds a socket here every ten.
 package session

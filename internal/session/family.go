@@ -43,6 +43,7 @@ const (
 	LeftFleet  = "left_fleet"
 	Suspension = "suspended"
 	ByOps      = "ended_by_ops"
+	Ended      = "ended" // of a family that was not revoked: its life is over, or it is not there
 )
 
 // Store is the durable truth about families.
@@ -52,6 +53,8 @@ type Store interface {
 	Open(ctx context.Context, f Family) (Family, error)
 	// Family gives one family. ErrNoFamily when there is none.
 	Family(ctx context.Context, id string) (Family, error)
+	// Families gives those of the families that there are, in no order.
+	Families(ctx context.Context, ids []string) ([]Family, error)
 	// Present raises Presented to gen and UsedAt to at, if Presented is gen-1 or gen and the family is
 	// not revoked. It tells whether it did; of many at once with gen-1 exactly one raises it, and all
 	// are told true.

@@ -39,25 +39,44 @@ func (s *Sessions) Open(ctx context.Context, f session.Family) (session.Family, 
 
 // Family gives one family.
 func (s *Sessions) Family(ctx context.Context, id string) (session.Family, error) {
-	var f session.Family
-	var revoked *time.Time
-	err := s.db.General.QueryRow(ctx, `
-		SELECT id, user_id, role, coalesce(transporter_id, ''), membership_version, device, presented,
-		       created_at, used_at, ends_at, revoked_at, revoked_why
-		FROM session_family WHERE id = $1`, id).Scan(
-		&f.ID, &f.User, &f.Role, &f.Transporter, &f.Membership, &f.Device, &f.Presented,
-		&f.CreatedAt, &f.UsedAt, &f.EndsAt, &revoked, &f.RevokedWhy)
+	f, err := scanFamily(s.db.General.QueryRow(ctx, selectFamily+`WHERE id = $1`, id))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return session.Family{}, session.ErrNoFamily
 	}
 	if err != nil {
 		return session.Family{}, fmt.Errorf("read session %s: %w", id, err)
 	}
+	return f, nil
+}
+
+// Families gives those that there are.
+func (s *Sessions) Families(ctx context.Context, ids []string) ([]session.Family, error) {
+	rows, err := s.db.General.Query(ctx, selectFamily+`WHERE id = ANY($1)`, ids)
+	if err != nil {
+		return nil, fmt.Errorf("read %d sessions: %w", len(ids), err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (session.Family, error) { return scanFamily(row) })
+	if err != nil {
+		return nil, fmt.Errorf("read %d sessions: %w", len(ids), err)
+	}
+	return list, nil
+}
+
+const selectFamily = `
+	SELECT id, user_id, role, coalesce(transporter_id, ''), membership_version, device, presented,
+	       created_at, used_at, ends_at, revoked_at, revoked_why
+	FROM session_family `
+
+func scanFamily(row pgx.Row) (session.Family, error) {
+	var f session.Family
+	var revoked *time.Time
+	err := row.Scan(&f.ID, &f.User, &f.Role, &f.Transporter, &f.Membership, &f.Device, &f.Presented,
+		&f.CreatedAt, &f.UsedAt, &f.EndsAt, &revoked, &f.RevokedWhy)
 	f.CreatedAt, f.UsedAt, f.EndsAt = f.CreatedAt.UTC(), f.UsedAt.UTC(), f.EndsAt.UTC()
 	if revoked != nil {
 		f.RevokedAt = revoked.UTC()
 	}
-	return f, nil
+	return f, err
 }
 
 // Present raises the generation by one, or touches it.

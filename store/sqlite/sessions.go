@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -39,26 +40,58 @@ func (s *Sessions) Open(ctx context.Context, f session.Family) (session.Family, 
 
 // Family gives one family.
 func (s *Sessions) Family(ctx context.Context, id string) (session.Family, error) {
-	var f session.Family
-	var created, used, ends int64
-	var revoked sql.NullInt64
-	err := s.db.Read.QueryRowContext(ctx, `
-		SELECT id, user_id, role, coalesce(transporter_id, ''), membership_version, device, presented,
-		       created_at, used_at, ends_at, revoked_at, revoked_why
-		FROM session_family WHERE id = ?`, id).Scan(
-		&f.ID, &f.User, &f.Role, &f.Transporter, &f.Membership, &f.Device, &f.Presented,
-		&created, &used, &ends, &revoked, &f.RevokedWhy)
+	f, err := scanFamily(s.db.Read.QueryRowContext(ctx, selectFamily+`WHERE id = ?`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return session.Family{}, session.ErrNoFamily
 	}
 	if err != nil {
 		return session.Family{}, fmt.Errorf("read session %s: %w", id, err)
 	}
+	return f, nil
+}
+
+// Families gives those that there are.
+func (s *Sessions) Families(ctx context.Context, ids []string) ([]session.Family, error) {
+	asked, err := json.Marshal(append([]string{}, ids...))
+	if err != nil {
+		return nil, fmt.Errorf("read %d sessions: %w", len(ids), err)
+	}
+	rows, err := s.db.Read.QueryContext(ctx, selectFamily+`WHERE id IN (SELECT value FROM json_each(?))`, string(asked))
+	if err != nil {
+		return nil, fmt.Errorf("read %d sessions: %w", len(ids), err)
+	}
+	defer rows.Close()
+	var list []session.Family
+	for rows.Next() {
+		f, err := scanFamily(rows)
+		if err != nil {
+			return nil, fmt.Errorf("read %d sessions: %w", len(ids), err)
+		}
+		list = append(list, f)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read %d sessions: %w", len(ids), err)
+	}
+	return list, nil
+}
+
+const selectFamily = `
+	SELECT id, user_id, role, coalesce(transporter_id, ''), membership_version, device, presented,
+	       created_at, used_at, ends_at, revoked_at, revoked_why
+	FROM session_family `
+
+// scanFamily reads a row of selectFamily: *sql.Row or *sql.Rows.
+func scanFamily(row interface{ Scan(into ...any) error }) (session.Family, error) {
+	var f session.Family
+	var created, used, ends int64
+	var revoked sql.NullInt64
+	err := row.Scan(&f.ID, &f.User, &f.Role, &f.Transporter, &f.Membership, &f.Device, &f.Presented,
+		&created, &used, &ends, &revoked, &f.RevokedWhy)
 	f.CreatedAt, f.UsedAt, f.EndsAt = instant(created), instant(used), instant(ends)
 	if revoked.Valid {
 		f.RevokedAt = instant(revoked.Int64)
 	}
-	return f, nil
+	return f, err
 }
 
 // Present raises the generation by one, or touches it.

@@ -57,6 +57,8 @@ type Config struct {
 	Log      *slog.Logger // nil: slog.Default
 	// Revoked tells, without I/O, whether a session is known to be over (session.Watch); nil: none is.
 	Revoked func(sessionID string) bool
+	// Witness is told what operators watch; nil: nobody is.
+	Witness Witness
 	// Unlimited lifts the number of sockets per user (LIMITS=off, benches and simulations only).
 	Unlimited bool
 	// Now is the clock that offers run out by, the one they were made with; nil: time.Now.
@@ -73,6 +75,7 @@ type Hub struct {
 	receipts  Receipts
 	log       *slog.Logger
 	revoked   func(sessionID string) bool
+	witness   Witness
 	unlimited bool
 	now       func() time.Time
 	seed      maphash.Seed
@@ -95,7 +98,7 @@ type userShard struct {
 // New makes a hub.
 func New(c Config) *Hub {
 	h := &Hub{
-		inbox: c.Inbox, access: c.Access, observer: c.Observer, log: c.Log, revoked: c.Revoked,
+		inbox: c.Inbox, access: c.Access, observer: c.Observer, log: c.Log, revoked: c.Revoked, witness: c.Witness,
 		unlimited: c.Unlimited, seed: maphash.MakeSeed(), rechecks: make(chan recheck, 1024),
 	}
 	if h.observer == nil {
@@ -262,6 +265,18 @@ func (h *Hub) Sockets(user fleet.UserID) []*Socket {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	return sh.users[user] // never changed in place: Attach and Detach replace it
+}
+
+// Sessions gives the sessions that hold sockets on this task, with their users. Viewers of share links have
+// none. The map is the caller's.
+func (h *Hub) Sessions() map[string]fleet.UserID {
+	held := make(map[string]fleet.UserID)
+	h.each(func(s *Socket) {
+		if s.who.Role != token.Viewer {
+			held[s.who.SessionID] = s.who.UserID
+		}
+	})
+	return held
 }
 
 // Count is the number of sockets on this task.

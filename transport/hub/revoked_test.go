@@ -8,7 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"weelo/internal/fleet"
+	"weelo/internal/token"
 	"weelo/transport/hub"
 )
 
@@ -54,5 +57,21 @@ func TestSessionsAreAskedAboutAgain(t *testing.T) {
 		}
 		cancel()
 		running.Wait()
+	})
+}
+
+// TestSessionsThatHoldSockets: each once, however many sockets it has, and no viewers.
+func TestSessionsThatHoldSockets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		one, _ := w.connect(t, "u1", fleet.Customer, "phone", nil)
+		w.connect(t, "u1", fleet.Customer, "tablet", nil)
+		w.connect(t, "u2", fleet.Driver, "phone", nil)
+		w.connect(t, "link", token.Viewer, "browser", nil)
+		w.Detach(one)
+		if diff := cmp.Diff(map[string]fleet.UserID{"sid-u1": "u1", "sid-u2": "u2"}, w.Sessions()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	})
 }
