@@ -40,6 +40,9 @@ func (h *house) gated() (protocol.Logins, rest.Sessions) {
 			return r.Client, r.Device
 		},
 	})
+	if h.st.memory != nil {
+		h.p.run("memory of limits", func(ctx context.Context) error { return gate.Distrust(ctx, h.st.memory) })
+	}
 	return gate, &refreshes{
 		Keeper: h.keeper, mint: h.mint, table: table, limits: h.requestLimits(),
 	}
@@ -60,10 +63,10 @@ func (h *house) requestLimits() limit.Limiter {
 	if h.p.cfg.LimitsOff() {
 		return nil
 	}
+	return limit.Counted{Limiter: h.counting(), Observer: h.p.metrics.Limits}
 }
 
 // refreshes limits refreshes by family and address. A refresh guards no code that could be guessed, and
-	return limit.Counted{Limiter: h.counting(), Observer: h.p.metrics.Limits}
 // refusing all of them would log everybody out: while the shared store is away each task counts alone.
 type refreshes struct {
 	*session.Keeper
@@ -112,6 +115,25 @@ func (h *house) lobby() *door.Lobby {
 		func(r *http.Request) netip.Addr { return rest.RequestOf(r.Context()).Client },
 		func() { h.p.metrics.Limits.LimitRefused(door.LobbyName) },
 	)
+}
+
+// admitting limits how many sockets one user opens, of both kinds together; nil with LIMITS=off. Viewers of a
+// share link are bounded by their link.
+func (h *house) admitting() func(context.Context, token.Identity) time.Duration {
+	limits, table := h.requestLimits(), limit.DefaultRequests()
+	if limits == nil {
+		return nil
+	}
+	return func(ctx context.Context, who token.Identity) time.Duration {
+		if who.Role == token.Viewer {
+			return 0
+		}
+		wait, err := limits.Take(ctx, table.Socket, string(who.UserID))
+		if err != nil { // no reason to keep anybody out
+			return 0
+		}
+		return wait
+	}
 }
 
 // connecting limits how many sockets an address opens, in front of both kinds. Like a soft limit of logins
