@@ -114,6 +114,9 @@ func (c *conn) end(err error) {
 	case errors.Is(err, errMalformed):
 		c.server.cfg.Observer.Refused(formatName, "MALFORMED")
 		c.Close(codeMalformed, "malformed")
+	case errors.Is(err, errTooOften):
+		c.server.cfg.Observer.Refused(formatName, "RATE_LIMITED")
+		c.Close(codeRate, "too many connections")
 	case errors.Is(err, errTooFast):
 		c.Close(codeRate, "too many requests")
 	default: // the peer is gone, sent too much (1009, sent by the library) or somebody closed us

@@ -143,12 +143,26 @@ func (c *conn) authenticate(a auth) error {
 	if c.device != "" {
 		who.Device = c.device
 	}
+	if c.tooOften(who) {
+		return errTooOften
+	}
 	if c.server.named.Add(1) > int64(c.server.cfg.MaxSockets) {
 		c.server.named.Add(-1)
 		return errCapacity
 	}
 	c.who = who
 	return nil
+}
+
+// tooOften tells whether he opens sockets too often. The connection is then closed, not refused by a
+// CONNECT_ERROR: after one the apps' library does not try again by itself, after a close it does.
+func (c *conn) tooOften(who token.Identity) bool {
+	if c.server.cfg.Admit == nil {
+		return false
+	}
+	ctx, cancel := timeout()
+	defer cancel()
+	return c.server.cfg.Admit(ctx, who) > 0
 }
 
 // lives refuses a token whose session is over.

@@ -18,6 +18,9 @@ import (
 // errTooFast ends a connection that goes on sending too much.
 var errTooFast = errors.New("socketio: too many events")
 
+// errTooOften ends a connection of somebody who opens too many.
+var errTooOften = errors.New("socketio: too many connections")
+
 // inbound maps the events of the apps (contract §2.3) to what they do. An event that is not here is
 // ignored, as Socket.IO has it, and counted.
 var inbound = map[string]struct {

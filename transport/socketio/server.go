@@ -18,6 +18,7 @@ import (
 
 	"weelo/actors/protocol"
 	"weelo/internal/ledger"
+	"weelo/internal/token"
 	"weelo/transport/door"
 	"weelo/transport/hub"
 )
@@ -64,6 +65,9 @@ type Config struct {
 	// Lobby bounds the connections that have not said who they are by address, together with native
 	// ones; nil: it is only 2,000 a task.
 	Lobby *door.Lobby
+	// Admit counts a socket that somebody opens and tells how long he has to wait if that is too often; 0: he
+	// may come in. nil: everybody may.
+	Admit func(ctx context.Context, who token.Identity) (wait time.Duration)
 	// MaxSockets bounds the authenticated sockets of this task. 0: 20,000.
 	MaxSockets int
 	// Unlimited lifts rate limits (LIMITS=off).

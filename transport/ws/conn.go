@@ -164,6 +164,12 @@ func (c *conn) hello(ctx context.Context, id *token.Identity) (token.Identity, *
 	if !late.Stop() {
 		return token.Identity{}, nil, false // too late: the close is under way
 	}
+	if c.tooOften(ctx, who) {
+		c.server.observer.Refused(Format, errOften.Reason)
+		c.sendNow(errorFrame("", errOften))
+		c.refuse(codeRate, "too many connections")
+		return token.Identity{}, nil, false
+	}
 	if c.message.Device != "" {
 		c.device = c.message.Device
 	}
@@ -172,6 +178,15 @@ func (c *conn) hello(ctx context.Context, id *token.Identity) (token.Identity, *
 	}
 	c.expiryMS.Store(who.ExpiresAt.UnixMilli())
 	return who, c.message.Resume, true
+}
+
+func (c *conn) tooOften(ctx context.Context, who token.Identity) bool {
+	if c.server.cfg.Admit == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, callWait)
+	defer cancel()
+	return c.server.cfg.Admit(ctx, who) > 0
 }
 
 func (c *conn) authenticate(id *token.Identity) (token.Identity, *fault.Error) {

@@ -24,6 +24,7 @@ var kinds = [...]string{
 
 var (
 	errRate        = fault.New(fault.ResourceExhausted, "RATE_LIMITED", "Too many messages. Please slow down.")
+	errOften       = fault.New(fault.ResourceExhausted, "RATE_LIMITED", "Too many connections. Please wait a moment.")
 	errForbidden   = fault.New(fault.PermissionDenied, "FORBIDDEN", "This is not yours to do.")
 	errWatch       = fault.New(fault.NotFound, "NOT_FOUND", "There is no such watch.")
 	errTrip        = fault.New(fault.NotFound, "NOT_FOUND", "There is no such trip of yours at that time.")

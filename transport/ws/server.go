@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"weelo/actors/protocol"
+	"weelo/internal/token"
 	"weelo/transport/door"
 	"weelo/transport/hub"
 )
@@ -53,6 +54,9 @@ type Config struct {
 	// Origins are the exact origins (scheme://host[:port]) of pages that may connect. A request
 	// without an Origin is not from a page.
 	Origins []string
+	// Admit counts a socket that somebody opens and tells how long he has to wait if that is too often; 0: he
+	// may come in. nil: everybody may.
+	Admit func(ctx context.Context, who token.Identity) (wait time.Duration)
 	// MaxUnnamed bounds the connections that have not said yet who they are; 0: 2,000.
 	MaxUnnamed int
 	// Lobby bounds them by address, together with those of Socket.IO; nil: MaxUnnamed only.
