@@ -24,6 +24,8 @@ type APIError struct {
 	Status  int
 	Code    string `json:"code"`
 	Message string `json:"message"`
+
+	RetryAfter time.Duration `json:"-"` // when to come again; 0: the server did not say
 }
 
 // Error names status and code.
@@ -128,7 +130,7 @@ func readEnvelope(answer *http.Response) (Answer, error) {
 		envelope.Success, envelope.Error = false, APIError{Code: "INVALID_RESPONSE", Message: string(a.Body[:min(len(a.Body), 200)])}
 	}
 	a.Success, a.Data, a.Error = envelope.Success, envelope.Data, envelope.Error
-	a.Error.Status = answer.StatusCode
+	a.Error.Status, a.Error.RetryAfter = answer.StatusCode, a.RetryAfter
 	return a, nil
 }
 

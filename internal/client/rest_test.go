@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"weelo/internal/client"
 )
@@ -30,6 +31,7 @@ func TestREST(t *testing.T) {
 		}
 		bodies = append(bodies, r.Header.Get("Authorization")+" "+string(b))
 		if r.URL.Path == "/api/v1/driver-auth/send-otp" {
+			w.Header().Set("Retry-After", "7")
 			w.WriteHeader(http.StatusNotFound)
 		}
 		_, _ = io.WriteString(w, answers[r.Method+" "+r.URL.Path])
@@ -57,7 +59,7 @@ func TestREST(t *testing.T) {
 		t.Error(err)
 	}
 	var refusal *client.APIError
-	if err := api.SendDriverOTP(ctx, "9123456789"); !errors.As(err, &refusal) || refusal.Status != 404 || refusal.Code != "DRIVER_NOT_FOUND" {
+	if err := api.SendDriverOTP(ctx, "9123456789"); !errors.As(err, &refusal) || refusal.Status != 404 || refusal.RetryAfter != 7*time.Second || refusal.Code != "DRIVER_NOT_FOUND" {
 		t.Errorf("%v", err)
 	}
 	if err := api.SetStatus(ctx, "t1", "completed"); !errors.As(err, &refusal) || refusal.Code != "INVALID_RESPONSE" {

@@ -19,6 +19,7 @@ import (
 type api struct {
 	rest client.REST
 	gate chan struct{}
+	pace *pace
 }
 
 const (
@@ -33,7 +34,7 @@ func newAPI(base string) *api {
 			Timeout:   30 * time.Second,
 			Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: inFlight, IdleConnTimeout: time.Minute},
 		}},
-		gate: make(chan struct{}, inFlight),
+		gate: make(chan struct{}, inFlight), pace: newPace(),
 	}
 }
 
@@ -55,7 +56,11 @@ func (a *api) call(ctx context.Context, method, path, token string, body, out an
 		if errors.As(err, &refused) && refused.Status < 500 && refused.Status != http.StatusTooManyRequests {
 			break
 		}
-		if !pause(ctx, rand.N(time.Second)<<min(try, 3)) {
+		wait := rand.N(time.Second) << min(try, 3)
+		if refused != nil {
+			wait = max(wait, refused.RetryAfter)
+		}
+		if !pause(ctx, wait) {
 			break
 		}
 	}
@@ -66,6 +71,9 @@ func (a *api) call(ctx context.Context, method, path, token string, body, out an
 }
 
 func (a *api) once(ctx context.Context, method, path, token string, body, out any) error {
+	if !a.pace.wait(ctx, shot{method: method, path: path, token: token}) {
+		return ctx.Err()
+	}
 	select {
 	case a.gate <- struct{}{}:
 		defer func() { <-a.gate }()

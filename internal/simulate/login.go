@@ -5,20 +5,41 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"os"
 	"strings"
 	"time"
+
+	"weelo/internal/client"
 )
 
 // smsWait is how long the code may take to reach the file.
 const smsWait = 10 * time.Second
+
+// loginPatience is the longest that a login waits when it is told to come again. What lasts longer is not
+// the crowd of a moment.
+const loginPatience = time.Minute
+
+// tooSoon is when to come again after a refusal that says so; 0: not at all.
+func tooSoon(err error) time.Duration {
+	var refused *client.APIError
+	if errors.As(err, &refused) && refused.Status == http.StatusTooManyRequests && refused.RetryAfter <= loginPatience {
+		return refused.RetryAfter
+	}
+	return 0
+}
 
 var errNoSMS = errors.New("no SMS with a code came")
 
 // loginDriver logs a driver in as his app does. The code goes to his transporter.
 func (a *api) loginDriver(ctx context.Context, c crew, smsFile string) (access string, err error) {
 	since := time.Now()
-	if err := a.rest.SendDriverOTP(ctx, c.driver.Phone); err != nil {
+	err = a.rest.SendDriverOTP(ctx, c.driver.Phone)
+	for wait := tooSoon(err); wait > 0 && pause(ctx, wait); wait = tooSoon(err) {
+		since = time.Now()
+		err = a.rest.SendDriverOTP(ctx, c.driver.Phone)
+	}
+	if err != nil {
 		return "", err
 	}
 	code, err := waitCode(ctx, smsFile, c.transporter.Phone, since)

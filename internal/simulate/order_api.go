@@ -63,6 +63,9 @@ func comeAgain(a client.Answer) bool {
 }
 
 func (a *api) shoot(ctx context.Context, s shot) (client.Answer, error) {
+	if !a.pace.wait(ctx, s) {
+		return client.Answer{}, ctx.Err()
+	}
 	select {
 	case a.gate <- struct{}{}:
 		defer func() { <-a.gate }()

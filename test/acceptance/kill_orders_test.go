@@ -26,7 +26,7 @@ func TestKilledInTheMiddleOfOrders(t *testing.T) {
 	for name, on := range map[string]func(testing.TB, ...string) *stage{"dev": onDev, "serve": onServe} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := on(t, "LIMITS=off", "TIME_SCALE=30")
+			s := on(t, "TIME_SCALE=30")
 			world := filepath.Join(t.TempDir(), "world.json")
 			var dir []string
 			audited := []string{"--check"}

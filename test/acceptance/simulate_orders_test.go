@@ -19,7 +19,7 @@ func TestSimulateOrders(t *testing.T) {
 	for name, on := range map[string]func(testing.TB, ...string) *stage{"dev": onDev, "serve": onServe} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := on(t, "LIMITS=off", "TIME_SCALE=30")
+			s := on(t, "TIME_SCALE=30")
 			world := filepath.Join(t.TempDir(), "world.json")
 			fleet := setting("SIMULATE_FLEET", "48")
 			seed := []string{"seed", "--demo", "--drivers", fleet, "--customers", setting("SIMULATE_CUSTOMERS", "12"),

@@ -19,7 +19,7 @@ func TestSimulate(t *testing.T) {
 	for name, on := range map[string]func(testing.TB, ...string) *stage{"dev": onDev, "serve": onServe} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := on(t, "LIMITS=off", "DRIVER_ACCEPT_TIMEOUT_SECONDS=600")
+			s := on(t, "DRIVER_ACCEPT_TIMEOUT_SECONDS=600")
 			drivers := setting("SIMULATE_DRIVERS", "40")
 			world := filepath.Join(t.TempDir(), "world.json")
 			seed := []string{"seed", "--demo", "--drivers", drivers, "--out", world, "--url", s.server.Base}

@@ -25,7 +25,7 @@ func TestWalk(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// The drive is played ten times as fast, so speeds must be believed up to ten times 250 km/h.
-			walk(t, on(t, "TIME_SCALE=10", "DRIVER_ACCEPT_TIMEOUT_SECONDS=600", "LIMITS=off"))
+			walk(t, on(t, "TIME_SCALE=10", "DRIVER_ACCEPT_TIMEOUT_SECONDS=600"))
 		})
 	}
 }
