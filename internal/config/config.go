@@ -94,6 +94,8 @@ type SMS struct {
 	DLTAccepted string `env:"DLT_TEMPLATE_ID_ACCEPTED" doc:"The same for an accepted order; needed by aws-sns with NOTICE_SMS."`
 	DLTExpired  string `env:"DLT_TEMPLATE_ID_EXPIRED" doc:"The same for an order without a truck; needed by aws-sns with NOTICE_SMS."`
 
+	DailyBudget int `env:"SMS_DAILY_BUDGET" envDefault:"20000" doc:"Codes that may be sent a day. Beyond them only devices that have logged in lately get any; four fifths are an alarm (docs/limits.md)."`
+
 	ReportURL    string `env:"SMS_REPORT_URL" doc:"Where Twilio reaches this service with delivery reports, e.g. https://api.example.org. Empty: it is not asked for any."`
 	ReportSecret Secret `env:"SMS_REPORT_SECRET" doc:"What MSG91's webhook must know to bring delivery reports; at least 32 bytes. Empty: none are taken (docs/sms.md)."`
 

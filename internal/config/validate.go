@@ -154,6 +154,8 @@ var (
 	levels    = []string{"debug", "info", "warn", "error"}
 	// maxScale is where waits become shorter than the work in them.
 	maxScale = 1000.0
+	// maxBudget is codes for everybody in India once a day, about.
+	maxBudget = 1_000_000_000
 )
 
 // common checks what every command that listens has.
@@ -210,6 +212,9 @@ func (c Config) common(ps *Problems) {
 	}
 	if !(c.Tests.TimeScale > 0 && c.Tests.TimeScale <= maxScale) {
 		ps.addf("TIME_SCALE", "%v is not above 0 and at most %v", c.Tests.TimeScale, maxScale)
+	}
+	if c.SMS.DailyBudget < 1 || c.SMS.DailyBudget > maxBudget {
+		ps.addf("SMS_DAILY_BUDGET", "%d is not from 1 to %d", c.SMS.DailyBudget, maxBudget)
 	}
 	if !(c.Tests.LoginTimeScale > 0 && c.Tests.LoginTimeScale <= maxScale) {
 		ps.addf("LOGIN_TIME_SCALE", "%v is not above 0 and at most %v", c.Tests.LoginTimeScale, maxScale)
