@@ -1,6 +1,8 @@
 package notify_test
 
 import (
+	"errors"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -78,6 +80,30 @@ func TestAnyTextIsItsTemplateFilled(t *testing.T) {
 			t.Fatalf("the SMS Retriever does not read %q", s.Body)
 		}
 	})
+}
+
+// TestThePageListsEveryText, as it has to be registered, and every word for why one was not sent.
+func TestThePageListsEveryText(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../docs/sms.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(raw)
+	for _, x := range notify.Templates(notify.Hashes{}) {
+		row := regexp.MustCompile("(?m)^\\| `" + x.Key + "` \\|.*\\| `" + regexp.QuoteMeta(x.Text) + "` \\|$")
+		if !row.MatchString(page) {
+			t.Errorf("docs/sms.md has no row for %s: %s", x.Key, x.Text)
+		}
+	}
+	for _, why := range []error{
+		notify.ErrQueueFull, notify.ErrWaited, notify.ErrBreakerOpen, notify.ErrStopped, notify.ErrNumber, notify.ErrTemplate, notify.ErrHopeless,
+		notify.ErrAccount, notify.ErrBusy, notify.ErrUnreached, notify.ErrNoAnswer, notify.ErrUnclear, errors.New("none of them"),
+	} {
+		if !strings.Contains(page, "`"+notify.Reason(why)+"`") {
+			t.Errorf("docs/sms.md says nothing of %s", notify.Reason(why))
+		}
+	}
 }
 
 // TestTheLongestTexts: with the hash and the longest names they still fit one message.
