@@ -139,6 +139,41 @@ func TestEveryFaultHasATest(t *testing.T) {
 	}
 }
 
+// knownOutages is how many things that may happen to a login are listed.
+const knownOutages = 16
+
+// TestEveryOutageHasATest: docs/outages.md lists each once, in order, with tests that exist; and every test of
+// package outage stands there.
+func TestEveryOutageHasATest(t *testing.T) {
+	t.Parallel()
+	tests := claims(t)
+	listed := map[string]bool{}
+	rows := regexp.MustCompile(`(?m)^\| O(\d+) \|[^|]*\|[^|]*\|(.*)\|$`).FindAllStringSubmatch(page(t, "outages.md"), -1)
+	if len(rows) != knownOutages {
+		t.Errorf("%d outages are listed, not %d", len(rows), knownOutages)
+	}
+	for i, row := range rows {
+		if row[1] != strconv.Itoa(i+1) {
+			t.Errorf("O%s stands at place %d", row[1], i+1)
+		}
+		names := named.FindAllStringSubmatch(row[2], -1)
+		if len(names) == 0 {
+			t.Errorf("O%s names no test", row[1])
+		}
+		for _, n := range names {
+			listed[n[1]] = true
+			if _, ok := tests[n[1]]; !ok {
+				t.Errorf("O%s names %s, which does not exist", row[1], n[1])
+			}
+		}
+	}
+	for name := range tests {
+		if strings.HasPrefix(name, "test/outage.") && !listed[name] {
+			t.Errorf("%s is in no row", name)
+		}
+	}
+}
+
 // securityChecks is how many checks of security there are.
 const securityChecks = 30
 
