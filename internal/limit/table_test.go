@@ -3,6 +3,7 @@ package limit_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ func TestThePageHasEveryLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range limit.DefaultLogin().Limits() {
+	for _, l := range slices.Concat(limit.DefaultLogin().Limits(), limit.DefaultRequests().Limits()) {
 		if row := fmt.Sprintf("| `%s` | %d per %s | %d |", l.Name, l.Events, l.Per, l.Burst); !strings.Contains(string(page), row) {
 			t.Errorf("docs/limits.md has no row %s", row)
 		}
