@@ -89,6 +89,9 @@ func TestResolvingADispute(t *testing.T) {
 func TestWhoLearnsOfADispute(t *testing.T) {
 	t.Parallel()
 	w, tripID := disputed(t)
+	if w.s.DisputeFor(byCustomer()) == nil || w.s.DisputeFor(byOps()) == nil {
+		t.Error("the customer and ops do not see it")
+	}
 	if len(w.told) != 0 {
 		t.Errorf("when it was raised people were told %+v", w.told)
 	}
@@ -96,8 +99,23 @@ func TestWhoLearnsOfADispute(t *testing.T) {
 	if len(w.told) != 0 {
 		t.Errorf("when it was handed over people were told %+v", w.told)
 	}
-	w.do(resolve(order.ResolvedUpheld))
 	driver := w.driver(tripID).User
+	sees := func(who order.By) bool { return w.s.DisputeFor(who) != nil }
+	others := []order.By{byFleet(asha), byFleet(ravi), {User: driver, Role: fleet.Driver}}
+	for _, who := range append(others, byFleet(meena), order.By{}) {
+		if sees(who) {
+			t.Errorf("%s sees a dispute that nobody has judged", who.User)
+		}
+	}
+	w.do(resolve(order.ResolvedUpheld))
+	for _, who := range append(others, byCustomer(), byOps()) {
+		if !sees(who) {
+			t.Errorf("%s does not see what became of the dispute", who.User)
+		}
+	}
+	if sees(byFleet(meena)) || sees(order.By{}) {
+		t.Error("strangers see what became of the dispute")
+	}
 	outcome := order.DisputeOutcome{DisputeID: "dis1", Stage: order.StageTransit, Resolution: order.ResolvedUpheld,
 		RaisedAt: w.s.Dispute.RaisedMS, ResolvedAt: w.now.UnixMilli()}
 	for who, ofTrip := range map[fleet.UserID]string{customer: "", asha: "", ravi: "", driver: tripID} {

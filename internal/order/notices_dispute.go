@@ -1,5 +1,11 @@
 package order
 
+import (
+	"slices"
+
+	"weelo/internal/fleet"
+)
+
 // DisputeData is the data of the order_status event by which the parties learn what became of a dispute: how
 // the order stands, and the resolution in it. What the customer wrote and why ops decided so is not for the
 // others, and is left out for all.
@@ -14,7 +20,7 @@ type DisputeData struct {
 	Lifecycle  int64          `json:"orderLifecycleVersion"`
 }
 
-// DisputeOutcome is a dispute as the parties see it.
+// DisputeOutcome is a dispute as the parties see it. Without a resolution it is open.
 type DisputeOutcome struct {
 	DisputeID  string     `json:"disputeId"`
 	Stage      Stage      `json:"stage"`
@@ -34,8 +40,7 @@ var resolutionMessage = map[Resolution]string{
 func (s State) disputeNotices() []notice {
 	d := s.Dispute
 	data := DisputeData{
-		OrderID: s.ID, BookingID: s.ID, Status: s.Status, TotalTrips: s.trips(),
-		Dispute: DisputeOutcome{DisputeID: d.ID, Stage: d.Stage, Resolution: d.Resolution, RaisedAt: d.RaisedMS, ResolvedAt: d.ResolvedMS},
+		OrderID: s.ID, BookingID: s.ID, Status: s.Status, TotalTrips: s.trips(), Dispute: d.outcome(),
 		Message: resolutionMessage[d.Resolution], Lifecycle: s.Count,
 	}
 	out := []notice{{kind: KindStatus, to: append([]string{string(s.CustomerID)}, s.winners()...), data: data}}
@@ -47,6 +52,31 @@ func (s State) disputeNotices() []notice {
 		}
 	}
 	return out
+}
+
+func (d Dispute) outcome() DisputeOutcome {
+	return DisputeOutcome{DisputeID: d.ID, Stage: d.Stage, Resolution: d.Resolution, RaisedAt: d.RaisedMS, ResolvedAt: d.ResolvedMS}
+}
+
+// DisputeFor is the order's dispute as the viewer may see it: its customer and ops from the beginning, those
+// who were told of its resolution afterwards. nil: none, or not for him.
+func (s State) DisputeFor(viewer By) *DisputeOutcome {
+	switch {
+	case s.Dispute == nil:
+		return nil
+	case s.ownedBy(viewer), !s.Dispute.Open() && s.party(viewer.User):
+		seen := s.Dispute.outcome()
+		return &seen
+	default:
+		return nil
+	}
+}
+
+// party tells whether somebody has a trip in the order, as its transporter or as a driver who accepted it.
+func (s State) party(id fleet.UserID) bool {
+	return id != "" && slices.ContainsFunc(s.Slots, func(slot Slot) bool {
+		return slot.TripID != "" && slot.TransporterID == id || slot.AcceptedMS != 0 && slot.DriverID == id
+	})
 }
 
 // trips counts the trucks that have, or had to their end, a trip.

@@ -108,6 +108,18 @@ func operatorsResolveDisputes(y *yard) {
 		t.Errorf("one whose order has ended: %+v", d)
 	}
 
+	seen := func(c *resttest.Client) *rest.OrderDisputeData {
+		t.Helper()
+		var detail rest.OrderDetailData
+		c.Call("GET", "/api/v1/orders/"+newOrder, nil).Want(200).Data(&detail)
+		return detail.Dispute
+	}
+	if d := seen(y.asCustomer()); d == nil || d.ID != latest || d.Status != "open" || d.Stage != "IN_TRANSIT" || d.Resolution != nil {
+		t.Errorf("the customer sees %+v", d)
+	}
+	if d := seen(y.asOwner()); d != nil {
+		t.Errorf("the transporter sees %+v", d)
+	}
 	for _, id := range []string{latest, old} {
 		for range 2 { // it may be repeated
 			var done rest.AdminDisputeData
@@ -115,6 +127,11 @@ func operatorsResolveDisputes(y *yard) {
 			if d := done.Dispute; d.ID != id || d.Status != "resolved" || *d.Resolution != "upheld" || *d.Reason != "photographs, ticket 4711" || *d.ResolvedBy != "ops-1" || d.ResolvedAt == nil {
 				t.Errorf("resolved: %+v", d)
 			}
+		}
+	}
+	for _, c := range []*resttest.Client{y.asCustomer(), y.asOwner()} {
+		if d := seen(c); d == nil || d.Status != "resolved" || *d.Resolution != "upheld" || d.ResolvedAt.String() == "" {
+			t.Errorf("afterwards it is seen as %+v", d)
 		}
 	}
 	y.asOps().Call("POST", disputes+"/"+latest+"/resolve", `{"resolution":"rejected","reason":"looked again"}`).Refused(409, "DISPUTE_RESOLVED")

@@ -89,6 +89,29 @@ type OrderDetailData struct {
 	Order    OrderData          `json:"order"`
 	Requests []TruckRequestData `json:"requests" nullable:"false"`
 	Summary  OrderSummaryData   `json:"summary"`
+	Dispute  *OrderDisputeData  `json:"dispute,omitempty" doc:"Once the customer has raised one; for transporters and drivers once it is resolved"`
+}
+
+// OrderDisputeData is the customer's dispute about an order.
+type OrderDisputeData struct {
+	ID         string    `json:"disputeId"`
+	Status     string    `json:"status" enum:"open,resolved"`
+	Stage      string    `json:"stage"`
+	Resolution *string   `json:"resolution" nullable:"true" doc:"upheld, settled or rejected"`
+	RaisedAt   Timestamp `json:"raisedAt"`
+	ResolvedAt Timestamp `json:"resolvedAt"`
+}
+
+func orderDispute(d *order.DisputeOutcome) *OrderDisputeData {
+	if d == nil {
+		return nil
+	}
+	data := &OrderDisputeData{ID: d.DisputeID, Status: "open", Stage: string(d.Stage), Resolution: optional(string(d.Resolution)),
+		RaisedAt: AtMS(d.RaisedAt), ResolvedAt: AtMS(d.ResolvedAt)}
+	if d.Resolution != "" {
+		data.Status = "resolved"
+	}
+	return data
 }
 
 // asker names who asks, for what an order shows of other people.
@@ -158,6 +181,7 @@ func orderDetail(s order.State, by order.By, now time.Time) OrderDetailData {
 	return OrderDetailData{
 		Order: orderData(s, by, now), Requests: truckRequests(s, by),
 		Summary: OrderSummaryData{TotalTrucks: t.Total, TrucksFilled: t.Filled, TrucksSearching: t.Searching + t.Held, TrucksExpired: t.Expired},
+		Dispute: orderDispute(s.DisputeFor(by)),
 	}
 }
 
