@@ -127,6 +127,7 @@ func (w *dispatchWalk) customerMayNotCancelNow() {
 	if dispute.DisputeID == "" || dispute.Stage != "IN_TRANSIT" {
 		w.t.Fatalf("dispute %+v", dispute)
 	}
+	w.dispute = dispute.DisputeID
 }
 
 // Step 24, in time.

@@ -25,7 +25,7 @@ func TestDispatchWalk(t *testing.T) {
 	for name, on := range map[string]func(testing.TB, ...string) *stage{"dev": onDev, "serve": onServe} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := &dispatchWalk{t: t, s: on(t)} // with every limit on: nobody here is in a hurry
+			w := &dispatchWalk{t: t, s: on(t, "OPS_PHONES="+opsPhone)} // with every limit on: nobody here is in a hurry
 			w.transporterSetsUp()
 			w.driversComeOnline()
 			w.transporterGoesOnline()
@@ -42,6 +42,7 @@ func TestDispatchWalk(t *testing.T) {
 			w.driverCompletes(0, first)
 			w.driverCompletes(1, second)
 			w.everythingIsOver(first, second)
+			w.operatorsDecideTheDispute(first, second)
 			w.customerCancelsAnother()
 		})
 	}
@@ -55,7 +56,7 @@ type dispatchWalk struct {
 	transporter, customer string    // tokens
 	drivers               [2]string // tokens
 	driverIDs, trucks     [2]string
-	order                 string
+	order, dispute        string
 }
 
 // call asks for a path below /api/v1/ and reads the data; anything but a success fails the walk.
