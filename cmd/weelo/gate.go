@@ -35,7 +35,7 @@ func (h *house) gated() (protocol.Logins, rest.Sessions) {
 	table := limit.DefaultLogin().Scaled(h.p.cfg.Tests.LoginTimeScale)
 	table.SMS = h.p.cfg.SMS.DailyBudget
 	gate := login.NewGate(logins, login.GateConfig{
-		Limiter: h.st.rates, Tallies: h.st.rates, Limits: table, Observer: h.p.metrics.Limits, Log: h.p.log,
+		Limiter: h.st.rates, Tallies: h.st.rates, Limits: table, Observer: h.p.metrics.Limits, Audit: h.trail, Log: h.p.log,
 		Origin: func(ctx context.Context) (netip.Addr, string) {
 			r := rest.RequestOf(ctx)
 			return r.Client, r.Device

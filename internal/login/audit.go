@@ -50,6 +50,24 @@ func (d *Desk) auditPrepared(m *SendCode, p *Prepared, err error) {
 	}
 }
 
+// neverBegun are the refusals of a session that had no time for a request. The Desk, which writes down
+// its own, never heard of it.
+var neverBegun = map[string]bool{"BUSY": true, "SHUTTING_DOWN": true, "INTERRUPTED": true}
+
+// auditUnsent writes down a code that the Desk was not asked for.
+func (g *Gate) auditUnsent(m *SendCode, err error) {
+	if g.cfg.Audit == nil {
+		return
+	}
+	e := auditlog.Event{
+		Action: auditlog.CodeNotSent, Reason: fault.From(err).Reason, Phone: m.Key.Phone.E164(), From: m.Source, Details: aboutKey(m.Key),
+	}
+	if m.Invitation != nil {
+		e.Actor, e.Role = string(m.Invitation.Transporter), string(fleet.Transporter)
+	}
+	g.cfg.Audit.Note(e)
+}
+
 // aboutKey is a login in words, without the phone.
 func aboutKey(k otp.Key) map[string]any {
 	return map[string]any{"flow": string(k.Flow), "role": string(k.Role)}

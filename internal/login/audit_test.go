@@ -3,20 +3,34 @@ package login_test
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"weelo/internal/auditlog"
+	"weelo/internal/fault"
+	"weelo/internal/limit"
+	"weelo/internal/login"
 	"weelo/internal/notify"
+	"weelo/internal/otp"
 )
 
 // book is an audit log in memory.
-type book struct{ events []auditlog.Event }
+type book struct {
+	mu     sync.Mutex
+	events []auditlog.Event
+}
 
 func (b *book) Admit() error                  { return nil }
-func (b *book) Record(e auditlog.Event) error { b.events = append(b.events, e); return nil }
-func (b *book) Note(e auditlog.Event)         { b.events = append(b.events, e) }
+func (b *book) Record(e auditlog.Event) error { b.Note(e); return nil }
+
+func (b *book) Note(e auditlog.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = append(b.events, e)
+}
 
 // lines are what was written of deliveries.
 func (b *book) lines() []string {
@@ -77,5 +91,29 @@ func TestALateRefusalIsWrittenDown(t *testing.T) {
 	want := []string{"code_sent  undecided no_answer", "code_not_sent SERVICE_UNAVAILABLE refused busy"}
 	if diff := cmp.Diff(want, b.lines()); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+}
+
+// TestCodesThatNobodyWasAskedForAreWrittenDown: refused by a limit of all, or by a session without time. What
+// the desk itself refuses it writes down itself.
+func TestCodesThatNobodyWasAskedForAreWrittenDown(t *testing.T) {
+	t.Parallel()
+	y := open(func(l *limit.Login) { l.Global.Burst, l.Global.Events = 1, 1 })
+	must(t, y.send(t, own))
+	refusedBy(t, y, y.send(t, own), "AUTH_RATE_LIMIT_EXCEEDED", "login-global")
+	y.now = y.now.Add(time.Hour)
+	y.fate = fault.New(fault.Unavailable, "BUSY", "")
+	_ = y.send(t, own)
+	y.now = y.now.Add(time.Hour)
+	y.fate = login.ErrCooldown
+	_ = y.send(t, own)
+	want := []string{"code_not_sent AUTH_RATE_LIMIT_EXCEEDED <nil> <nil>", "code_not_sent BUSY <nil> <nil>"}
+	if diff := cmp.Diff(want, y.book.lines()); diff != "" {
+		t.Fatalf("rows (-want +got):\n%s", diff)
+	}
+	for _, e := range y.book.events {
+		if e.Phone != own.Phone.E164() || e.Details["flow"] != string(otp.Own) {
+			t.Errorf("written as %+v", e)
+		}
 	}
 }

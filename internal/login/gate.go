@@ -25,6 +25,7 @@ type GateConfig struct {
 	// Origin tells where a request comes from: the client's address and device id, "" when it has none.
 	Origin   func(ctx context.Context) (netip.Addr, string)
 	Observer limit.Observer // nil: nobody counts
+	Audit    Trail          // nil: nothing is written down
 	Log      *slog.Logger
 }
 
@@ -67,11 +68,15 @@ func (g *Gate) SendCode(ctx context.Context, m *SendCode) (*CodeSent, error) {
 	v := g.visit(ctx, ErrTooManyAsks)
 	if err := v.maySend(ctx, m.Key); err != nil {
 		v.giveBack(ctx)
+		g.auditUnsent(m, err)
 		return nil, err
 	}
 	sent, err := g.next.SendCode(ctx, m)
 	if err != nil { // no code went out: unknown drivers, cool-downs and the like have limits of their own
 		v.giveBack(ctx)
+		if neverBegun[fault.From(err).Reason] {
+			g.auditUnsent(m, err)
+		}
 		return nil, err
 	}
 	g.tally(ctx, "prefix:"+prefix(m.Key), g.cfg.Limits.Span, 1, 0)

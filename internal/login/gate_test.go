@@ -30,6 +30,7 @@ type yard struct {
 	tried    int
 	mu       sync.Mutex
 	refusals map[string]int
+	book     *book // what is written down
 }
 
 func (y *yard) LimitRefused(name string) { y.mu.Lock(); y.refusals[name]++; y.mu.Unlock() }
@@ -54,14 +55,14 @@ func (down) Take(context.Context, limit.Limit, string) (time.Duration, error) {
 }
 
 func open(change func(*limit.Login)) *yard {
-	y := &yard{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), addr: "203.0.113.7", refusals: map[string]int{}}
+	y := &yard{book: &book{}, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), addr: "203.0.113.7", refusals: map[string]int{}}
 	rates := memory.NewRates(func() time.Time { return y.now })
 	table := limit.DefaultLogin()
 	if change != nil {
 		change(&table)
 	}
 	y.Gate = login.NewGate(behind{y}, login.GateConfig{
-		Limiter: rates, Tallies: rates, Limits: table, Observer: y, Log: slog.New(slog.DiscardHandler),
+		Limiter: rates, Tallies: rates, Limits: table, Observer: y, Audit: y.book, Log: slog.New(slog.DiscardHandler),
 		Origin: func(context.Context) (netip.Addr, string) { return netip.MustParseAddr(y.addr), y.device },
 	})
 	return y

@@ -2,7 +2,7 @@ package notify_test
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // Twilio signs so
+	"crypto/sha1"
 	"encoding/base64"
 	"errors"
 	"net/http"
