@@ -1,9 +1,11 @@
 package outage
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,6 +27,8 @@ func TestRedisDown(t *testing.T) {
 	end := closed(t, conn)
 	stays := other.socket(t, s, others.AccessToken)
 	_ = closed(t, stays)
+	watches := w.phone("7010013008", "customer")
+	truck := w.crew(t, s, "7010011005", "7010012006").stream(t, s, watches, watches.login(t, s))
 
 	w.redis.Kill(t)
 	stranger := w.phone("7010000004", "customer")
@@ -42,8 +46,12 @@ func TestRedisDown(t *testing.T) {
 	if code := health(t, s, "/health/ready"); code != http.StatusOK {
 		t.Errorf("ready without Redis: %d; a Redis that is away must not take every task out", code)
 	}
+	if code := health(t, s, "/health/live"); code != http.StatusOK {
+		t.Errorf("live without Redis: %d", code)
+	}
 	alive(t, conn)
 	alive(t, stays)
+	truck.goesOn(t, "without Redis")
 	if err := inside.api(s).As(tokens.AccessToken).Call(t.Context(), http.MethodPost, "auth/logout", nil, nil); err != nil {
 		t.Errorf("logout without Redis: %v", err)
 	}
@@ -61,6 +69,7 @@ func TestRedisDown(t *testing.T) {
 	w.redis.Start(t) // empty: this Redis keeps nothing
 	eventually(t, 20*time.Second, "codes are sent again", func() bool { return stranger.send(t, s).Status == http.StatusOK })
 	refused(t, "the lost code", waiting.verify(t, s, code), http.StatusBadRequest, "OTP_EXPIRED")
+	truck.goesOn(t, "with Redis again")
 }
 
 // proxy stands between the server and Redis and answers late, by as much as it is told.
@@ -145,15 +154,56 @@ func TestRedisSlow(t *testing.T) {
 	if n := len(w.messages(t, stranger.number)); n != 0 {
 		t.Errorf("%d messages of a send that was refused", n)
 	}
+	if code := health(t, s, "/health/ready"); code != http.StatusOK {
+		t.Errorf("ready with a slow Redis: %d", code)
+	}
 	a := inTime("refresh", func() client.Answer { return inside.refresh(t, s, tokens.RefreshToken) })
 	if a.Status != http.StatusOK && a.Status != http.StatusServiceUnavailable {
 		t.Errorf("refresh: %d %s", a.Status, a.Body)
 	}
 	alive(t, conn)
+	// Once half of what is asked fails, nobody waits any more.
+	eventually(t, 60*time.Second, "a slow Redis is left alone", func() bool {
+		begun := time.Now()
+		tryAgain(t, "send, again", stranger.send(t, s))
+		return time.Since(begun) < 500*time.Millisecond
+	})
 
 	p.delay.Store(0)
 	later := w.phone("7010001003", "customer")
 	eventually(t, 20*time.Second, "codes are sent again", func() bool { return later.send(t, s).Status == http.StatusOK })
+}
+
+// TestLimitsAfterAFlush: what was counted is gone, so half as much is let through for a while.
+func TestLimitsAfterAFlush(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	s := w.serve(t)
+	cache := redis.NewClient(&redis.Options{Addr: w.redis.Addr(), Protocol: 2})
+	t.Cleanup(func() { _ = cache.Close() })
+	eventually(t, 20*time.Second, "the server notices", func() bool {
+		if err := cache.FlushAll(t.Context()).Err(); err != nil { // again and again: it may not have looked before
+			t.Fatal(err)
+		}
+		return strings.Contains(s.Said.String(), "the store of limits forgot")
+	})
+	eventually(t, 20*time.Second, "the last flush is noticed too", func() bool {
+		n, err := cache.Exists(t.Context(), "tally:posture").Result()
+		return err == nil && n == 1
+	})
+	crowd := func(i int) client.Answer { // unknown devices of one address
+		p := w.phone(fmt.Sprintf("7010%02d3007", 10+i), "customer")
+		answer, err := client.REST{BaseURL: s.Base, HTTP: &http.Client{Timeout: 20 * time.Second, Transport: carrier{p.device, "203.0.113.9"}}}.
+			Do(t.Context(), http.MethodPost, "auth/send-otp", "", map[string]any{"phone": p.number, "role": p.role})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	for i := range 5 { // half of ten
+		accepted(t, "within the halved limit", crowd(i))
+	}
+	refused(t, "above it", crowd(5), http.StatusTooManyRequests, "AUTH_RATE_LIMIT_EXCEEDED")
 }
 
 // TestRedisFlushed: codes are gone and asked for again, sessions are not, and the tries that failed before

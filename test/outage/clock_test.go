@@ -1,0 +1,64 @@
+package outage
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// skew makes the clock of a town's database run ahead, for those who connect from now on and for what they
+// ask: a function of that name stands in front of the database's own.
+func (w *town) skew(t testing.TB, by time.Duration) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), w.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	name := w.database[strings.LastIndex(w.database, "/")+1 : strings.Index(w.database, "?")]
+	for _, statement := range []string{
+		"CREATE SCHEMA IF NOT EXISTS skewed",
+		"CREATE OR REPLACE FUNCTION skewed.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS " +
+			"$$ SELECT pg_catalog.clock_timestamp() + interval '" + by.String() + "' $$",
+		"ALTER DATABASE " + name + " SET search_path = public, skewed, pg_catalog",
+	} {
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+}
+
+// TestClocksApart: a machine whose clock is a little off says so and works; one that is far off takes no new
+// work until its clock is right. Codes and their limits follow the clock of Redis and do not care.
+func TestClocksApart(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	w.skew(t, 2*time.Second)
+	near := w.serve(t)
+	if !strings.Contains(near.Said.String(), "this machine's clock is not the database's") {
+		t.Errorf("a clock that is 2 s off is not mentioned:\n%s", near.Said.Tail(20))
+	}
+	if code := health(t, near, "/health/ready"); code != http.StatusOK {
+		t.Errorf("ready with 2 s: %d", code)
+	}
+	p := w.phone("7060000001", "customer")
+	p.login(t, near)
+
+	w.skew(t, 9*time.Second)
+	far := w.serve(t)
+	if code := health(t, far, "/health/ready"); code != http.StatusServiceUnavailable {
+		t.Errorf("ready with 9 s: %d", code)
+	}
+	if code := health(t, far, "/health/live"); code != http.StatusOK {
+		t.Errorf("live with 9 s: %d", code)
+	}
+	asks := w.phone("7061000002", "customer")
+	code := asks.code(t, far)
+	accepted(t, "a code of one clock at another", asks.verify(t, near, code))
+
+	w.skew(t, 0)
+	eventually(t, 30*time.Second, "ready when the clock is right", func() bool { return health(t, far, "/health/ready") == http.StatusOK })
+}
