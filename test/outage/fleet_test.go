@@ -118,8 +118,32 @@ func (c crew) stream(t testing.TB, s *servertest.Weelo, customer phone, tokens c
 	return f
 }
 
-// goesOn drives some metres and waits until the customer sees it.
+// goesOn drives some metres each second until the customer sees it.
 func (f *stream) goesOn(t testing.TB, when string) {
+	t.Helper()
+	first := f.lat + 0.0001
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	deadline := time.After(20 * time.Second)
+	f.drive(t, when)
+	for {
+		select {
+		case lat := <-f.sees:
+			if lat >= first-1e-7 {
+				return
+			}
+		case <-tick.C: // one that came before the watch began is not shown again
+			f.drive(t, when)
+		case err := <-f.ended:
+			t.Fatalf("%s: a socket ended: %v", when, err)
+		case <-deadline:
+			t.Fatalf("%s: the customer does not see the truck move", when)
+		}
+	}
+}
+
+// drive sends the next fix.
+func (f *stream) drive(t testing.TB, when string) {
 	t.Helper()
 	f.counted++
 	f.lat += 0.0001
@@ -129,22 +153,6 @@ func (f *stream) goesOn(t testing.TB, when string) {
 	}
 	fix := track.Fix{N: f.counted, TS: f.at.UnixMilli(), Lat: f.lat, Lng: 77.5946, Accuracy: 8}
 	if err := f.truck.Fix(t.Context(), fix, ""); err != nil {
-		t.Errorf("%s: the truck cannot send: %v", when, err)
-		return
-	}
-	deadline := time.After(10 * time.Second)
-	for {
-		select {
-		case lat := <-f.sees:
-			if lat >= f.lat-1e-7 {
-				return
-			}
-		case err := <-f.ended:
-			t.Errorf("%s: a socket ended: %v", when, err)
-			return
-		case <-deadline:
-			t.Errorf("%s: the customer does not see the truck move", when)
-			return
-		}
+		t.Fatalf("%s: the truck cannot send: %v", when, err)
 	}
 }
