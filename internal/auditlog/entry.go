@@ -42,6 +42,8 @@ const (
 
 	// OpsRead is any other request of an operator: what he looked at is the subject.
 	OpsRead = "ops_read"
+	// OpsWatch is what an operator began to watch over a socket.
+	OpsWatch = "ops_watch"
 
 	Failed = ".failed"
 )

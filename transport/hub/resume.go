@@ -193,6 +193,9 @@ func (s *Socket) snapshot(ctx context.Context, offers []Offer) error {
 	if err != nil {
 		return unavailable(fmt.Errorf("read live trips: %w", err))
 	}
+	if err := s.witnessed(Scope{Kind: All}); err != nil {
+		return err
+	}
 	for i := range trips {
 		if err := s.sendWaiting(ctx, s.codec.Trip(&trips[i], "")); err != nil {
 			return err

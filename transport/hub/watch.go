@@ -106,6 +106,9 @@ func (s *Socket) Watch(ctx context.Context, id string, scope Scope) error {
 		s.hub.join(w)
 	}
 	views, err := s.allowed(ctx, scope)
+	if err == nil && fresh {
+		err = s.witnessed(scope)
+	}
 	if err != nil {
 		if fresh {
 			s.Unwatch(id)
