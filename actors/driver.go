@@ -6,6 +6,7 @@ import (
 
 	"weelo/actors/protocol"
 	"weelo/internal/access"
+	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/presence"
 	"weelo/internal/track"
@@ -86,7 +87,9 @@ type driver struct {
 	id   fleet.UserID
 
 	name      string
-	fleet     fleet.UserID // his transporter
+	fleet     fleet.UserID // his transporter, who is told
+	crew      fleet.UserID // whom he drives for as the rows say; "": nobody
+	crewKnown bool         // and that was read
 	available bool         // his intent
 	intentAt  time.Time    // when a message set it last
 	sockets   int
@@ -121,13 +124,15 @@ type checkDue struct{}
 func (d *driver) Receive(ctx context.Context, msg any, reply Reply) {
 	switch m := msg.(type) {
 	case *link:
-		d.onLink(m)
+		d.onLink(ctx, m)
 	case protocol.DriverBeat:
 		d.onBeat(time.Now(), false)
 	case *protocol.SocketAttached:
-		d.onAttached(m)
+		d.onAttached(ctx, m)
 	case *protocol.SocketDetached:
-		d.sockets = max(0, d.sockets-1)
+		if m.Driver == d.id {
+			d.sockets = max(0, d.sockets-1)
+		}
 	case protocol.DriverAvailable:
 		d.onAvailable(m, reply)
 	case protocol.GetDriver:
@@ -158,9 +163,30 @@ func (d *driver) Stopped() {
 	}
 }
 
+// errNotHis refuses what was sent to the actor of somebody else than the session's.
+var errNotHis = fault.New(fault.PermissionDenied, "FORBIDDEN", "This is not yours to do.")
+
+// hears tells whether a session speaks for this driver, as one of the fleet he is in. A session of another
+// fleet than the rows named is not heard until they were read again: he may have changed since.
+func (d *driver) hears(ctx context.Context, driver, of fleet.UserID) bool {
+	switch {
+	case driver != d.id:
+		return false
+	case of == "" || !d.crewKnown || of == d.crew:
+		return true
+	}
+	if !d.asking && time.Since(d.refresh) >= factsRetry {
+		d.ask(ctx)
+	}
+	return false
+}
+
 // onLink takes what the socket left in its slot: the hot path.
-func (d *driver) onLink(l *link) {
+func (d *driver) onLink(ctx context.Context, l *link) {
 	fix, hasFix := l.take()
+	if !d.hears(ctx, l.driver, l.fleet) {
+		return
+	}
 	now := time.Now()
 	d.onBeat(now, l.socket)
 	if !hasFix {
@@ -191,7 +217,7 @@ func (d *driver) moved(fix track.Fix, now time.Time) {
 	})
 	if now.Sub(d.sampled) >= sampleEvery {
 		d.sampled = now
-		_ = d.self.Router().Tell(context.Background(), protocol.TripAddress(d.trip.TripID), &protocol.DriverMoved{Fix: fix})
+		_ = d.self.Router().Tell(context.Background(), protocol.TripAddress(d.trip.TripID), &protocol.DriverMoved{Driver: d.id, Fix: fix})
 	}
 }
 
@@ -210,9 +236,15 @@ func (d *driver) onBeat(now time.Time, socket bool) {
 	}
 }
 
-func (d *driver) onAttached(m *protocol.SocketAttached) {
+func (d *driver) onAttached(ctx context.Context, m *protocol.SocketAttached) {
+	if m.Driver != d.id {
+		return
+	}
 	now := time.Now()
-	d.sockets++
+	d.sockets++ // its end is told too, whatever is made of the session
+	if !d.hears(ctx, m.Driver, m.Transporter) {
+		return
+	}
 	d.seen = now
 	if m.Transporter != "" {
 		d.fleet = m.Transporter
@@ -225,6 +257,10 @@ func (d *driver) onAttached(m *protocol.SocketAttached) {
 // onAvailable follows the stored intent. Going offline is final until he says otherwise: whatever
 // beats are still on their way find him unavailable.
 func (d *driver) onAvailable(m protocol.DriverAvailable, reply Reply) {
+	if m.Driver != d.id {
+		reply.Refuse(errNotHis)
+		return
+	}
 	now := time.Now()
 	d.available, d.intentAt = m.Available, now
 	switch {
@@ -282,7 +318,7 @@ func (d *driver) announce(action string, now time.Time) {
 
 func (d *driver) onTripTaken(m *protocol.TripTaken) {
 	same := d.trip != nil && d.trip.TripID == m.Trip.TripID
-	if m.Trip.TripID == d.leftTrip || (same && m.Version < d.tripVersion) {
+	if m.Trip.Driver != d.id || m.Trip.TripID == d.leftTrip || (same && m.Version < d.tripVersion) {
 		return
 	}
 	d.toldAt = time.Now()

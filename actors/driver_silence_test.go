@@ -82,7 +82,7 @@ func TestSilenceBeginsWithTheMovingTrip(t *testing.T) {
 		l.Report(fixAt(time.Now(), 12.97, 77.59))
 		<-time.After(10 * time.Minute)
 		s := y.onTrip()
-		told := &protocol.TripTaken{Trip: protocol.LiveTrip{TripID: s.ID, Transporter: "T1", Customer: "C1", Moving: true}, Version: 4}
+		told := &protocol.TripTaken{Trip: protocol.LiveTrip{TripID: s.ID, Driver: "D1", Transporter: "T1", Customer: "C1", Moving: true}, Version: 4}
 		if err := y.sys.Tell(t.Context(), protocol.DriverAddress("D1"), told); err != nil {
 			t.Fatal(err)
 		}

@@ -297,7 +297,7 @@ func TestTripsAreFollowed(t *testing.T) {
 		if shown() != 0 {
 			t.Fatal("shown without a trip")
 		}
-		lt := protocol.LiveTrip{TripID: "trip-1", Transporter: "T1"}
+		lt := protocol.LiveTrip{TripID: "trip-1", Driver: "D1", Transporter: "T1"}
 		tell(&protocol.TripTaken{Trip: lt, Version: 1})
 		if shown() != 0 {
 			t.Fatal("shown before the driver accepted")

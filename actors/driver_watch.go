@@ -82,8 +82,9 @@ func (d *driver) know(f *facts) {
 		if !d.intentAt.After(f.asked) {
 			d.available = f.user.Available
 		}
-		if f.user.TransporterID != "" {
-			d.fleet = f.user.TransporterID
+		d.crew, d.crewKnown = f.user.TransporterID, true
+		if d.crew != "" {
+			d.fleet = d.crew
 		}
 	}
 	if f.trips && !d.toldAt.After(f.asked) {

@@ -23,15 +23,15 @@ func NewDrivers(r Router) *Drivers { return &Drivers{router: r} }
 // Attach implements protocol.Drivers.
 func (d *Drivers) Attach(ctx context.Context, driver, transporter fleet.UserID) (protocol.DriverLink, error) {
 	to := protocol.DriverAddress(driver)
-	if err := d.router.Tell(ctx, to, &protocol.SocketAttached{Transporter: transporter}); err != nil {
+	if err := d.router.Tell(ctx, to, &protocol.SocketAttached{Driver: driver, Transporter: transporter}); err != nil {
 		return nil, err
 	}
-	return &link{router: d.router, to: to, socket: true}, nil
+	return &link{router: d.router, to: to, driver: driver, fleet: transporter, socket: true}, nil
 }
 
 // Report implements protocol.Drivers.
 func (d *Drivers) Report(driver fleet.UserID, fix track.Fix) {
-	l := link{router: d.router, to: protocol.DriverAddress(driver)}
+	l := link{router: d.router, to: protocol.DriverAddress(driver), driver: driver}
 	l.Report(fix)
 }
 
@@ -42,7 +42,7 @@ func (d *Drivers) Beat(driver fleet.UserID) {
 
 // SetAvailable implements protocol.Drivers.
 func (d *Drivers) SetAvailable(ctx context.Context, driver fleet.UserID, available bool) error {
-	_, err := d.router.Ask(ctx, protocol.DriverAddress(driver), protocol.DriverAvailable{Available: available})
+	_, err := d.router.Ask(ctx, protocol.DriverAddress(driver), protocol.DriverAvailable{Driver: driver, Available: available})
 	return err
 }
 
@@ -59,7 +59,9 @@ func (d *Drivers) Get(ctx context.Context, driver fleet.UserID) (*protocol.Drive
 type link struct {
 	router Router
 	to     Address
-	socket bool // it stands for an open socket
+	driver fleet.UserID // whose session it is
+	fleet  fleet.UserID // and of which fleet; "" when the session was asked about elsewhere
+	socket bool         // it stands for an open socket
 
 	mu     sync.Mutex
 	fix    track.Fix
@@ -114,5 +116,5 @@ func (l *link) take() (fix track.Fix, hasFix bool) {
 
 // Detach implements protocol.DriverLink.
 func (l *link) Detach() {
-	_ = l.router.Tell(context.Background(), l.to, &protocol.SocketDetached{})
+	_ = l.router.Tell(context.Background(), l.to, &protocol.SocketDetached{Driver: l.driver})
 }

@@ -42,7 +42,7 @@ func (t *Transporters) Beat(transporter fleet.UserID) {
 
 // Report implements protocol.Owners.
 func (t *Transporters) Report(ctx context.Context, transporter fleet.UserID, fix track.Fix) (*protocol.Transporter, error) {
-	v, err := t.router.Ask(ctx, protocol.TransporterAddress(transporter), protocol.TransporterReport{Fix: fix})
+	v, err := t.router.Ask(ctx, protocol.TransporterAddress(transporter), protocol.TransporterReport{By: transporter, Fix: fix})
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (t *Transporters) FleetChanged(transporter fleet.UserID) {
 
 // SetAvailable implements protocol.Transporters.
 func (t *Transporters) SetAvailable(ctx context.Context, transporter fleet.UserID, available bool) error {
-	_, err := t.router.Ask(ctx, protocol.TransporterAddress(transporter), protocol.TransporterAvailable{Available: available})
+	_, err := t.router.Ask(ctx, protocol.TransporterAddress(transporter), protocol.TransporterAvailable{By: transporter, Available: available})
 	return err
 }
 
@@ -275,6 +275,10 @@ func (t *transporter) onBeat(now time.Time) {
 
 // onReport is a beat that says where he is.
 func (t *transporter) onReport(m protocol.TransporterReport, reply Reply) {
+	if m.By != t.id {
+		reply.Refuse(errNotHis)
+		return
+	}
 	now := time.Now()
 	if m.Fix.TS >= t.place.TS {
 		t.place = m.Fix
@@ -337,6 +341,10 @@ func (t *transporter) onAttached(now time.Time) {
 }
 
 func (t *transporter) onAvailable(m protocol.TransporterAvailable, reply Reply) {
+	if m.By != t.id {
+		reply.Refuse(errNotHis)
+		return
+	}
 	now := time.Now()
 	t.available, t.intentAt = m.Available, now
 	switch {

@@ -225,7 +225,7 @@ func (a *tripActor) onGetTrip(d *trips, m *protocol.GetTrip, reply Reply) {
 
 // onDriverMoved hears from the driver. The domain says whether that is worth a write.
 func (a *tripActor) onDriverMoved(ctx context.Context, d *trips, m *protocol.DriverMoved) {
-	if m.Fix.TS <= a.heardMS {
+	if m.Driver != d.State().DriverID || m.Fix.TS <= a.heardMS {
 		return
 	}
 	fix := m.Fix
@@ -279,7 +279,7 @@ func tellDriver(ctx context.Context, r Router, s trip.State, version int64) {
 // LiveTripOf is what a driver's actor needs of a trip.
 func LiveTripOf(s trip.State) protocol.LiveTrip {
 	return protocol.LiveTrip{
-		TripID: s.ID, OrderID: s.OrderID, Transporter: s.TransporterID, Customer: s.CustomerID,
+		TripID: s.ID, Driver: s.DriverID, OrderID: s.OrderID, Transporter: s.TransporterID, Customer: s.CustomerID,
 		DriverName: s.Names.Driver, VehicleNumber: s.Vehicle.Number, Moving: s.Status.Moving(),
 	}
 }

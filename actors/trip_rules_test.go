@@ -18,7 +18,7 @@ func (r *road) drives(id string, lat, lng float64) {
 	r.t.Helper()
 	now := time.Now().UnixMilli()
 	fix := track.Fix{TS: now, ReceivedMS: now, Lat: lat, Lng: lng}
-	if err := r.sys.Tell(r.t.Context(), protocol.TripAddress(id), &protocol.DriverMoved{Fix: fix}); err != nil {
+	if err := r.sys.Tell(r.t.Context(), protocol.TripAddress(id), &protocol.DriverMoved{Driver: "D1", Fix: fix}); err != nil {
 		r.t.Fatal(err)
 	}
 	synctest.Wait()

@@ -410,7 +410,7 @@ func (r *road) moved(id string, step int) track.Fix {
 	r.t.Helper()
 	f := track.Fix{TS: time.Now().UnixMilli(), Lat: 12.97 + float64(step)*0.001, Lng: 77.59, Accuracy: 8}
 	r.fixes.Add("D1", f)
-	if err := r.sys.Tell(r.t.Context(), protocol.TripAddress(id), &protocol.DriverMoved{Fix: f}); err != nil {
+	if err := r.sys.Tell(r.t.Context(), protocol.TripAddress(id), &protocol.DriverMoved{Driver: "D1", Fix: f}); err != nil {
 		r.t.Fatal(err)
 	}
 	return f

@@ -53,6 +53,7 @@ type Driver struct {
 // concern. It is rebuilt from the trip rows and kept current by TripAssigned and TripLeft.
 type LiveTrip struct {
 	TripID        string
+	Driver        fleet.UserID // another driver's actor does not hear of it
 	OrderID       string
 	Transporter   fleet.UserID
 	Customer      fleet.UserID
@@ -62,17 +63,22 @@ type LiveTrip struct {
 }
 
 // SocketAttached and SocketDetached: a socket of the driver opened or closed on this task. From
-// Drivers; no answer. Transporter is the fleet of the session.
-type SocketAttached struct{ Transporter fleet.UserID }
+// Drivers; no answer. Driver and Transporter are those of the session; what is not the actor's own driver
+// is not heard.
+type SocketAttached struct{ Driver, Transporter fleet.UserID }
 
 // SocketDetached is the counterpart of SocketAttached.
-type SocketDetached struct{}
+type SocketDetached struct{ Driver fleet.UserID }
 
 // DriverBeat is a sign of life. From Drivers; no answer. It renews presence and never creates it.
 type DriverBeat struct{}
 
-// DriverAvailable sets the intent. From Drivers after the row was written; the answer is Done.
-type DriverAvailable struct{ Available bool }
+// DriverAvailable sets the intent. From Drivers after the row was written; the answer is Done, and FORBIDDEN
+// by another driver's actor.
+type DriverAvailable struct {
+	Driver    fleet.UserID
+	Available bool
+}
 
 // GetDriver asks for *Driver. From Drivers, from orders and from trips.
 type GetDriver struct{}

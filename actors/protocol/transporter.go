@@ -63,14 +63,22 @@ type TransporterDetached struct{}
 // TransporterBeat is a sign of life. It renews presence and never creates it. No answer.
 type TransporterBeat struct{}
 
-// TransporterReport is a sign of life with a position. The answer is *Transporter.
-type TransporterReport struct{ Fix track.Fix }
+// TransporterReport is a sign of life with a position. The answer is *Transporter, and FORBIDDEN by another
+// transporter's actor.
+type TransporterReport struct {
+	By  fleet.UserID
+	Fix track.Fix
+}
 
 // FleetChanged: his vehicles are not what they were. No answer.
 type FleetChanged struct{}
 
-// TransporterAvailable sets the intent, after the row was written. The answer is Done.
-type TransporterAvailable struct{ Available bool }
+// TransporterAvailable sets the intent, after the row was written. The answer is Done, and FORBIDDEN by
+// another transporter's actor.
+type TransporterAvailable struct {
+	By        fleet.UserID
+	Available bool
+}
 
 // GetTransporter asks for *Transporter.
 type GetTransporter struct{}

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"weelo/internal/fleet"
 	"weelo/internal/track"
 	"weelo/internal/trip"
 )
@@ -38,9 +39,10 @@ type TripReply struct {
 
 // DriverMoved is a sampled position of the trip's driver, at most one in 30 s. From the driver's
 // actor; no answer. It keeps the silence timer away and is never added up: the odometer is read from
-// history.
+// history. A position of somebody else than the trip's driver is not heard.
 type DriverMoved struct {
-	Fix track.Fix
+	Driver fleet.UserID
+	Fix    track.Fix
 }
 
 // FixesRecorded says that fixes of the trip are in history now, the oldest taken at OldestMS. From
