@@ -41,6 +41,7 @@ func (y *yard) complain(notes string) (orderID, tripID, disputeID string) {
 	y.asDriver(0).Call("PATCH", "/api/v1/assignments/"+tripID+"/accept", nil).Want(200)
 	y.eventually("filled", func() bool { return y.statusOf(orderID).Status == "fully_filled" })
 	y.step(0, tripID, "in_transit")
+	y.eventually("on the road", func() bool { return y.statusOf(orderID).Status == "in_progress" })
 	var d rest.DisputeData
 	keyed(y.asCustomer()).Call("POST", "/api/v1/orders/"+orderID+"/cancel/dispute", fmt.Sprintf(`{"reasonCode":"DELAY","notes":%q}`, notes)).Want(200).Data(&d)
 	return orderID, tripID, d.DisputeID
