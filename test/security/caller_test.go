@@ -45,6 +45,9 @@ func (c caller) on(device string) *caller { c.device = device; return &c }
 // from gives the same caller at another address.
 func (c caller) from(ip string) *caller { c.ip = ip; return &c }
 
+// at gives the same caller at another task.
+func (c caller) at(task *house) *caller { c.house = task; return &c }
+
 // object is a JSON object.
 type object = map[string]any
 
@@ -174,6 +177,14 @@ func (a answer) text(path ...string) string {
 		a.t.Fatalf("no %v in %s", path, a.body)
 	}
 	return s
+}
+
+// data reads all of it.
+func (a answer) data(into any) {
+	a.t.Helper()
+	if err := json.Unmarshal(a.content.Data, into); err != nil {
+		a.t.Fatalf("%s: %v", a.body, err)
+	}
 }
 
 // number is a number in the data.

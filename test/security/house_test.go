@@ -20,10 +20,11 @@ type house struct {
 	environ []string
 	base    string // http://127.0.0.1:PORT
 	admin   string // of the pages that only the machine itself reaches
+	dir     string // of dev; "" on serve
 	redis   string // "" on dev, which keeps its codes in memory
 	sms     *sink
-	keys    struct{ access, refresh []byte }
-	opsUser string // a phone that may log in as ops
+	keys    struct{ access, refresh, previous []byte } // previous: another access key that is accepted; nil on dev
+	opsUser string                                     // a phone that may log in as ops
 }
 
 // The one web page of serve that may connect.
@@ -36,7 +37,7 @@ func environment(more ...string) []string {
 func onDev(t testing.TB, more ...string) *house {
 	t.Helper()
 	dir := t.TempDir()
-	h := &house{name: "dev", args: []string{"dev", "--no-simulation", "--dir", dir}, opsUser: newPhone(), sms: newSink(filepath.Join(dir, "sms.jsonl"))}
+	h := &house{name: "dev", dir: dir, args: []string{"dev", "--no-simulation", "--dir", dir}, opsUser: newPhone(), sms: newSink(filepath.Join(dir, "sms.jsonl"))}
 	h.environ = environment(append([]string{"OPS_PHONES=" + h.opsUser}, more...)...)
 	h.begin(t)
 	text, err := os.ReadFile(filepath.Join(dir, "secrets.json"))
@@ -57,12 +58,19 @@ func onDev(t testing.TB, more ...string) *house {
 
 func onServe(t testing.TB, more ...string) *house {
 	t.Helper()
-	redisURL := servertest.Redis(t)
+	return serveOn(t, servertest.Database(t), servertest.Redis(t), more...)
+}
+
+// serveOn starts a serve on these.
+func serveOn(t testing.TB, database, redisURL string, more ...string) *house {
+	t.Helper()
 	sms := filepath.Join(t.TempDir(), "sms.jsonl")
 	h := &house{name: "serve", args: []string{"serve"}, redis: redisURL, opsUser: newPhone(), sms: newSink(sms)}
 	h.keys.access, h.keys.refresh = []byte("kJ8vQm2ZrT5xW9bN4cL7pD1fG6hS3yUa0eRi"), []byte("Zp4Xc7Vb1Nm8Lk5Jh2Gf9Ds6Aq3We0Rt7YuI")
+	h.keys.previous = []byte("Lw9Tn3Hs6Bq1Xd8Fk5Mv0Rz7Gc4Yp2JaQe")
 	h.environ = environment(append([]string{
-		"DATABASE_URL=" + servertest.Database(t), "REDIS_URL=" + redisURL, "JWT_SECRET=" + string(h.keys.access), "JWT_REFRESH_SECRET=" + string(h.keys.refresh),
+		"DATABASE_URL=" + database, "REDIS_URL=" + redisURL, "JWT_SECRET=" + string(h.keys.access), "JWT_REFRESH_SECRET=" + string(h.keys.refresh),
+		"JWT_SECRET_PREVIOUS=" + string(h.keys.previous),
 		"SMS_PROVIDER=file:" + sms, "OPS_PHONES=" + h.opsUser, "PUBLIC_HOSTS=127.0.0.1,localhost", "ALLOWED_ORIGINS=" + pageOrigin,
 	}, more...)...)
 	h.begin(t)

@@ -1,6 +1,7 @@
 package security
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -33,21 +34,30 @@ func TestHurriedOTP(t *testing.T) {
 func fiveTries(t *testing.T, h *house) {
 	phone, c := newPhone(), h.stranger(t)
 	c.post("auth/send-otp", asking(phone, "customer")).ok()
-	right := h.sms.next(t, phone).Code
-	for n := range 4 {
-		c.post("auth/verify-otp", submitting(phone, "customer", wrong(right, n))).refused(400, "INVALID_OTP")
-	}
-	c.post("auth/verify-otp", submitting(phone, "customer", wrong(right, 4))).refused(400, "MAX_ATTEMPTS")
-	c.post("auth/verify-otp", submitting(phone, "customer", right)).refused(400, "MAX_ATTEMPTS")
+	tries(t, h.sms.next(t, phone).Code, "INVALID_OTP", "MAX_ATTEMPTS", func(code string) answer {
+		return c.post("auth/verify-otp", submitting(phone, "customer", code))
+	})
 	crew := h.crew(t)
 	c = h.stranger(t)
 	c.post("driver-auth/send-otp", object{"driverPhone": crew.driverPhone}).ok()
-	right = h.sms.next(t, crew.phone).Code
+	tries(t, h.sms.next(t, crew.phone).Code, "OTP_INVALID", "OTP_MAX_ATTEMPTS", func(code string) answer {
+		return c.post("driver-auth/verify-otp", object{"driverPhone": crew.driverPhone, "otp": code})
+	})
+}
+
+// tries makes five wrong ones, each told how many are left, and a sixth that is right.
+func tries(t *testing.T, right, invalid, exhausted string, submit func(code string) answer) {
+	t.Helper()
 	for n := range 4 {
-		c.post("driver-auth/verify-otp", object{"driverPhone": crew.driverPhone, "otp": wrong(right, n)}).refused(400, "OTP_INVALID")
+		a := submit(wrong(right, n)).refused(400, invalid)
+		if left := fmt.Sprintf("%d attempt", 4-n); !strings.Contains(a.content.Error.Message, left) {
+			t.Errorf("after %d wrong tries one is told %q", n+1, a.content.Error.Message)
+		}
 	}
-	c.post("driver-auth/verify-otp", object{"driverPhone": crew.driverPhone, "otp": wrong(right, 4)}).refused(400, "OTP_MAX_ATTEMPTS")
-	c.post("driver-auth/verify-otp", object{"driverPhone": crew.driverPhone, "otp": right}).refused(400, "OTP_MAX_ATTEMPTS")
+	submit(wrong(right, 4)).refused(400, exhausted)
+	if a := submit(right).refused(400, exhausted); strings.Contains(a.body, "oken\"") {
+		t.Errorf("a token after five wrong tries: %s", a.body)
+	}
 }
 
 func oneDeviceWins(t *testing.T, h *house) {
@@ -56,8 +66,20 @@ func oneDeviceWins(t *testing.T, h *house) {
 	body := submitting(phone, "customer", h.sms.next(t, phone).Code)
 	first := c.post("auth/verify-otp", body).ok()
 	h.stranger(t).post("auth/verify-otp", body).refused(400, "OTP_EXPIRED", "OTP_NOT_FOUND")
-	if again := c.post("auth/verify-otp", body).ok(); again.text("tokens", "refreshToken") != first.text("tokens", "refreshToken") {
-		t.Error("the same device got another session")
+	again := c.post("auth/verify-otp", body).ok()
+	for _, path := range [][]string{{"user", "id"}, {"tokens", "refreshToken"}} {
+		if again.text(path...) != first.text(path...) {
+			t.Errorf("the same device got another session: its %v differ", path)
+		}
+	}
+	crew := h.crew(t)
+	c = h.stranger(t)
+	c.post("driver-auth/send-otp", object{"driverPhone": crew.driverPhone}).ok()
+	body = object{"driverPhone": crew.driverPhone, "otp": h.sms.next(t, crew.phone).Code}
+	first = c.post("driver-auth/verify-otp", body).ok()
+	h.stranger(t).post("driver-auth/verify-otp", body).refused(400, "OTP_EXPIRED", "OTP_NOT_FOUND")
+	if again := c.post("driver-auth/verify-otp", body).ok(); again.text("refreshToken") != first.text("refreshToken") {
+		t.Error("the same device of a driver got another session")
 	}
 }
 
@@ -71,6 +93,16 @@ func oneCodeInThirtySeconds(t *testing.T, h *house) {
 	h.sms.next(t, phone)
 	if n := len(h.sms.to(phone)); n != 1 {
 		t.Errorf("%d messages", n)
+	}
+	crew := h.crew(t)
+	had := len(h.sms.to(crew.phone))
+	c.post("driver-auth/send-otp", object{"driverPhone": crew.driverPhone}).ok()
+	if a := h.stranger(t).post("driver-auth/send-otp", object{"driverPhone": crew.driverPhone}); a.status != 429 || a.retryAfter() < 1 || a.retryAfter() > 30 {
+		t.Errorf("a driver's second code: %d, Retry-After %d s", a.status, a.retryAfter())
+	}
+	h.sms.next(t, crew.phone)
+	if n := len(h.sms.to(crew.phone)) - had; n != 1 {
+		t.Errorf("%d messages to the transporter", n)
 	}
 }
 
@@ -89,24 +121,36 @@ func aCodeIsForOneRole(t *testing.T, h *house) {
 }
 
 func anothersChallenge(t *testing.T, h *house) {
-	phone, victim, thief := newPhone(), h.stranger(t), h.stranger(t)
-	victim.post("auth/send-otp", asking(phone, "customer")).ok()
-	right := h.sms.next(t, phone).Code
-	foreign := thief.post("auth/send-otp", asking(newPhone(), "customer")).ok().text("challengeId")
-	for n := range 6 { // one more than there are tries
-		body := submitting(phone, "customer", wrong(right, n))
-		body["challengeId"] = foreign
-		thief.post("auth/verify-otp", body).refused(400)
+	// Two victims: of the two newest codes one comes back with his own, the other with the stranger's.
+	type victim struct {
+		*caller
+		phone, code string
 	}
-	var again answer
-	eventually(t, 40*time.Second, "another code may be asked for", func() bool {
-		if again.status == 429 {
-			pass(t, time.Duration(again.retryAfter())*time.Second)
+	thief := h.stranger(t)
+	foreign := thief.post("auth/send-otp", asking(newPhone(), "customer")).ok().text("challengeId")
+	var victims []victim
+	for range 2 {
+		v := victim{h.stranger(t), newPhone(), ""}
+		v.post("auth/send-otp", asking(v.phone, "customer")).ok()
+		v.code = h.sms.next(t, v.phone).Code
+		for n := range 7 { // two more than there are tries
+			body := submitting(v.phone, "customer", wrong(v.code, n))
+			if n == 6 {
+				body["otp"] = v.code
+			}
+			body["challengeId"] = foreign
+			thief.post("auth/verify-otp", body).refused(400)
 		}
-		again = h.stranger(t).post("auth/send-otp", asking(phone, "customer"))
-		return again.status == 200
-	})
-	victim.post("auth/verify-otp", submitting(phone, "customer", right)).ok()
+		victims = append(victims, v)
+	}
+	pass(t, 30*time.Second) // the cool-down
+	var last string
+	for _, v := range victims {
+		h.stranger(t).post("auth/send-otp", asking(v.phone, "customer")).ok()
+		last = h.sms.next(t, v.phone).Code
+	}
+	victims[0].post("auth/verify-otp", submitting(victims[0].phone, "customer", victims[0].code)).ok()
+	victims[1].post("auth/verify-otp", submitting(victims[1].phone, "customer", last)).ok()
 }
 
 // resend asks until the cool-down is over, each time as somebody else.

@@ -1,11 +1,14 @@
 package security
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"weelo/internal/token"
 )
 
 // TestTokens: access tokens, refresh tokens, and their end.
@@ -36,11 +39,20 @@ func aHundredThousandDots(t *testing.T, h *house) {
 			}
 			hostile = append(hostile, time.Since(begun))
 		}
-		slices.Sort(bare)
-		slices.Sort(hostile)
-		if hostile[7] > bare[7]+50*time.Millisecond {
-			t.Errorf("%d dots take %v, a bare request %v", dots, hostile[7], bare[7])
+		// The quickest of each: what the others waited for was the machine, which does more than this.
+		if least, most := slices.Min(bare), slices.Min(hostile); most > least+50*time.Millisecond {
+			t.Errorf("%d dots take %v, a bare request %v", dots, most, least)
 		}
+	}
+	// What stays behind: half a GiB would, if each dot of these were kept as a string of its own, and 33 MB
+	// if only the headers were.
+	const requests, dots, mayGrow = 2700, 12_000, 16 << 20
+	c.with(strings.Repeat(".", dots)).me().refused(401)
+	before := h.heap(t)
+	hostile := []byte("GET /api/v1/auth/me HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: " + c.ip + "\r\nAuthorization: Bearer " + strings.Repeat(".", dots) + "\r\n\r\n")
+	h.repeat(t, requests, hostile, http.StatusUnauthorized)
+	if after := h.heap(t); after > before+mayGrow {
+		t.Errorf("the heap has grown by %d KiB over %d tokens of %d dots", (after-before)>>10, requests, dots)
 	}
 }
 
@@ -57,11 +69,13 @@ func aParentLivesUntilItsChildIsShown(t *testing.T, h *house) {
 	}
 	grandchild := who.renew(child).ok().text("refreshToken")
 	s.alive()
+	who.me().ok()
 	who.renew(who.refresh).refused(401, "INVALID_REFRESH_TOKEN")
-	for _, token := range []string{who.refresh, child, grandchild} {
-		who.renew(token).refused(401)
+	for _, refresh := range []string{who.refresh, child, grandchild} {
+		who.renew(refresh).refused(401)
 	}
 	s.closed(4401, 2*time.Second)
+	who.me().refused(401)
 }
 
 func oneChildForAllAtOnce(t *testing.T, h *house) {
@@ -85,6 +99,13 @@ func oneChildForAllAtOnce(t *testing.T, h *house) {
 	}
 	if len(children) != 1 {
 		t.Errorf("%d children", len(children))
+	}
+	// One step of the family, and no more: the child is of the generation after its parent's.
+	parent := forge(t, who.refresh, nil).claims["gen"].(float64)
+	for child, times := range children {
+		if gen := forge(t, child, nil).claims["gen"]; gen != parent+1 {
+			t.Errorf("%d answers carry generation %v of a parent of generation %v", times, gen, parent)
+		}
 	}
 }
 
@@ -119,7 +140,7 @@ func forgedTokens(t *testing.T, h *house) {
 	sig := []byte(genuine[2])
 	sig[0] ^= 1 // another letter of the same alphabet, or at least another signature
 	other := make([]byte, 48)
-	for name, token := range map[string]string{
+	forged := map[string]string{
 		"alg none":                  own.head("alg", "none").by(unsigned).String(),
 		"alg None":                  own.head("alg", "None").by(unsigned).String(),
 		"alg none, signed":          own.head("alg", "none").String(),
@@ -129,6 +150,8 @@ func forgedTokens(t *testing.T, h *house) {
 		"ES256":                     own.head("alg", "ES256").by(es256(t)).String(),
 		"HS512 header":              own.head("alg", "HS512").String(),
 		"the refresh key":           own.by(hs256(h.keys.refresh)).String(),
+		"the refresh key, named":    own.head("kid", token.KeyOf(h.keys.refresh).ID).by(hs256(h.keys.refresh)).String(),
+		"the refresh key's name":    own.head("kid", token.KeyOf(h.keys.refresh).ID).String(),
 		"an empty key":              own.by(hs256(nil)).String(),
 		"a key of zeros":            own.by(hs256(other)).String(),
 		"unknown kid":               own.head("kid", "never-heard-of").String(),
@@ -149,8 +172,15 @@ func forgedTokens(t *testing.T, h *house) {
 		"an access key's refresh":   own.claim("typ", "refresh").String(),
 		"nothing":                   " ",
 		"two spaces and two tokens": who.token + " " + who.token,
-	} {
-		who.with(token).me().refused(401)
+	}
+	if h.keys.previous != nil { // a second key that is good, under its own name only
+		kid := token.KeyOf(h.keys.previous).ID
+		who.with(own.head("kid", kid).by(hs256(h.keys.previous)).String()).me().ok()
+		forged["another kid's secret"] = own.by(hs256(h.keys.previous)).String()
+		forged["another kid"] = own.head("kid", kid).String()
+	}
+	for name, access := range forged {
+		who.with(access).me().refused(401)
 		if t.Failed() {
 			t.Fatalf("%s was not refused as it should be", name)
 		}
@@ -166,7 +196,7 @@ func tokensOfAnotherTimeOrPlace(t *testing.T, h *house) {
 	who := h.customer(t)
 	own, now := forge(t, who.token, h.keys.access), time.Now()
 	who.with(own.claim("exp", now.Add(time.Minute).Unix()).String()).me().ok()
-	for name, token := range map[string]forgery{
+	for name, forged := range map[string]forgery{
 		"no exp":              own.claim("exp", nil),
 		"exp of zero":         own.claim("exp", 0),
 		"exp as text":         own.claim("exp", "9999999999"),
@@ -180,7 +210,7 @@ func tokensOfAnotherTimeOrPlace(t *testing.T, h *house) {
 		"no issuer":           own.claim("iss", nil),
 		"a session of nobody": own.claim("userId", nil).claim("sub", nil),
 	} {
-		if a := who.with(token.String()).me(); a.status != 401 {
+		if a := who.with(forged.String()).me(); a.status != 401 {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
 	}
