@@ -42,7 +42,8 @@ It exits with 1 when anything was wrong.
   weelo simulate --world world.json --drivers 2000 --watchers 2000 --duration 2m
   weelo simulate --world world.json --orders 1000 --races --speed 30
 
-More than a few hundred connections from one address need a server with LIMITS=off.`,
+Everybody stays below the server's limits and comes again when asked to. Addresses have none on the machine itself;
+from another one more than a few hundred connections need a server with LIMITS=off.`,
 		flags: func(fs *flag.FlagSet) func(context.Context, []string, surroundings) error {
 			f := &simulateFlags{}
 			fs.StringVar(&f.world, "world", "", "the `file` that weelo seed wrote")
