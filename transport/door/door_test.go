@@ -76,7 +76,7 @@ func lobby(refused func()) (*door.Lobby, func(from string) (func(), bool)) {
 		return a
 	}, refused)
 	return l, func(from string) (func(), bool) {
-		r := httptest.NewRequest(http.MethodGet, "/ws/v1", nil) //nolint:noctx // it goes nowhere
+		r := httptest.NewRequest(http.MethodGet, "/ws/v1", nil)
 		r.Header.Set("From", from)
 		return l.Enter(r)
 	}
