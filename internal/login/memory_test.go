@@ -23,7 +23,11 @@ type forgetful struct {
 	away bool
 }
 
-func (f *forgetful) set(why string, away bool) { f.mu.Lock(); defer f.mu.Unlock(); f.why, f.away = why, away }
+func (f *forgetful) set(why string, away bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.why, f.away = why, away
+}
 
 func (f *forgetful) Changed(context.Context) (string, error) {
 	f.mu.Lock()
