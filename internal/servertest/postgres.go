@@ -158,7 +158,7 @@ func (s *PostgresServer) run() error {
 		return err
 	}
 	s.process = p
-	if err := p.await(func() error { return ping(s.URL("postgres")) }); err != nil {
+	if err := p.await(s.ping); err != nil {
 		_ = p.end(syscall.SIGKILL, true)
 		return err
 	}
@@ -290,12 +290,21 @@ func (s *PostgresServer) execute(statement string) error {
 	return nil
 }
 
-func ping(url string) error {
+// ping tells whether this server answers: one of another process may have taken the port.
+func (s *PostgresServer) ping() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, url)
+	conn, err := pgx.Connect(ctx, s.URL("postgres"))
 	if err != nil {
 		return err
 	}
-	return conn.Close(ctx)
+	defer conn.Close(ctx)
+	var data string
+	if err := conn.QueryRow(ctx, "SHOW data_directory").Scan(&data); err != nil {
+		return err
+	}
+	if data != s.data() {
+		return fmt.Errorf("port %d belongs to another server", s.port)
+	}
+	return nil
 }
