@@ -10,6 +10,8 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"weelo/internal/breaker"
 )
 
 // Route is a provider under its name, e.g. msg91.
@@ -40,7 +42,7 @@ type Routes struct {
 type route struct {
 	Route
 	mu      sync.Mutex
-	breaker breaker
+	breaker breaker.Breaker
 }
 
 var _ Sender = (*Routes)(nil)
@@ -63,7 +65,7 @@ func (r *Routes) Open() bool {
 	now := r.cfg.Now()
 	for _, one := range r.routes {
 		one.mu.Lock()
-		open := one.breaker.would(now)
+		open := one.breaker.Would(now)
 		one.mu.Unlock()
 		if open {
 			return true
@@ -112,14 +114,14 @@ func (r *Routes) ask(ctx context.Context, one *route, s SMS) (Class, error) {
 	// What no provider could send says nothing about this one.
 	failed := class != Accepted && !errors.Is(err, ErrHopeless)
 	one.mu.Lock()
-	wasOpen := one.breaker.open()
-	opened := one.breaker.record(failed, now)
-	isOpen := one.breaker.open()
+	wasOpen := one.breaker.Open()
+	opened := one.breaker.Record(providerRule, failed, now)
+	isOpen := one.breaker.Open()
 	one.mu.Unlock()
 	r.cfg.Meter.breaker(one.Name, r.cfg.Traffic, isOpen)
 	switch {
 	case opened:
-		r.log.ErrorContext(ctx, "sms provider fails: sending stops", "provider", one.Name, "pause", breakerPause, "error", err)
+		r.log.ErrorContext(ctx, "sms provider fails: sending stops", "provider", one.Name, "pause", providerRule.Pause, "error", err)
 	case wasOpen && !isOpen:
 		r.log.InfoContext(ctx, "sms provider works again", "provider", one.Name)
 	}
@@ -129,5 +131,5 @@ func (r *Routes) ask(ctx context.Context, one *route, s SMS) (Class, error) {
 func (r *route) allow(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.breaker.allow(now)
+	return r.breaker.Allow(now)
 }

@@ -9,15 +9,12 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	circuit "weelo/internal/breaker"
 )
 
-// The breaker of security.md §4: it opens when half of the last 20 commands within 10 s failed. A Redis that
-// is back is found within the pause.
-const (
-	breakerSize  = 20
-	breakerSpan  = 10 * time.Second
-	breakerPause = time.Second
-)
+// serverRule is security.md §4's for Redis: one that is back is found within the pause.
+var serverRule = circuit.Rule{Span: 10 * time.Second, Pause: time.Second}
 
 // errAway is what a command gets while its server is left alone.
 var errAway = errors.New("redis fails, it is left alone for a moment")
@@ -28,16 +25,8 @@ var errAway = errors.New("redis fails, it is left alone for a moment")
 type breaker struct {
 	now func() time.Time
 
-	mu        sync.Mutex
-	results   [breakerSize]outcome
-	next, n   int
-	openUntil time.Time // zero: closed
-	probing   bool
-}
-
-type outcome struct {
-	at     time.Time
-	failed bool
+	mu    sync.Mutex
+	state circuit.Breaker
 }
 
 var _ goredis.Hook = (*breaker)(nil)
@@ -79,55 +68,18 @@ func (b *breaker) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.
 func (b *breaker) allow() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.openUntil.IsZero() {
-		return true
-	}
-	if b.probing || b.now().Before(b.openUntil) {
-		return false
-	}
-	b.probing = true
-	return true
+	return b.state.Allow(b.now())
 }
 
 // record takes in how a command ended. Of one that its caller called off nothing is known.
 func (b *breaker) record(err error) {
-	failed := isAway(err)
-	unknown := errors.Is(err, context.Canceled)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := b.now()
-	if !b.openUntil.IsZero() {
-		if !b.probing {
-			return // it began before the breaker opened
-		}
-		b.probing = false
-		switch {
-		case unknown:
-		case failed:
-			b.openUntil = now.Add(breakerPause)
-		default:
-			b.openUntil, b.n, b.next = time.Time{}, 0, 0
-		}
+	if errors.Is(err, context.Canceled) {
+		b.state.Unknown()
 		return
 	}
-	if unknown {
-		return
-	}
-	b.results[b.next] = outcome{now, failed}
-	b.next = (b.next + 1) % breakerSize
-	b.n = min(b.n+1, breakerSize)
-	recent, fails := 0, 0
-	for _, r := range b.results[:b.n] {
-		if now.Sub(r.at) < breakerSpan {
-			recent++
-			if r.failed {
-				fails++
-			}
-		}
-	}
-	if recent == breakerSize && 2*fails >= breakerSize {
-		b.openUntil = now.Add(breakerPause)
-	}
+	b.state.Record(serverRule, isAway(err), b.now())
 }
 
 // isAway tells a server that cannot be reached or does not answer in time from one that answers no.

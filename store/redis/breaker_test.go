@@ -65,7 +65,7 @@ func TestBreaker(t *testing.T) {
 
 	s := newSlot()
 	s.times(20, away)
-	s.clock = s.clock.Add(breakerPause)
+	s.clock = s.clock.Add(serverRule.Pause)
 	asked := s.asked
 	if err := s.do(t.Context()); !errors.Is(err, context.DeadlineExceeded) || s.asked != asked+1 {
 		t.Errorf("the probe: %v", err)
@@ -73,7 +73,7 @@ func TestBreaker(t *testing.T) {
 	if err := s.do(t.Context()); !errors.Is(err, errAway) {
 		t.Errorf("after a probe that failed: %v", err)
 	}
-	s.clock = s.clock.Add(breakerPause)
+	s.clock = s.clock.Add(serverRule.Pause)
 	probed := s.ProcessPipelineHook(func(context.Context, []goredis.Cmder) error {
 		if err := s.do(t.Context()); !errors.Is(err, errAway) {
 			t.Errorf("beside a probe: %v", err)
