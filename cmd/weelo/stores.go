@@ -150,7 +150,7 @@ func (st *stores) withWriter(ctx context.Context, p *process, w groupWriter) (*s
 	if err := st.clock.measure(ctx); err != nil {
 		return nil, fmt.Errorf("the database's clock: %w", err)
 	}
-	if d := st.clock.Now().Sub(time.Now()); d.Abs() > offsetWarning {
+	if d := time.Until(st.clock.Now()); d.Abs() > offsetWarning {
 		p.log.Warn("this machine's clock is not the database's", "ahead", d.Round(time.Millisecond).String(), "not_ready_beyond", offsetLimit.String())
 	}
 	p.ready.add("clock", true, st.clock.check)

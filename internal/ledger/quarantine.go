@@ -176,6 +176,7 @@ func (q Quarantined) Discard(at time.Time) (Quarantined, error) {
 		return q, nil
 	case StandsStruck, StandsReleased:
 		return q, ErrNotQuarantined
+	case StandsQuarantined:
 	}
 	if q.Carrier == CarriedByTimer {
 		return q, ErrTimer

@@ -70,7 +70,7 @@ func (d *day) people() (ops *user) {
 		guesser.post("auth/verify-otp", submitting(number, "customer", wrong(right, i))).refused(400)
 	}
 	guesser.post("driver-auth/send-otp", object{"driverPhone": d.phone()}).refused(404)
-	return d.remember(d.house.login(d.t, d.opsUser, "ops"))
+	return d.remember(d.login(d.t, d.opsUser, "ops"))
 }
 
 // order goes from the wish to the end of the trip, followed by somebody with a link.
