@@ -3,6 +3,7 @@ package servertest
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -279,7 +280,7 @@ func (s *PostgresServer) makeTemplate() error {
 func (s *PostgresServer) execute(statement string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, s.URL("postgres"))
+	conn, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -288,6 +289,19 @@ func (s *PostgresServer) execute(statement string) error {
 		return fmt.Errorf("%s: %w", statement, err)
 	}
 	return nil
+}
+
+// connect tries again when nobody answers for ten seconds, as it happens while a dozen servers start on a
+// slow disk.
+func (s *PostgresServer) connect(ctx context.Context) (*pgx.Conn, error) {
+	for {
+		try, cancel := context.WithTimeout(ctx, 10*time.Second)
+		conn, err := pgx.Connect(try, s.URL("postgres"))
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return conn, err
+		}
+	}
 }
 
 // ping tells whether this server answers: one of another process may have taken the port.
