@@ -1,6 +1,7 @@
 package outage
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,11 +14,13 @@ import (
 // ask: a function of that name stands in front of the database's own.
 func (w *town) skew(t testing.TB, by time.Duration) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), w.database)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, w.database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = conn.Close(t.Context()) }()
+	defer func() { _ = conn.Close(ctx) }()
 	name := w.database[strings.LastIndex(w.database, "/")+1 : strings.Index(w.database, "?")]
 	for _, statement := range []string{
 		"CREATE SCHEMA IF NOT EXISTS skewed",
@@ -25,7 +28,7 @@ func (w *town) skew(t testing.TB, by time.Duration) {
 			"$$ SELECT pg_catalog.clock_timestamp() + interval '" + by.String() + "' $$",
 		"ALTER DATABASE " + name + " SET search_path = public, skewed, pg_catalog",
 	} {
-		if _, err := conn.Exec(t.Context(), statement); err != nil {
+		if _, err := conn.Exec(ctx, statement); err != nil {
 			t.Fatalf("%s: %v", statement, err)
 		}
 	}

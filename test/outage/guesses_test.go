@@ -2,9 +2,11 @@ package outage
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os/exec"
 	"testing"
+	"time"
 
 	"weelo/internal/servertest"
 )
@@ -14,7 +16,9 @@ import (
 // weelo bench auth --guesses 100000.
 func TestGuessesFromThreeProcessesAreCountedAsOne(t *testing.T) {
 	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), servertest.Program(t), "bench", "auth", "--runs", "1", "--logins", "100", "--guesses", "3000", "--json")
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, servertest.Program(t), "bench", "auth", "--runs", "1", "--logins", "100", "--guesses", "3000", "--json")
 	cmd.Env = (&town{database: servertest.Database(t), cache: servertest.Redis(t)}).environ()
 	var progress bytes.Buffer
 	cmd.Stderr = &progress

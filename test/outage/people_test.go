@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"testing"
 	"time"
@@ -183,10 +184,12 @@ func tryAgain(t testing.TB, what string, a client.Answer) {
 	}
 }
 
-// health asks for a page of readiness and answers its status and what it calls itself.
-func health(t testing.TB, s *servertest.Weelo, page string) int {
+// get asks for a page of the server's own.
+func get(t testing.TB, url string) (status int, text []byte) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Base+page, http.NoBody)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,5 +198,15 @@ func health(t testing.TB, s *servertest.Weelo, page string) int {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	return res.StatusCode
+	if text, err = io.ReadAll(res.Body); err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, text
+}
+
+// health asks for a page of readiness and answers its status.
+func health(t testing.TB, s *servertest.Weelo, page string) int {
+	t.Helper()
+	status, _ := get(t, s.Base+page)
+	return status
 }

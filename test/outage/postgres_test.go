@@ -1,6 +1,7 @@
 package outage
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"testing"
@@ -15,13 +16,15 @@ import (
 // count asks the database for a number.
 func (w *town) count(t testing.TB, query string, args ...any) int {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), w.database)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, w.database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = conn.Close(t.Context()) }()
+	defer func() { _ = conn.Close(ctx) }()
 	var n int
-	if err := conn.QueryRow(t.Context(), query, args...).Scan(&n); err != nil {
+	if err := conn.QueryRow(ctx, query, args...).Scan(&n); err != nil {
 		t.Fatalf("%s: %v", query, err)
 	}
 	return n

@@ -17,7 +17,7 @@ import (
 // provider is an SMS provider (MSG91's shape) that does what the test says. It begins unreachable: its port is
 // taken, and nobody listens.
 type provider struct {
-	socket int
+	socket *os.File // the only owner of its number: a second one would close what another has by then
 	url    string
 
 	mu    sync.Mutex
@@ -34,7 +34,8 @@ func newProvider(t testing.TB) *provider {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = syscall.Close(fd) })
+	socket := os.NewFile(uintptr(fd), "provider")
+	t.Cleanup(func() { _ = socket.Close() })
 	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		t.Fatal(err)
 	}
@@ -42,17 +43,16 @@ func newProvider(t testing.TB) *provider {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &provider{socket: fd, url: "http://127.0.0.1:" + strconv.Itoa(name.(*syscall.SockaddrInet4).Port)}
+	return &provider{socket: socket, url: "http://127.0.0.1:" + strconv.Itoa(name.(*syscall.SockaddrInet4).Port)}
 }
 
 // comeUp lets it be reached from now on.
 func (p *provider) comeUp(t testing.TB) {
 	t.Helper()
-	if err := syscall.Listen(p.socket, 128); err != nil {
+	if err := syscall.Listen(int(p.socket.Fd()), 128); err != nil {
 		t.Fatal(err)
 	}
-	f := os.NewFile(uintptr(p.socket), "provider") // its listener is a copy; the test's end closes the number
-	l, err := net.FileListener(f)
+	l, err := net.FileListener(p.socket) // a copy
 	if err != nil {
 		t.Fatal(err)
 	}

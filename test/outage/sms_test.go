@@ -2,7 +2,6 @@ package outage
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -160,19 +159,7 @@ func crowded(i int) string { return fmt.Sprintf("73%04d%04d", i, 137*i) }
 // gauge reads a number from the pages of the machine's own.
 func gauge(t testing.TB, s *servertest.Weelo, name string) float64 {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Admin+"/metrics", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, text := get(t, s.Admin+"/metrics")
 	m := regexp.MustCompile(`(?m)^` + name + ` (\S+)$`).FindSubmatch(text)
 	if m == nil {
 		t.Fatalf("no metric %s", name)
