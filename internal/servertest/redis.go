@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -122,7 +123,7 @@ func (s *RedisServer) run() error {
 		return err
 	}
 	s.process = p
-	err = p.await(func() error { return s.command("PING") })
+	err = p.await(s.ping)
 	if err == nil && s.cluster {
 		if err = s.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383"); err == nil {
 			err = p.await(s.clusterIsUp) // about 2 s
@@ -158,6 +159,22 @@ func (s *RedisServer) URL() string { return fmt.Sprintf("redis://127.0.0.1:%d", 
 
 // Addr is host:port.
 func (s *RedisServer) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+
+// ping tells whether this server answers: one of another process may have taken the port.
+func (s *RedisServer) ping() error {
+	answer, err := s.ask("CONFIG", "GET", "dir") // name, value
+	if err != nil {
+		return err
+	}
+	own, err := filepath.EvalSymlinks(s.dir) // as a server names it
+	if err != nil {
+		return err
+	}
+	if pair, ok := answer.([]any); !ok || len(pair) != 2 || pair[1] != own {
+		return fmt.Errorf("port %d belongs to another server", s.port)
+	}
+	return nil
+}
 
 func (s *RedisServer) command(args ...any) error {
 	_, err := s.ask(args...)
