@@ -7,8 +7,9 @@
 //   - The code of a customer, transporter or ops user goes to their own phone; a driver's goes to the
 //     phone of the transporter whose fleet the driver is in, and only there.
 //
-//   - A try is counted before it is compared, in the challenge and durably as failed; one that was not wrong
-//     is taken back. So no number of tries in flight, on any number of tasks, passes a phone's ceiling.
+//   - A try is counted before it is compared, durably as failed and then in the challenge; one that was not
+//     wrong is taken back. So no number of tries in flight, on any number of tasks, passes a phone's ceiling,
+//     and a try that is answered 503 because the durable store is away uses up none of the code's.
 //
 //   - "Sent" is answered only when the provider took the message or its fate is unknown. A message
 //     that was refused takes its code back, so the person may ask again at once.

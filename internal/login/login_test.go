@@ -35,6 +35,7 @@ type world struct {
 	opened   []string
 	enrolErr error
 	fails    int
+	noFails  error // why no try can be counted durably
 	log      bytes.Buffer
 	counted  []string
 }
@@ -79,6 +80,9 @@ func (w *world) Enrol(_ context.Context, u fleet.User) (fleet.User, bool, error)
 func (w *world) CountDrivers(context.Context, fleet.UserID) (int, error) { return 0, nil }
 
 func (w *world) Reserve(_ context.Context, _ string, _, _ time.Time, most int) (int64, error) {
+	if w.noFails != nil {
+		return 0, w.noFails
+	}
 	if w.fails >= most {
 		return 0, nil
 	}

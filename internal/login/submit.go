@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -61,34 +60,15 @@ func (d *Desk) Submit(ctx context.Context, m *SubmitCode, now time.Time) (*Logge
 }
 
 func (d *Desk) submit(ctx context.Context, m *SubmitCode, now time.Time) (*LoggedIn, error) {
-	w, known := words[m.Key.Flow]
-	if !known || !otp.WellFormed(m.Code) {
+	if _, known := words[m.Key.Flow]; !known || !otp.WellFormed(m.Code) {
 		return nil, fault.Invalid("otp", "Enter the 6-digit code.")
 	}
-	open, err := d.ceiling(ctx, m, now)
+	a, try, err := d.try(ctx, m, now)
 	if err != nil {
 		return nil, err
-	}
-	_, tries := d.cfg.Policy.Of(m.Key.Flow)
-	a, err := d.cfg.Codes.Try(ctx, m.Key, m.Challenge, tries)
-	if err != nil {
-		return nil, ErrUnavailable.Because(err)
-	}
-	switch a.Standing {
-	case otp.Missing:
-		return nil, d.refused(m, "missing", w.missing)
-	case otp.Foreign:
-		return nil, d.refused(m, "foreign", w.wrong)
-	case otp.Exhausted:
-		return nil, d.refused(m, "exhausted", w.exhausted)
-	case otp.Counted:
 	}
 	if len(a.Codes) == 0 { // only a consumed code is left, which its device may repeat
 		return d.repeat(ctx, m, a, now)
-	}
-	try, err := d.reserve(ctx, m, open, now)
-	if err != nil {
-		return nil, err
 	}
 	right, claim := d.compare(m, a)
 	var in *LoggedIn
@@ -110,120 +90,6 @@ func (d *Desk) repeat(ctx context.Context, m *SubmitCode, a otp.Attempt, now tim
 		return d.open(ctx, m, *claim, now)
 	}
 	return nil, d.refused(m, "missing", words[m.Key.Flow].missing)
-}
-
-// reserve counts a try as failed durably before anybody compares: of many at once, on any number of tasks,
-// as many are compared as the ceiling leaves. open says that the lane of a known device was taken.
-func (d *Desk) reserve(ctx context.Context, m *SubmitCode, open bool, now time.Time) (try int64, err error) {
-	most := d.cfg.Policy.FailCeiling
-	if open {
-		most = math.MaxInt32
-	}
-	try, err = d.cfg.Fails.Reserve(ctx, failsOf(m.Key), now, now.Add(-d.cfg.Policy.FailWindow), most)
-	switch {
-	case err != nil:
-		return 0, ErrUnavailable.Because(err)
-	case try == 0: // others were faster
-		return 0, d.tooMany(ctx, m)
-	}
-	return try, nil
-}
-
-// release takes a try back that was not wrong, whatever else became of it.
-func (d *Desk) release(ctx context.Context, try int64) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	if err := d.cfg.Fails.Release(ctx, try); err != nil {
-		d.log.WarnContext(ctx, "a try that was right is counted as failed", "error", err)
-	}
-}
-
-// ceiling refuses a phone with too many failed tries in the window, whatever was sent since. A device
-// that has logged in before may go on, slowly: then open is true.
-func (d *Desk) ceiling(ctx context.Context, m *SubmitCode, now time.Time) (open bool, err error) {
-	n, err := d.cfg.Fails.CountFails(ctx, failsOf(m.Key), now.Add(-d.cfg.Policy.FailWindow))
-	if err != nil {
-		return false, ErrUnavailable.Because(err)
-	}
-	if n < d.cfg.Policy.FailCeiling {
-		return false, nil
-	}
-	open, err = d.lane(ctx, m)
-	if err != nil {
-		return false, ErrUnavailable.Because(err)
-	}
-	if !open {
-		return false, d.tooMany(ctx, m)
-	}
-	return true, nil
-}
-
-func (d *Desk) tooMany(ctx context.Context, m *SubmitCode) error {
-	d.count(m.Key.Flow, "refused", "ceiling")
-	d.log.WarnContext(ctx, "login refused: too many failed tries", "phone", m.Key.Phone)
-	return ErrTries.After(min(time.Hour, d.cfg.Policy.FailWindow))
-}
-
-// failsOf is what failed tries are counted under. Those of a transporter who guesses a driver's code
-// must not keep the driver from logging in.
-func failsOf(k otp.Key) string {
-	if k.Flow == otp.Onboard {
-		return string(k.Flow) + ":" + k.Phone.E164()
-	}
-	return k.Phone.E164()
-}
-
-// lane tells whether the sender's device has logged in before and has a try left in its own window.
-func (d *Desk) lane(ctx context.Context, m *SubmitCode) (bool, error) {
-	if d.cfg.Devices == nil || m.DeviceID == "" {
-		return false, nil
-	}
-	u, err := d.cfg.Users.ByPhone(ctx, m.Key.Phone.E164(), m.Key.Role)
-	if errors.Is(err, fleet.ErrNoUser) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	known, err := d.cfg.Devices.KnownDevice(ctx, u.ID, m.DeviceID)
-	if err != nil || !known {
-		return false, err
-	}
-	try, err := otp.NewID(d.cfg.Random)
-	if err != nil {
-		return false, err
-	}
-	wait, err := d.cfg.Limits.Take(ctx, "otp-lane:"+m.Key.Literal(), try, []otp.Window{d.cfg.Policy.Lane})
-	return wait == 0, err
-}
-
-// compare looks at every candidate, in constant time each, before it decides.
-func (d *Desk) compare(m *SubmitCode, a otp.Attempt) (right *otp.Code, claim *otp.Claim) {
-	for i := range a.Codes {
-		if d.cfg.Peppers.Matches(m.Key, a.Codes[i], m.Code) {
-			right = &a.Codes[i]
-		}
-	}
-	if a.Claim != nil && d.cfg.Peppers.Matches(m.Key, a.Claim.Code, m.Code) && d.cfg.Peppers.SameDevice(a.Claim.Device, m.Device) {
-		claim = a.Claim
-	}
-	return right, claim
-}
-
-// wrong says how many tries are left. This one was counted before it was compared.
-func (d *Desk) wrong(m *SubmitCode, a otp.Attempt) error {
-	w := words[m.Key.Flow]
-	_, tries := d.cfg.Policy.Of(m.Key.Flow)
-	left := tries - a.Tries
-	if left <= 0 {
-		return d.refused(m, "exhausted", w.exhausted)
-	}
-	told := *w.wrong
-	told.Message = fmt.Sprintf("That is not the right code. %d attempts remaining.", left)
-	if left == 1 {
-		told.Message = "That is not the right code. 1 attempt remaining."
-	}
-	return d.refused(m, "wrong", told.With("attemptsRemaining", left))
 }
 
 func (d *Desk) refused(m *SubmitCode, result string, err error) error {

@@ -107,6 +107,18 @@ func (c Challenge) Try(id string, limit int, now time.Time) (Challenge, Attempt)
 	return c, a
 }
 
+// Outlook is what a try would be. There is nothing in it to compare with: that is had by counting.
+type Outlook struct {
+	Standing Standing // Counted: it would be
+	Live     bool     // it would be compared with codes, not only with a claim
+}
+
+// Look tells what Try would, and counts nothing.
+func (c Challenge) Look(id string, limit int, now time.Time) Outlook {
+	_, a := c.Try(id, limit, now)
+	return Outlook{a.Standing, len(a.Codes) > 0}
+}
+
 // Consume makes claim the winner if the code it names lives: every code dies, and the claim's device
 // gets fresh tries to repeat. Otherwise nothing changes, and the claim that stands is given (the zero
 // Claim when there is none).

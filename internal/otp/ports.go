@@ -13,6 +13,8 @@ type Store interface {
 	Issue(ctx context.Context, k Key, c Code, life, cooldown time.Duration) (wait time.Duration, err error)
 	// Withdraw takes back a code that was not sent; unknown ones are no error.
 	Withdraw(ctx context.Context, k Key, id string) error
+	// Look tells what a try would be and changes nothing; see Challenge.Look.
+	Look(ctx context.Context, k Key, id string, limit int) (Outlook, error)
 	// Try counts a try; see Challenge.Try.
 	Try(ctx context.Context, k Key, id string, limit int) (Attempt, error)
 	// Consume lets one caller win; see Challenge.Consume. The claim's Until is set by the store, window

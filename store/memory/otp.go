@@ -57,6 +57,14 @@ func (s *OTP) Withdraw(_ context.Context, k otp.Key, id string) error {
 	return nil
 }
 
+// Look tells what a try would be.
+func (s *OTP) Look(_ context.Context, k otp.Key, id string, limit int) (otp.Outlook, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	return s.load(k, now).Look(id, limit, now), nil
+}
+
 // Try counts a try.
 func (s *OTP) Try(_ context.Context, k otp.Key, id string, limit int) (otp.Attempt, error) {
 	s.mu.Lock()

@@ -61,11 +61,25 @@ func (s *OTP) Withdraw(ctx context.Context, k otp.Key, id string) error {
 	return nil
 }
 
+// Look tells what a try would be.
+func (s *OTP) Look(ctx context.Context, k otp.Key, id string, limit int) (otp.Outlook, error) {
+	ctx, cancel := context.WithTimeout(ctx, callBudget)
+	defer cancel()
+	got, err := otpTry.Run(ctx, s.client, []string{k.Literal()}, id, limit, "look").Int64Slice()
+	if err != nil {
+		return otp.Outlook{}, fmt.Errorf("look at a code: %w", err)
+	}
+	if len(got) != 2 {
+		return otp.Outlook{}, fmt.Errorf("look at a code: %d values", len(got))
+	}
+	return otp.Outlook{Standing: otp.Standing(got[0]), Live: got[1] > 0}, nil
+}
+
 // Try counts a try.
 func (s *OTP) Try(ctx context.Context, k otp.Key, id string, limit int) (otp.Attempt, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBudget)
 	defer cancel()
-	got, err := otpTry.Run(ctx, s.client, []string{k.Literal()}, id, limit).Slice()
+	got, err := otpTry.Run(ctx, s.client, []string{k.Literal()}, id, limit, "count").Slice()
 	if err != nil {
 		return otp.Attempt{}, fmt.Errorf("count a try: %w", err)
 	}

@@ -65,6 +65,49 @@ func OTP(t *testing.T, open func(t *testing.T) Clocked[otp.Store]) {
 		return a
 	}
 
+	look := func(t *testing.T, s otp.Store, id string) otp.Outlook {
+		t.Helper()
+		o, err := s.Look(t.Context(), key, id, tries)
+		must(t, err)
+		return o
+	}
+
+	t.Run("a look tells what a try would be, and counts nothing", func(t *testing.T) {
+		t.Parallel()
+		c := open(t)
+		sees := func(when, id string, standing otp.Standing, live bool) {
+			t.Helper()
+			for range 2 * tries {
+				if o := look(t, c.Store, id); o != (otp.Outlook{Standing: standing, Live: live}) {
+					t.Fatalf("%s: %+v", when, o)
+				}
+			}
+		}
+		sees("an empty store", "", otp.Missing, false)
+		issue(t, c.Store, key, "a", life, time.Millisecond)
+		sees("a code", "", otp.Counted, true)
+		sees("a named code", "a", otp.Counted, true)
+		sees("another's", "stranger", otp.Foreign, false)
+		for n := 1; n <= tries; n++ {
+			if a := try(t, c.Store, key, ""); a.Standing != otp.Counted || a.Tries != n {
+				t.Fatalf("looks were counted: try %d is %+v", n, a)
+			}
+		}
+		sees("after the last try", "", otp.Exhausted, false)
+		sees("another's, after the last try", "stranger", otp.Foreign, false)
+		if _, won, err := c.Store.Consume(t.Context(), key, otp.Claim{Code: otpCode("a"), Device: "d", Session: "s"}, time.Minute); !won || err != nil {
+			t.Fatalf("not consumed: %v", err)
+		}
+		sees("a claim", "", otp.Counted, false)
+		c.Advance(5 * time.Millisecond)
+		issue(t, c.Store, key, "b", life, time.Millisecond)
+		sees("a claim and a code", "", otp.Counted, true)
+		sees("the claim", "a", otp.Counted, false)
+		if a := try(t, c.Store, key, ""); a.Tries != 1 || a.Claim == nil || codeIDs(a.Codes) != "b" {
+			t.Fatalf("looks changed something: %+v", a)
+		}
+	})
+
 	t.Run("what was issued can be tried, and is all there", func(t *testing.T) {
 		t.Parallel()
 		c := open(t)
@@ -370,6 +413,14 @@ func OTPModel(t *testing.T, open func(t *testing.T) (Clocked[otp.Store], func() 
 					want.Tries, got.Tries = 0, 0
 				}
 				equal("attempt", want, got)
+			},
+			"look": func(*rapid.T) {
+				id := pick()
+				got, err := s.Look(t.Context(), key, id, limit)
+				if err != nil {
+					rt.Fatal(err)
+				}
+				equal("outlook", model.Look(id, limit, now()), got)
 			},
 			"consume": func(*rapid.T) {
 				claim := otp.Claim{Code: otpCode(pick()), Device: "d", Session: fmt.Sprint("s", next)}

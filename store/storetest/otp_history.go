@@ -28,6 +28,7 @@ type otpAnswer struct {
 	claim    string // the session of the claim that stands
 	won      bool
 	cooling  bool
+	live     bool
 	failed   bool
 }
 
@@ -48,6 +49,9 @@ func (c otpCall) apply(s otp.Challenge) (otp.Challenge, otpAnswer) {
 	case "try":
 		s, a := s.Try(c.id, otpTries, noon)
 		return s, answered(a)
+	case "look":
+		o := s.Look(c.id, otpTries, noon)
+		return s, otpAnswer{standing: o.Standing, live: o.Live}
 	default:
 		s, claim, won := s.Consume(otp.Claim{Code: otp.Code{ID: c.id}, Session: c.session, Until: far}, noon)
 		return s, otpAnswer{claim: claim.Session, won: won}
@@ -84,6 +88,9 @@ func (c otpCall) run(t *testing.T, s otp.Store, k otp.Key) otpAnswer {
 		out := answered(a)
 		out.failed = err != nil
 		return out
+	case "look":
+		o, err := s.Look(t.Context(), k, c.id, otpTries)
+		return otpAnswer{standing: o.Standing, live: o.Live, failed: err != nil}
 	default:
 		claim, won, err := s.Consume(t.Context(), k, otp.Claim{Code: otpCode(c.id), Device: "d", Session: c.session}, life)
 		return otpAnswer{claim: claim.Session, won: won, failed: err != nil}
@@ -103,7 +110,7 @@ var otpModel = porcupine.Model{
 	},
 }
 
-const historyClients, historySteps = 6, 12
+const historyClients, historySteps = 6, 13
 
 // OTPHistory lets many clients work on one key at once and checks that what they were told could have
 // happened one step after the other, by the pure core.
@@ -146,7 +153,7 @@ func OTPHistoryHolds(t *testing.T, s otp.Store, round int) ([]porcupine.Operatio
 
 // plan mixes the operations differently in each round: the clients meet on few ids.
 func plan(round, client, step int) otpCall {
-	n := (round*7 + client*5 + step*3) % 11
+	n := (round*7 + client*5 + step*3) % 12
 	id := fmt.Sprint("c", (client+step)%3)
 	mine := fmt.Sprint("s", client, "-", step)
 	switch {
@@ -160,6 +167,8 @@ func plan(round, client, step int) otpCall {
 		return otpCall{op: "try"}
 	case n < 8:
 		return otpCall{op: "try", id: id}
+	case n < 9:
+		return otpCall{op: "look", id: []string{"", id}[client%2]}
 	default:
 		return otpCall{op: "consume", id: fmt.Sprint("c", n%3), session: mine}
 	}
