@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"weelo/actors/protocol"
@@ -17,57 +16,6 @@ const fleetFresh = 60 * time.Second
 
 // maxFleetHeard bounds the drivers one transporter's actor remembers.
 const maxFleetHeard = fleet.MaxFleet
-
-// Transporters is how transports reach transporters.
-type Transporters struct{ router Router }
-
-var _ protocol.Owners = (*Transporters)(nil)
-
-// NewTransporters makes the façade over a router that knows the kind of transporters.
-func NewTransporters(r Router) *Transporters { return &Transporters{router: r} }
-
-// Attach implements protocol.Transporters.
-func (t *Transporters) Attach(ctx context.Context, transporter fleet.UserID) (func(), error) {
-	to := protocol.TransporterAddress(transporter)
-	if err := t.router.Tell(ctx, to, protocol.TransporterAttached{}); err != nil {
-		return nil, err
-	}
-	return sync.OnceFunc(func() { _ = t.router.Tell(context.Background(), to, protocol.TransporterDetached{}) }), nil
-}
-
-// Beat implements protocol.Transporters.
-func (t *Transporters) Beat(transporter fleet.UserID) {
-	_ = t.router.Tell(context.Background(), protocol.TransporterAddress(transporter), protocol.TransporterBeat{})
-}
-
-// Report implements protocol.Owners.
-func (t *Transporters) Report(ctx context.Context, transporter fleet.UserID, fix track.Fix) (*protocol.Transporter, error) {
-	v, err := t.router.Ask(ctx, protocol.TransporterAddress(transporter), protocol.TransporterReport{By: transporter, Fix: fix})
-	if err != nil {
-		return nil, err
-	}
-	return v.(*protocol.Transporter), nil
-}
-
-// FleetChanged implements protocol.Owners.
-func (t *Transporters) FleetChanged(transporter fleet.UserID) {
-	_ = t.router.Tell(context.Background(), protocol.TransporterAddress(transporter), protocol.FleetChanged{})
-}
-
-// SetAvailable implements protocol.Transporters.
-func (t *Transporters) SetAvailable(ctx context.Context, transporter fleet.UserID, available bool) error {
-	_, err := t.router.Ask(ctx, protocol.TransporterAddress(transporter), protocol.TransporterAvailable{By: transporter, Available: available})
-	return err
-}
-
-// Get implements protocol.Transporters.
-func (t *Transporters) Get(ctx context.Context, transporter fleet.UserID) (*protocol.Transporter, error) {
-	v, err := t.router.Ask(ctx, protocol.TransporterAddress(transporter), protocol.GetTransporter{})
-	if err != nil {
-		return nil, err
-	}
-	return v.(*protocol.Transporter), nil
-}
 
 // FleetReader reads the vehicles of a transporter.
 type FleetReader interface {
@@ -257,22 +205,6 @@ func (t *transporter) Stopped() {
 	}
 }
 
-// onBeat renews presence. His app beats over HTTP, so a beat may also bring him back after his
-// presence ran out, but only when his stored intent, read then, says so: one that was on its way
-// when he went offline changes nothing.
-func (t *transporter) onBeat(now time.Time) {
-	t.seen = now
-	switch {
-	case t.online:
-		if t.cfg.Writer != nil && now.Sub(t.renewed) >= renewEvery {
-			t.renewed = now
-			t.cfg.Writer.Beat(t.person())
-		}
-	case now.Sub(t.asked) >= renewEvery:
-		t.ask(now)
-	}
-}
-
 // onReport is a beat that says where he is.
 func (t *transporter) onReport(m protocol.TransporterReport, reply Reply) {
 	if m.By != t.id {
@@ -332,84 +264,12 @@ func (t *transporter) ask(now time.Time) {
 	t.self.Go(context.Background(), factsLimit+time.Second, func(ctx context.Context) any { return readOwner(ctx, c, id) })
 }
 
-func (t *transporter) onAttached(now time.Time) {
-	t.sockets++
-	t.seen = now
-	if t.available && !t.online {
-		t.enter(now)
-	}
-}
-
-func (t *transporter) onAvailable(m protocol.TransporterAvailable, reply Reply) {
-	if m.By != t.id {
-		reply.Refuse(errNotHis)
-		return
-	}
-	now := time.Now()
-	t.available, t.intentAt = m.Available, now
-	switch {
-	case m.Available && !t.online:
-		t.seen = now
-		t.enter(now)
-	case !m.Available && t.online:
-		t.leave()
-	case !m.Available && t.cfg.Writer != nil:
-		t.cfg.Writer.Leave(t.person())
-	}
-	reply.Answer(nil)
-}
-
 func (t *transporter) onFleetDriver(m *protocol.FleetDriver) {
 	known, ok := t.drivers[m.Driver]
 	if (ok && m.AtMS < known.atMS) || (!ok && len(t.drivers) >= maxFleetHeard) {
 		return
 	}
 	t.drivers[m.Driver] = heardOf{online: m.Online, atMS: m.AtMS}
-}
-
-func (t *transporter) onPresenceLost() {
-	if t.online {
-		t.ask(time.Now())
-	}
-}
-
-// onCheck ends a presence that ran out.
-func (t *transporter) onCheck(now time.Time) {
-	t.check = nil
-	if t.online && now.Sub(t.seen) >= presence.TransporterLife {
-		t.leave()
-	}
-	t.arm(now)
-}
-
-func (t *transporter) enter(now time.Time) {
-	t.online, t.since, t.came = true, now, false
-	if t.cfg.Writer != nil {
-		t.cfg.Writer.Enter(t.person())
-	}
-	t.arm(now)
-	t.settle(now)
-}
-
-func (t *transporter) leave() {
-	t.online, t.since = false, time.Time{}
-	if t.cfg.Writer != nil {
-		t.cfg.Writer.Leave(t.person())
-	}
-	if t.cfg.Grid != nil {
-		t.cfg.Grid.Remove(t.id, time.Now().UnixMilli())
-	}
-}
-
-// arm sets the timer to the end of presence; a beat does not move it, it is set again when it fires.
-func (t *transporter) arm(now time.Time) {
-	if t.online && t.check == nil {
-		t.check = t.self.After(max(time.Millisecond, t.seen.Add(presence.TransporterLife).Sub(now)), checkDue{})
-	}
-}
-
-func (t *transporter) person() presence.Person {
-	return presence.Person{User: t.id, Role: fleet.Transporter}
 }
 
 func (t *transporter) describe() *protocol.Transporter {
