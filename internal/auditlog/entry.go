@@ -45,6 +45,9 @@ const (
 	// OpsWatch is what an operator began to watch over a socket.
 	OpsWatch = "ops_watch"
 
+	// LogPruned says up to which row the log itself was removed because it had outlived its retention.
+	LogPruned = "audit_pruned"
+
 	Failed = ".failed"
 )
 

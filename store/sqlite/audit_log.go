@@ -33,6 +33,13 @@ func (s *AuditLog) append(ctx context.Context, entries []auditlog.Entry) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after the commit it does nothing
+	if err := appendAudit(ctx, tx, entries); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func appendAudit(ctx context.Context, tx *sql.Tx, entries []auditlog.Entry) error {
 	head, err := auditHead(tx.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head`))
 	if err != nil {
 		return err
@@ -49,10 +56,8 @@ func (s *AuditLog) append(ctx context.Context, entries []auditlog.Entry) error {
 		}
 	}
 	end := rows[len(rows)-1].Head()
-	if _, err := tx.ExecContext(ctx, `UPDATE audit_head SET seq = ?, hash = ?`, end.Seq, end.Hash[:]); err != nil {
-		return err
-	}
-	return tx.Commit()
+	_, err = tx.ExecContext(ctx, `UPDATE audit_head SET seq = ?, hash = ?`, end.Seq, end.Hash[:])
+	return err
 }
 
 // Rows implements auditlog.Store.
@@ -81,16 +86,61 @@ func (s *AuditLog) Rows(ctx context.Context, q auditlog.Query) ([]auditlog.Row, 
 
 // Chain implements auditlog.Store.
 func (s *AuditLog) Chain(ctx context.Context, after int64, limit int) ([]auditlog.Row, error) {
-	return s.list(ctx, `SELECT `+auditColumns+` FROM audit_log WHERE seq > ? ORDER BY seq LIMIT ?`, after, min(limit, auditlog.MaxPage))
+	return s.list(ctx, auditChain, after, min(limit, auditlog.MaxPage))
 }
 
-// Head implements auditlog.Store.
-func (s *AuditLog) Head(ctx context.Context) (auditlog.Head, error) {
-	head, err := auditHead(s.db.Read.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head`))
+const auditChain = `SELECT ` + auditColumns + ` FROM audit_log WHERE seq > ? ORDER BY seq LIMIT ?`
+
+// Extent implements auditlog.Store.
+func (s *AuditLog) Extent(ctx context.Context) (auditlog.Extent, error) {
+	var e auditlog.Extent
+	var base, end []byte
+	err := s.db.Read.QueryRowContext(ctx, `SELECT b.seq, b.hash, h.seq, h.hash FROM audit_base b, audit_head h`).Scan(&e.Base.Seq, &base, &e.End.Seq, &end)
 	if err != nil {
-		return head, fmt.Errorf("sqlite: read the audit log's head: %w", err)
+		return e, fmt.Errorf("sqlite: read the audit log's ends: %w", err)
 	}
-	return head, nil
+	copy(e.Base.Hash[:], base)
+	copy(e.End.Hash[:], end)
+	return e, nil
+}
+
+// Trim implements auditlog.Store.
+func (s *AuditLog) Trim(ctx context.Context, c auditlog.Cut) (int, error) {
+	removed, err := s.trim(ctx, c)
+	if err != nil {
+		return 0, fmt.Errorf("sqlite: prune the audit log: %w", err)
+	}
+	return removed, nil
+}
+
+func (s *AuditLog) trim(ctx context.Context, c auditlog.Cut) (int, error) {
+	tx, err := s.db.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = tx.Rollback() }() // after the commit it does nothing
+	base, err := auditHead(tx.QueryRowContext(ctx, `SELECT seq, hash FROM audit_base`))
+	if err != nil {
+		return 0, err
+	}
+	oldest, err := auditRows(tx.QueryContext(ctx, auditChain, base.Seq, min(c.Most, auditlog.MaxCut)))
+	if err != nil {
+		return 0, err
+	}
+	to, ok, err := c.Removable(base, oldest)
+	if err != nil || !ok {
+		return 0, err
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE audit_base SET seq = ?, hash = ?`, to.Seq, to.Hash[:]); err != nil {
+		return 0, err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM audit_log WHERE seq <= ?`, to.Seq); err != nil {
+		return 0, err
+	}
+	if err := appendAudit(ctx, tx, []auditlog.Entry{c.Entry(base, to)}); err != nil {
+		return 0, err
+	}
+	return int(to.Seq - base.Seq), tx.Commit()
 }
 
 func auditHead(row *sql.Row) (auditlog.Head, error) {
@@ -102,9 +152,16 @@ func auditHead(row *sql.Row) (auditlog.Head, error) {
 }
 
 func (s *AuditLog) list(ctx context.Context, query string, args ...any) ([]auditlog.Row, error) {
-	rows, err := s.db.Read.QueryContext(ctx, query, args...)
+	list, err := auditRows(s.db.Read.QueryContext(ctx, query, args...))
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: read the audit log: %w", err)
+	}
+	return list, nil
+}
+
+func auditRows(rows *sql.Rows, err error) ([]auditlog.Row, error) {
+	if err != nil {
+		return nil, err
 	}
 	defer rows.Close()
 	var list []auditlog.Row
@@ -114,14 +171,11 @@ func (s *AuditLog) list(ctx context.Context, query string, args ...any) ([]audit
 		var hash []byte
 		if err := rows.Scan(&r.Seq, &at, &r.Actor, &r.Role, &r.Action, &r.Subject, &r.Reason, &r.AuthorisedBy, &r.PhoneHMAC, &r.Network,
 			&r.DeviceHash, &r.RequestID, &r.Details, &hash); err != nil {
-			return nil, fmt.Errorf("sqlite: read the audit log: %w", err)
+			return nil, err
 		}
 		r.At = instant(at)
 		copy(r.Hash[:], hash)
 		list = append(list, r)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("sqlite: read the audit log: %w", err)
-	}
-	return list, nil
+	return list, rows.Err()
 }

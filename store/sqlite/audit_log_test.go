@@ -19,6 +19,24 @@ func TestAuditLog(t *testing.T) {
 	})
 }
 
+func TestAuditLogIsPruned(t *testing.T) {
+	t.Parallel()
+	storetest.AuditPruning(t, func(t *testing.T) (auditlog.Store, storetest.AuditHand) {
+		db := freshDB(t)
+		do := func(statement string) error {
+			_, err := db.Write.ExecContext(t.Context(), statement)
+			return err
+		}
+		return sqlite.NewAuditLog(db), storetest.AuditHand{Do: do, Unguard: func() {
+			for _, guard := range []string{"audit_log_keeps_rows", "audit_log_changes_none", "audit_log_replaces_none", "audit_base_rises", "audit_base_stays", "audit_base_is_one"} {
+				if err := do(`DROP TRIGGER ` + guard); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}}
+	})
+}
+
 // TestAuditLogIsNotReplaced: INSERT OR REPLACE removes a row without asking a trigger for DELETE.
 func TestAuditLogIsNotReplaced(t *testing.T) {
 	t.Parallel()
