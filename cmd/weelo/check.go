@@ -23,18 +23,23 @@ func openAudit(ctx context.Context, dir string, s surroundings) (rows audit.Rows
 		}
 		return sqlite.NewFileAudit(db), func() { _ = db.Close() }, nil
 	}
+	db, err := openDatabase(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	return postgres.NewAudit(db), db.Close, nil
+}
+
+// openDatabase opens DATABASE_URL.
+func openDatabase(ctx context.Context, s surroundings) (*postgres.DB, error) {
 	cfg, err := config.Load(s.environ)
 	if err == nil {
 		err = cfg.Database()
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	db, err := postgres.Open(ctx, postgres.Config{URL: cfg.Store.DatabaseURL.Reveal()})
-	if err != nil {
-		return nil, nil, err
-	}
-	return postgres.NewAudit(db), db.Close, nil
+	return postgres.Open(ctx, postgres.Config{URL: cfg.Store.DatabaseURL.Reveal()})
 }
 
 // errBroken: an audit found breaches.

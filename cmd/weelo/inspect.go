@@ -33,6 +33,7 @@ be used while the server runs. Phones are masked.
   weelo inspect quarantine         commands that broke their actor
   weelo inspect check              hold every order and trip against docs/invariants.md; --quiet when
                                    nothing is under way: late timers and letters are breaches then too
+  weelo inspect audit              follow the chain of the audit log from where it begins to its end
   weelo inspect --dir .weelo --json trips`,
 		flags: func(fs *flag.FlagSet) func(context.Context, []string, surroundings) error {
 			dir := fs.String("dir", "", "read the SQLite file of this dev `folder` instead of DATABASE_URL")
@@ -42,6 +43,9 @@ be used while the server runs. Phones are masked.
 			return func(ctx context.Context, args []string, s surroundings) error {
 				if len(args) == 1 && args[0] == "check" {
 					return checkStore(ctx, *dir, audit.Options{Now: time.Now(), Quiet: *quiet, Keep: *limit}, *asJSON, s)
+				}
+				if len(args) == 1 && args[0] == "audit" {
+					return checkAuditLog(ctx, *dir, *asJSON, s)
 				}
 				q, params, err := question(args)
 				if err != nil {
@@ -87,7 +91,7 @@ func openForReading(dir string, s surroundings) (*sql.DB, error) {
 // question is the SQL of one subject; it is the same in both dialects.
 func question(args []string) (queries []string, params []any, err error) {
 	if len(args) == 0 {
-		return nil, nil, usagef("say what: trips, trip ID, inbox USER, timers, outbox, quarantine, check")
+		return nil, nil, usagef("say what: trips, trip ID, inbox USER, timers, outbox, quarantine, check, audit")
 	}
 	const tripColumns = `id, status, version, owner_epoch AS epoch, owner_node AS node, driver_id, vehicle_id, customer_id, updated_at`
 	subjects := map[string]struct {
@@ -110,7 +114,7 @@ func question(args []string) (queries []string, params []any, err error) {
 	sub, ok := subjects[args[0]]
 	switch {
 	case !ok:
-		return nil, nil, usagef("%q is none of trips, trip, inbox, timers, outbox, quarantine, check", args[0])
+		return nil, nil, usagef("%q is none of trips, trip, inbox, timers, outbox, quarantine, check, audit", args[0])
 	case sub.needsID && len(args) != 2:
 		return nil, nil, usagef("%s needs one id", args[0])
 	case !sub.needsID && len(args) != 1:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"weelo/internal/auditlog"
 	"weelo/internal/history"
 	"weelo/internal/ledger"
 	"weelo/internal/otp"
@@ -22,6 +23,8 @@ const (
 	// upkeepRounds bounds one pass over the fixes; the next minute goes on.
 	upkeepRounds = 20
 	upkeepLimit  = 30 * time.Second
+	// upkeepAudit bounds the time of the audit log's part: appenders wait while rows go.
+	upkeepAudit = 10 * time.Second
 )
 
 // Run works each minute until ctx ends. A store that is away is asked again the next minute.
@@ -69,4 +72,16 @@ func (u *upkeep) pass(ctx context.Context, now time.Time) {
 	note("quarantine", err)
 	_, err = u.st.positions.Forget(ctx, now)
 	note("positions", err)
+	note("audit log", u.pruneAudit(ctx, now))
+}
+
+// pruneAudit removes what the audit log has kept for long enough.
+func (u *upkeep) pruneAudit(ctx context.Context, now time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, upkeepAudit)
+	defer cancel()
+	removed, err := auditlog.Prune(ctx, u.st.log, time.Duration(u.p.cfg.Ops.AuditKeep)*24*time.Hour, now)
+	if removed > 0 {
+		u.p.log.InfoContext(ctx, "the audit log was pruned", "rows", removed)
+	}
+	return err
 }

@@ -158,6 +158,7 @@ type Ops struct {
 	AdminAddr   string        `env:"ADMIN_ADDR" envDefault:"127.0.0.1:6060" doc:"Where /metrics and /debug/pprof are served; port 0 takes a free one, which is logged; off: nowhere."`
 	DrainDelay  time.Duration `env:"DRAIN_DELAY" envDefault:"-1s" doc:"How long a stopping process goes on serving after its readiness fails, so that the load balancer notices. -1s: 15s on ECS, otherwise none."`
 	StopTimeout time.Duration `env:"STOP_TIMEOUT" envDefault:"110s" doc:"Hard limit of an orderly stop; below the stopTimeout of the task (120 s)."`
+	AuditKeep   int           `env:"AUDIT_KEEP_DAYS" envDefault:"400" doc:"Days that rows of the audit log are kept, 365 to 3650 (docs/admin.md)."`
 	ECSMetadata string        `env:"ECS_CONTAINER_METADATA_URI_V4" doc:"Set by ECS itself: tells that this is a task."`
 }
 

@@ -198,6 +198,7 @@ func (c Config) common(ps *Problems) {
 	between(ps, "JWT_EXPIRES_IN", c.Login.AccessLife.D(), 5*time.Minute, 24*time.Hour)
 	between(ps, "JWT_REFRESH_EXPIRES_IN", c.Login.RefreshIdle.D(), time.Hour, 90*24*time.Hour)
 	between(ps, "DRAIN_DELAY", c.Ops.DrainDelay, 0, 60*time.Second)
+	inRange(ps, "AUDIT_KEEP_DAYS", c.Ops.AuditKeep, 365, 3650)
 	between(ps, "STOP_TIMEOUT", c.Ops.StopTimeout, time.Second, 115*time.Second)
 	if !slices.Contains(levels, strings.ToLower(c.Ops.LogLevel)) {
 		ps.addf("LOG_LEVEL", "%q is not one of debug, info, warn, error", c.Ops.LogLevel)

@@ -17,6 +17,9 @@ var _ auditlog.Store = (*AuditLog)(nil)
 // NewAuditLog makes one.
 func NewAuditLog(db *DB) *AuditLog { return &AuditLog{db: db} }
 
+// NewFileAuditLog reads the log of a database that was opened elsewhere, read only.
+func NewFileAuditLog(db *sql.DB) auditlog.Reader { return &AuditLog{&DB{Read: db}} }
+
 const auditColumns = `seq, at, actor, role, action, subject, reason, authorised_by, phone_hmac, network, device_hash, request_id, details, hash`
 
 // Append implements auditlog.Store. There is one connection that writes.
