@@ -1,6 +1,9 @@
 package protocol
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strconv"
+)
 
 // TimerDue is sent to a durable actor by its own clock or by the sweeper when a timer row is overdue.
 // No answer. A number that is not the armed one is ignored, so a second copy is harmless.
@@ -9,8 +12,11 @@ type TimerDue struct {
 	Number int64
 }
 
-// CommandID names the firing, the same one however often it is delivered.
-func (t TimerDue) CommandID() string { return "timer:" + t.Name }
+// CommandID names the arming, the same one however often its firing is delivered. The stores know the
+// form: of an arming in quarantine they tell whether it is still armed.
+func (t TimerDue) CommandID() string {
+	return "timer:" + t.Name + ":" + strconv.FormatInt(t.Number, 10)
+}
 
 // Hint tells a durable actor that somebody else's transaction gave birth to its row, or wrote version
 // Version of it. It activates, loads and arms its timers; an activation that already knows the version

@@ -81,7 +81,7 @@ func (q Quarantine) Released(ctx context.Context, since time.Time) ([]ledger.Rel
 const quarantined = `SELECT id, kind, aggregate_id, command_id, message, strikes, reason, first_at, last_at, releases, released_at, discarded_at,
 	CASE WHEN EXISTS (SELECT 1 FROM outbox o WHERE o.id = q.command_id COLLATE "C") THEN 'outbox'
 	     WHEN EXISTS (SELECT 1 FROM timer t WHERE t.kind = q.kind COLLATE "C" AND t.aggregate_id = q.aggregate_id COLLATE "C"
-	                  AND 'timer:' || t.name = q.command_id COLLATE "C") THEN 'timer'
+	                  AND 'timer:' || t.name || ':' || t.number = q.command_id COLLATE "C") THEN 'timer'
 	     ELSE 'client' END FROM quarantine q`
 
 func scanQuarantined(row pgx.CollectableRow) (ledger.Quarantined, error) {

@@ -71,7 +71,7 @@ func (q Quarantine) Released(ctx context.Context, since time.Time) ([]ledger.Rel
 // quarantined reads commands with their carrier.
 const quarantined = `SELECT id, kind, aggregate_id, command_id, message, strikes, reason, first_at, last_at, releases, released_at, discarded_at,
 	CASE WHEN EXISTS (SELECT 1 FROM outbox o WHERE o.id = q.command_id) THEN 'outbox'
-	     WHEN EXISTS (SELECT 1 FROM timer t WHERE t.kind = q.kind AND t.aggregate_id = q.aggregate_id AND 'timer:' || t.name = q.command_id) THEN 'timer'
+	     WHEN EXISTS (SELECT 1 FROM timer t WHERE t.kind = q.kind AND t.aggregate_id = q.aggregate_id AND 'timer:' || t.name || ':' || t.number = q.command_id) THEN 'timer'
 	     ELSE 'client' END AS carrier FROM quarantine q`
 
 func scanQuarantined(rows *sql.Rows) (ledger.Quarantined, error) {

@@ -73,6 +73,7 @@ func Ledger(t *testing.T, open func(t *testing.T) LedgerBackend) {
 		{"QuarantineRelease", quarantineRelease},
 		{"QuarantineLetter", quarantineLetter},
 		{"QuarantineTimer", quarantineTimer},
+		{"QuarantineTimerArmedAgain", quarantineTimerArmedAgain},
 		{"QuarantineList", quarantineList},
 		{"QuarantineRetention", quarantineRetention},
 		{"QuarantineAtOnce", quarantineAtOnce},

@@ -163,27 +163,6 @@ func quarantineLetter(t *testing.T, l *ledgerTest) {
 	}
 }
 
-// A timer may be released and not discarded: what waits for it would wait for ever.
-func quarantineTimer(t *testing.T, l *ledgerTest) {
-	a := l.owned(t)
-	l.must(t, a, func(tr *ledger.Transition) {
-		tr.Timers = append(tr.Timers, ledger.TimerChange{Name: "accept", Due: at.Add(time.Minute), Number: 1})
-	})
-	l.strike(t, a.ref, "timer:accept", 3, at)
-	l.strike(t, a.ref, "timer:long-done", 3, at)
-	list := l.quarantined(t, ledger.StandsQuarantined)
-	if len(list) != 2 || list[0].Carrier != ledger.CarriedByClient || list[1].Carrier != ledger.CarriedByTimer {
-		t.Fatalf("quarantined %+v", list)
-	}
-	if _, err := l.Quarantine.Discard(t.Context(), list[1].ID, at); !errors.Is(err, ledger.ErrTimer) {
-		t.Errorf("a timer discarded: %v", err)
-	}
-	_, err := l.Quarantine.Discard(t.Context(), list[0].ID, at)
-	must(t, err)
-	_, err = l.Quarantine.Release(t.Context(), list[1].ID, at)
-	must(t, err)
-}
-
 func quarantineList(t *testing.T, l *ledgerTest) {
 	for n := range 5 {
 		l.strike(t, newTrip().ref, fmt.Sprint("c", n), 2+n%2, at)
@@ -217,7 +196,7 @@ func quarantineRetention(t *testing.T, l *ledgerTest) {
 	l.must(t, a, func(tr *ledger.Transition) {
 		tr.Timers = append(tr.Timers, ledger.TimerChange{Name: "accept", Due: at.Add(time.Minute), Number: 1})
 	})
-	l.strike(t, a.ref, "timer:accept", 3, at)
+	l.strike(t, a.ref, "timer:accept:1", 3, at)
 	for n := range 6 {
 		l.strike(t, a.ref, fmt.Sprint("c", n), 3, at.Add(time.Duration(n)*time.Hour))
 	}
@@ -233,14 +212,14 @@ func quarantineRetention(t *testing.T, l *ledgerTest) {
 			t.Errorf("pruned %d, want %d, left (-want +got):\n%s", n, want, diff)
 		}
 	}
-	prune(at, 100, 100, 0, "c5", "c4", "c3", "c2", "c1", "c0", "timer:accept")
-	prune(at.Add(90*time.Minute), 100, 1, 1, "c5", "c4", "c3", "c2", "c1", "timer:accept")
-	prune(at.Add(90*time.Minute), 100, 100, 1, "c5", "c4", "c3", "c2", "timer:accept")
-	prune(at, 3, 100, 1, "c5", "c4", "c3", "timer:accept")
+	prune(at, 100, 100, 0, "c5", "c4", "c3", "c2", "c1", "c0", "timer:accept:1")
+	prune(at.Add(90*time.Minute), 100, 1, 1, "c5", "c4", "c3", "c2", "c1", "timer:accept:1")
+	prune(at.Add(90*time.Minute), 100, 100, 1, "c5", "c4", "c3", "c2", "timer:accept:1")
+	prune(at, 3, 100, 1, "c5", "c4", "c3", "timer:accept:1")
 	c3 := l.quarantined(t, "")[2]
 	_, err := l.Quarantine.Release(t.Context(), c3.ID, at.Add(20*time.Hour))
 	must(t, err)
-	prune(at.Add(10*time.Hour), 100, 100, 2, "c3", "timer:accept") // its release is younger
+	prune(at.Add(10*time.Hour), 100, 100, 2, "c3", "timer:accept:1") // its release is younger
 }
 
 // Of many releases at once one counts, and strikes at the same time are not lost.

@@ -34,7 +34,7 @@ type AdminCommand struct {
 	Status      string     `json:"status" enum:"struck,quarantined,released,discarded"`
 	Kind        string     `json:"kind" doc:"Of what the actor is of: order or trip"`
 	AggregateID string     `json:"aggregateId"`
-	Command     string     `json:"command" doc:"Its id: the client's idempotency key, a letter's id, or timer:NAME"`
+	Command     string     `json:"command" doc:"Its id: the client's idempotency key, a letter's id, or timer:NAME:NUMBER, one arming of a timer"`
 	Message     string     `json:"message" doc:"What kind of command it is"`
 	ComesWith   string     `json:"comesWith" enum:"client,outbox,timer" doc:"Who brings it again; outbox and timer do by themselves"`
 	Strikes     int        `json:"strikes" doc:"Since the last release"`
