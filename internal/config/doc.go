@@ -11,7 +11,7 @@ import (
 type Variable struct {
 	Group, Name, Default, Doc string
 	Field                     string // the Go field
-	Secret                    bool
+	Secret                    bool   // its value is one, or holds one
 }
 
 // Variables lists every name the program reads, in the order of the structs.
@@ -24,7 +24,7 @@ func Variables() []Variable {
 			f := group.Type.Field(j)
 			vs = append(vs, Variable{
 				Group: group.Tag.Get("doc"), Name: f.Tag.Get("env"), Default: f.Tag.Get("envDefault"),
-				Doc: f.Tag.Get("doc"), Field: f.Name, Secret: f.Type == reflect.TypeFor[Secret](),
+				Doc: f.Tag.Get("doc"), Field: f.Name, Secret: f.Type == reflect.TypeFor[Secret]() || f.Type == reflect.TypeFor[DSN](),
 			})
 		}
 	}
