@@ -171,7 +171,7 @@ func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
 	h.policy = h.dispatching.policy.Trip
 	h.rules = track.DefaultRules().Scaled(h.p.cfg.Tests.TimeScale)
 
-	h.reads = reads.New(h.st.trips, h.st.positions, h.st.fixes, time.Now)
+	h.reads = reads.New(h.st.trips, h.st.positions, h.st.fixes, h.rules, time.Now)
 	h.recorder, err = history.NewRecorder(h.st.fixes, h.st.trips, time.Now, h.p.log, history.Config{Rules: h.rules,
 		Observe: func(fixes int, took time.Duration) { h.p.metrics.Commits.Batch("fixes", fixes, took) }})
 	if err != nil {

@@ -5,6 +5,7 @@
 //   - A trip is seen by those on it (driver, transporter, customer) and by ops, and by nobody else; a
 //     foreign id and an unknown id are refused alike, so that nobody can probe for ids.
 //   - A phone leaves in full only to the fleet it belongs to; everybody else sees it masked.
+//   - A position is shown only when it was believed (internal/track): when it came, or now, from history.
 //   - Nothing here decides about a trip: what is read may be a moment old, the trip's actor is the
 //     authority.
 package access

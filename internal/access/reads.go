@@ -23,7 +23,7 @@ type Positions interface {
 // Fixes is what the track of a trip is read from (history.Store).
 type Fixes interface {
 	Fixes(ctx context.Context, driver fleet.UserID, after, to int64, limit int) ([]track.Fix, error)
-	Newest(ctx context.Context, ws []history.Window) ([]track.Fix, error)
+	Newest(ctx context.Context, ws []history.Window, each int) ([][]track.Fix, error)
 }
 
 // Seen is a trip as somebody may see it, with the last position of its truck.
@@ -38,12 +38,13 @@ type Reads struct {
 	trips     Trips
 	positions Positions
 	fixes     Fixes
+	rules     track.Rules
 	now       func() time.Time
 }
 
-// New makes a Reads.
-func New(trips Trips, positions Positions, fixes Fixes, now func() time.Time) *Reads {
-	return &Reads{trips: trips, positions: positions, fixes: fixes, now: now}
+// New makes a Reads. The rules are those by which drivers' actors believe positions.
+func New(trips Trips, positions Positions, fixes Fixes, rules track.Rules, now func() time.Time) *Reads {
+	return &Reads{trips: trips, positions: positions, fixes: fixes, rules: rules, now: now}
 }
 
 // May tells whether somebody may see a trip: he is on it, in the role he was given there, or he is ops.
@@ -138,8 +139,18 @@ func (r *Reads) OfDriver(ctx context.Context, driver fleet.UserID, statuses []tr
 	return r.trips.OfDriver(ctx, driver, statuses, offset, limit)
 }
 
-// WithPosition adds the last position to each trip: from what was reported last, else from history. A
-// store of positions that does not answer costs a look into history, not the answer.
+// Bounds of what is read from history to believe a position.
+const (
+	// judged is how many fixes are judged: enough that three which agree are among them, with a few bad ones.
+	judged = 12
+	// before is how long before the trip they may be taken. What a truck cannot have driven since is a jump;
+	// in three hours it can have driven 750 km.
+	before = 3 * time.Hour
+)
+
+// WithPosition adds the last believed position to each trip: what was reported last, which was judged then;
+// else from history, which keeps what is not believed too and is therefore judged here, by the same rules.
+// A store of positions that does not answer costs that look into history, not the answer.
 func (r *Reads) WithPosition(ctx context.Context, rows []Row) ([]Seen, error) {
 	seen := make([]Seen, len(rows))
 	drivers := make([]fleet.UserID, 0, len(rows))
@@ -165,18 +176,34 @@ func (r *Reads) WithPosition(ctx context.Context, rows []Row) ([]Seen, error) {
 		case known && !fix.Mock && row.Trip.Covers(fix.TS):
 			seen[i].Last, seen[i].HasLast = fix, true
 		default:
-			missing = append(missing, i)
-			windows = append(windows, windowOf(row.Trip))
+			w := windowOf(row.Trip)
+			w.From -= before.Milliseconds()
+			missing, windows = append(missing, i), append(windows, w)
 		}
 	}
-	found, err := r.fixes.Newest(ctx, windows)
+	found, err := r.fixes.Newest(ctx, windows, judged)
 	if err != nil {
 		return nil, fmt.Errorf("last positions of trips: %w", err)
 	}
 	for k, i := range missing {
-		seen[i].Last, seen[i].HasLast = found[k], found[k].TS != 0
+		s := rows[i].Trip
+		seen[i].Last, seen[i].HasLast = r.believed(s, last[s.DriverID], found[k])
 	}
 	return seen, nil
+}
+
+// believed is the newest of the fixes, sorted by time, that is believed, if it is of the trip. known is the
+// driver's last believed position (TS 0: none is known); from before the trip it is where he came from.
+func (r *Reads) believed(s trip.State, known track.Fix, fixes []track.Fix) (track.Fix, bool) {
+	var live track.Live
+	if from, _ := s.Window(); known.TS < from && !known.Mock {
+		live = track.Resume(known)
+	}
+	fix, ok := live.Follow(fixes, r.rules).Position()
+	if !ok || !s.Covers(fix.TS) {
+		return track.Fix{}, false
+	}
+	return fix, true
 }
 
 func windowOf(s trip.State) history.Window {
@@ -222,9 +249,12 @@ func (r *Reads) Welcome(ctx context.Context, driver fleet.UserID) (tripID string
 	if s.AcceptedMS == 0 {
 		return s.ID, 0, nil
 	}
-	newest, err := r.fixes.Newest(ctx, []history.Window{windowOf(s)})
+	newest, err := r.fixes.Newest(ctx, []history.Window{windowOf(s)}, 1)
 	if err != nil {
 		return "", 0, fmt.Errorf("newest fix of driver: %w", err)
 	}
-	return s.ID, newest[0].TS, nil
+	for _, fix := range newest[0] {
+		lastFixMS = fix.TS
+	}
+	return s.ID, lastFixMS, nil
 }

@@ -46,9 +46,10 @@ type Store interface {
 	Save(ctx context.Context, rows []Row) (isNew []bool, err error)
 	// Fixes gives the fixes of one driver with after < TS <= to, sorted by TS, at most limit.
 	Fixes(ctx context.Context, driver fleet.UserID, after, to int64, limit int) ([]track.Fix, error)
-	// Newest gives, at each index, the newest fix inside the window that is not simulated; TS 0: none.
+	// Newest gives, at each index, the newest fixes inside the window that are not simulated, sorted by TS,
+	// at most each (≥ 1) of them. Which of them is to be believed is not the store's question (track.Live).
 	// At most fleet.MaxFleet windows.
-	Newest(ctx context.Context, ws []Window) ([]track.Fix, error)
+	Newest(ctx context.Context, ws []Window, each int) ([][]track.Fix, error)
 	// Forget removes up to limit fixes received before the given time (ms) and says how many.
 	Forget(ctx context.Context, before int64, limit int) (int, error)
 }

@@ -73,7 +73,7 @@ func (m *model) Windows(_ context.Context, asks []Ask) ([]Window, error) {
 func (m *model) Fixes(context.Context, fleet.UserID, int64, int64, int) ([]track.Fix, error) {
 	return nil, errors.New("not asked by the recorder")
 }
-func (m *model) Newest(context.Context, []Window) ([]track.Fix, error) {
+func (m *model) Newest(context.Context, []Window, int) ([][]track.Fix, error) {
 	return nil, errors.New("not asked by the recorder")
 }
 func (m *model) Forget(context.Context, int64, int) (int, error) {

@@ -48,6 +48,15 @@ func (l Live) Judge(f Fix, now time.Time, r Rules) (Live, Verdict) {
 	}
 }
 
+// Follow judges fixes that are sorted by time as if each had arrived when it was taken: what the position
+// is for somebody who reads them from history and was not there when they came.
+func (l Live) Follow(fixes []Fix, r Rules) Live {
+	for _, f := range fixes {
+		l, _ = l.Judge(f, time.UnixMilli(f.TS), r)
+	}
+	return l
+}
+
 // Position is the last believed fix; ok is false when there is none.
 func (l Live) Position() (f Fix, ok bool) { return l.gate.Anchor, l.gate.Anchor.TS != 0 }
 

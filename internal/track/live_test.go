@@ -119,3 +119,69 @@ func TestLiveNeverGoesBack(t *testing.T) {
 		}
 	})
 }
+
+// TestFollowIsJudgingAsTheyCame: whoever reads the fixes later believes what was believed when each came.
+func TestFollowIsJudgingAsTheyCame(t *testing.T) {
+	t.Parallel()
+	r := track.DefaultRules()
+	for name, c := range map[string]struct {
+		known float64 // metres north where he was 20 s before; 0: not known
+		steps []step
+		want  int // the step that is believed in the end; -1: none is
+	}{
+		"none":                               {0, nil, -1},
+		"a drive":                            {0, []step{{taken: 0}, {taken: 5, north: 80}, {taken: 10, north: 160}}, 2},
+		"a jump at the end":                  {0, []step{{taken: 0}, {taken: 10, north: 500_000}}, 0},
+		"two":                                {0, []step{{taken: 0}, {taken: 10, north: 500_000}, {taken: 11, north: 500_010}}, 0},
+		"three that agree":                   {0, []step{{taken: 0}, {taken: 10, north: 500_000}, {taken: 11, north: 500_010}, {taken: 12, north: 500_020}}, 3},
+		"a jump at the beginning, then many": {0, []step{{taken: 0, north: 500_000}, {taken: 1}, {taken: 2}, {taken: 3}}, 3},
+		"only a jump from where he was":      {10, []step{{taken: 0, north: 500_000}}, -1},
+		"a jump from where he was, and back": {10, []step{{taken: 0, north: 500_000}, {taken: 1, north: 20}}, 1},
+		"simulated, and coarse after better": {0, []step{{taken: 0}, {taken: 5, north: 50, mock: true}, {taken: 6, north: 60, accuracy: 300}}, 0},
+		"of days ago":                        {0, []step{{taken: -300_000}}, 0},
+	} {
+		var live track.Live
+		if c.known != 0 {
+			live = track.Resume(step{taken: -20, north: c.known}.fix())
+		}
+		before, _ := live.Position()
+		var fixes []track.Fix
+		for _, s := range c.steps {
+			fixes = append(fixes, s.fix())
+		}
+		want := before
+		if c.want >= 0 {
+			want = fixes[c.want]
+		}
+		if got, _ := live.Follow(fixes, r).Position(); got != want {
+			t.Errorf("%s: believed %+v, want %+v", name, got, want)
+		}
+	}
+}
+
+// TestAFewOfTheNewestAreEnough: once the last three agree, what is believed does not depend on how many came
+// before them, or on which of those were read.
+func TestAFewOfTheNewestAreEnough(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		r := track.DefaultRules()
+		var fixes []track.Fix
+		taken := 0.0
+		for range rapid.IntRange(0, 30).Draw(t, "fixes before") {
+			taken += rapid.Float64Range(0.1, 90).Draw(t, "pause")
+			north := rapid.SampledFrom([]float64{0, 100, 40_000, 500_000, -300_000}).Draw(t, "where")
+			fixes = append(fixes, step{taken: taken, north: north, accuracy: rapid.SampledFrom([]float64{0, 8, 300}).Draw(t, "accuracy")}.fix())
+		}
+		north := rapid.SampledFrom([]float64{0, 40_000, 500_000}).Draw(t, "where in the end")
+		for range 3 {
+			taken, north = taken+rapid.Float64Range(0.1, 90).Draw(t, "pause"), north+5
+			fixes = append(fixes, step{taken: taken, north: north, accuracy: 8}.fix())
+		}
+		newest := fixes[rapid.IntRange(0, len(fixes)-3).Draw(t, "read from"):]
+		all, _ := track.Live{}.Follow(fixes, r).Position()
+		few, _ := track.Live{}.Follow(newest, r).Position()
+		if last := fixes[len(fixes)-1]; all != last || few != last {
+			t.Fatalf("of all %+v, of the newest %d %+v; want %+v", all, len(newest), few, last)
+		}
+	})
+}

@@ -119,9 +119,9 @@ func (s *Fixes) Fixes(ctx context.Context, driver fleet.UserID, after, to int64,
 	return fixes, nil
 }
 
-// Newest gives the newest fix inside each window.
-func (s *Fixes) Newest(ctx context.Context, ws []history.Window) ([]track.Fix, error) {
-	newest := make([]track.Fix, len(ws))
+// Newest gives the newest fixes inside each window.
+func (s *Fixes) Newest(ctx context.Context, ws []history.Window, each int) ([][]track.Fix, error) {
+	newest := make([][]track.Fix, len(ws))
 	if len(ws) == 0 {
 		return newest, nil
 	}
@@ -133,7 +133,7 @@ func (s *Fixes) Newest(ctx context.Context, ws []history.Window) ([]track.Fix, e
 		SELECT w.at, f.* FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS w (driver, from_ms, to_ms, at)
 		CROSS JOIN LATERAL (SELECT `+fixColumns+` FROM fix
 			WHERE w.driver <> '' AND driver_id = nullif(w.driver, '')::uuid AND ts_ms BETWEEN w.from_ms AND w.to_ms AND NOT mock
-			ORDER BY ts_ms DESC LIMIT 1) f`, drivers, from, to)
+			ORDER BY ts_ms DESC LIMIT $4) f`, drivers, from, to, each)
 	if err != nil {
 		return nil, fmt.Errorf("newest fixes: %w", err)
 	}
@@ -144,10 +144,13 @@ func (s *Fixes) Newest(ctx context.Context, ws []history.Window) ([]track.Fix, e
 		if err != nil {
 			return nil, fmt.Errorf("newest fixes: %w", err)
 		}
-		newest[at-1] = f
+		newest[at-1] = append(newest[at-1], f)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("newest fixes: %w", err)
+	}
+	for _, fixes := range newest { // a join keeps no order
+		slices.SortFunc(fixes, func(a, b track.Fix) int { return cmp.Compare(a.TS, b.TS) })
 	}
 	return newest, nil
 }

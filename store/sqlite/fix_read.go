@@ -3,8 +3,8 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
+	"slices"
 
 	"weelo/internal/fleet"
 	"weelo/internal/history"
@@ -17,7 +17,7 @@ const ofDriver = `driver_key = (SELECT driver_key FROM fix_driver WHERE driver_i
 
 const (
 	fixesBetween = `SELECT ` + fixColumns + ` FROM fix WHERE ` + ofDriver + ` AND ts_ms > ? AND ts_ms <= ? ORDER BY ts_ms LIMIT ?`
-	newestFix    = `SELECT ` + fixColumns + ` FROM fix WHERE ` + ofDriver + ` AND ts_ms BETWEEN ? AND ? AND NOT mock ORDER BY ts_ms DESC LIMIT 1`
+	newestFixes  = `SELECT ` + fixColumns + ` FROM fix WHERE ` + ofDriver + ` AND ts_ms BETWEEN ? AND ? AND NOT mock ORDER BY ts_ms DESC LIMIT ?`
 
 	// forgetFixes goes from driver to driver and looks at the old end of each. A fix that was received
 	// before ?1 has a ts below it, but for the 30 s that a phone's clock may be ahead.
@@ -33,29 +33,17 @@ func (s *Fixes) Fixes(ctx context.Context, driver fleet.UserID, after, to int64,
 	if err != nil {
 		return nil, fmt.Errorf("read fixes: %w", err)
 	}
-	rows, err := stmt.QueryContext(ctx, string(driver), after, to, limit)
+	fixes, err := collectFixes(stmt.QueryContext(ctx, string(driver), after, to, limit))
 	if err != nil {
-		return nil, fmt.Errorf("read fixes: %w", err)
-	}
-	defer rows.Close()
-	var fixes []track.Fix
-	for rows.Next() {
-		f, err := scanFix(rows)
-		if err != nil {
-			return nil, fmt.Errorf("read fixes: %w", err)
-		}
-		fixes = append(fixes, f)
-	}
-	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read fixes: %w", err)
 	}
 	return fixes, nil
 }
 
-// Newest gives the newest fix inside each window.
-func (s *Fixes) Newest(ctx context.Context, ws []history.Window) ([]track.Fix, error) {
-	newest := make([]track.Fix, len(ws))
-	stmt, err := s.db.reading(ctx, newestFix)
+// Newest gives the newest fixes inside each window.
+func (s *Fixes) Newest(ctx context.Context, ws []history.Window, each int) ([][]track.Fix, error) {
+	newest := make([][]track.Fix, len(ws))
+	stmt, err := s.db.reading(ctx, newestFixes)
 	if err != nil {
 		return nil, fmt.Errorf("newest fixes: %w", err)
 	}
@@ -63,14 +51,12 @@ func (s *Fixes) Newest(ctx context.Context, ws []history.Window) ([]track.Fix, e
 		if w.Driver == "" {
 			continue
 		}
-		f, err := scanFix(stmt.QueryRowContext(ctx, string(w.Driver), w.From, w.To))
-		if errors.Is(err, sql.ErrNoRows) {
-			continue
-		}
+		fixes, err := collectFixes(stmt.QueryContext(ctx, string(w.Driver), w.From, w.To, each))
 		if err != nil {
 			return nil, fmt.Errorf("newest fixes: %w", err)
 		}
-		newest[i] = f
+		slices.Reverse(fixes)
+		newest[i] = fixes
 	}
 	return newest, nil
 }
@@ -83,6 +69,23 @@ func (s *Fixes) Forget(ctx context.Context, before int64, limit int) (int, error
 	}
 	n, err := done.RowsAffected()
 	return int(n), err
+}
+
+// collectFixes takes what a query answered.
+func collectFixes(rows *sql.Rows, err error) ([]track.Fix, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var fixes []track.Fix
+	for rows.Next() {
+		f, err := scanFix(rows)
+		if err != nil {
+			return nil, err
+		}
+		fixes = append(fixes, f)
+	}
+	return fixes, rows.Err()
 }
 
 type scanner interface{ Scan(...any) error }

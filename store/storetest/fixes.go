@@ -180,20 +180,27 @@ func Fixes(t *testing.T, open func(t *testing.T) history.Store) {
 		s := open(t)
 		mock := fix(8)
 		mock.Mock = true
-		_, err := s.Save(t.Context(), []history.Row{row(driverA, fix(1)), row(driverA, fix(5)), row(driverA, mock), row(driverB, fix(3))})
+		_, err := s.Save(t.Context(), []history.Row{row(driverA, fix(5)), row(driverA, fix(1)), row(driverA, mock), row(driverB, fix(3)), row(driverA, fix(2)), row(driverA, fix(4))})
 		must(t, err)
-		got, err := s.Newest(t.Context(), []history.Window{
+		windows := []history.Window{
 			{Driver: driverA, From: t0, To: math.MaxInt64},
 			{Driver: driverA, From: t0, To: t0 + 4},
+			{Driver: driverA, From: t0 + 2, To: t0 + 4},
 			{Driver: driverA, From: t0 + 6, To: t0 + 9},
 			{Driver: driverB, From: t0 + 3, To: t0 + 3},
 			{},
-		})
-		must(t, err)
-		if diff := cmp.Diff([]track.Fix{fix(5), fix(1), {}, fix(3), {}}, got); diff != "" {
-			t.Errorf("newest (-want +got):\n%s", diff)
 		}
-		none, err := s.Newest(t.Context(), nil)
+		for each, want := range map[int][][]track.Fix{
+			1: {{fix(5)}, {fix(4)}, {fix(4)}, nil, {fix(3)}, nil},
+			3: {{fix(2), fix(4), fix(5)}, {fix(1), fix(2), fix(4)}, {fix(2), fix(4)}, nil, {fix(3)}, nil},
+		} {
+			got, err := s.Newest(t.Context(), windows, each)
+			must(t, err)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("newest %d (-want +got):\n%s", each, diff)
+			}
+		}
+		none, err := s.Newest(t.Context(), nil, 1)
 		must(t, err)
 		if len(none) != 0 {
 			t.Errorf("nothing asked, got %v", none)

@@ -53,7 +53,7 @@ func newStage(t *testing.T) *stage {
 	}
 	s := &stage{t: t, db: db, positions: memory.NewPositions(), fixes: sqlite.NewFixes(db), now: time.Now()}
 	clock := func() time.Time { return s.now }
-	s.Access = access.New(reads.New(sqlite.NewTripReads(db), s.positions, s.fixes, clock)).WithOrders(access.Orders{
+	s.Access = access.New(reads.New(sqlite.NewTripReads(db), s.positions, s.fixes, track.DefaultRules(), clock)).WithOrders(access.Orders{
 		Reads: sqlite.NewOrderReads(db), Live: sqlite.NewOrderReads(db), Waves: order.DefaultPolicy().Waves, Offers: sqlite.NewOffers(db), Now: clock,
 	})
 	s.put("moving", driver1, "t1", "c1", "o1", trip.InTransit, 3*time.Hour)
@@ -295,17 +295,75 @@ func TestWithoutPositionsHistoryAnswers(t *testing.T) {
 	if _, err := s.fixes.Save(t.Context(), []history.Row{{Driver: driver1, Fix: track.Fix{TS: ms, ReceivedMS: ms, Lat: 2, Lng: 77}}}); err != nil {
 		t.Fatal(err)
 	}
-	a := access.New(reads.New(sqlite.NewTripReads(s.db), deaf{}, s.fixes, time.Now))
+	a := access.New(reads.New(sqlite.NewTripReads(s.db), deaf{}, s.fixes, track.DefaultRules(), time.Now))
 	views, err := a.Live(t.Context(), who(fleet.Driver, driver1))
 	if err != nil || len(views) != 1 || views[0].Live == nil || views[0].Live.Lat != 2 {
 		t.Errorf("views %+v, %v", views, err)
 	}
 }
 
+// remembers is a store of positions that knows some.
+type remembers map[fleet.UserID]track.Fix
+
+func (m remembers) Last(context.Context, []fleet.UserID, time.Time) (map[fleet.UserID]track.Fix, error) {
+	return m, nil
+}
+
+// TestHistoryIsBelievedByTheSameRules: history keeps jumps; whoever looks at a trip is not shown them, whether
+// the store of positions is away, was emptied, or still names a place from before the trip.
+func TestHistoryIsBelievedByTheSameRules(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	begin := s.now.Add(-time.Minute) // the trip has long begun
+	accepted := s.now.Add(-3*time.Hour + time.Minute)
+	at := func(when time.Time, lat float64) track.Fix {
+		return track.Fix{TS: when.UnixMilli(), ReceivedMS: when.UnixMilli(), Lat: lat, Lng: 77.5, Accuracy: 8}
+	}
+	const home, there = 12.97, 17.47 // 500 km
+	loose := remembers{driver1: at(accepted.Add(-20*time.Second), home)}
+	for name, c := range map[string]struct {
+		positions reads.Positions
+		history   []track.Fix
+		want      float64 // 0: no position
+	}{
+		"away, a drive":                         {deaf{}, []track.Fix{at(begin, home), at(begin.Add(10*time.Second), home+0.001)}, home + 0.001},
+		"away, a jump":                          {deaf{}, []track.Fix{at(begin, home), at(begin.Add(10*time.Second), there)}, home},
+		"emptied, a jump":                       {remembers{}, []track.Fix{at(begin, home), at(begin.Add(10*time.Second), there)}, home},
+		"emptied, three that agree":             {remembers{}, []track.Fix{at(begin, home), at(begin.Add(10*time.Second), there), at(begin.Add(11*time.Second), there), at(begin.Add(12*time.Second), there+0.0001)}, there + 0.0001},
+		"emptied, a jump from the trip before":  {remembers{}, []track.Fix{at(accepted.Add(-time.Minute), home), at(accepted.Add(time.Second), there)}, 0},
+		"emptied, nothing but the trip before":  {remembers{}, []track.Fix{at(accepted.Add(-time.Minute), home)}, 0},
+		"before the trip, then a jump":          {loose, []track.Fix{at(accepted.Add(time.Second), there)}, 0},
+		"before the trip, then a jump and back": {loose, []track.Fix{at(accepted.Add(time.Second), there), at(accepted.Add(2*time.Second), home)}, home},
+	} {
+		if _, err := s.db.Write.ExecContext(t.Context(), `DELETE FROM fix`); err != nil {
+			t.Fatal(err)
+		}
+		var rows []history.Row
+		for _, f := range c.history {
+			rows = append(rows, history.Row{Driver: driver1, Fix: f})
+		}
+		if _, err := s.fixes.Save(t.Context(), rows); err != nil {
+			t.Fatal(err)
+		}
+		a := access.New(reads.New(sqlite.NewTripReads(s.db), c.positions, s.fixes, track.DefaultRules(), func() time.Time { return s.now }))
+		views, err := a.Watch(t.Context(), who(fleet.Customer, "c1"), hub.Scope{Kind: hub.Trip, ID: "moving"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0.0
+		if views[0].Live != nil {
+			got = views[0].Live.Lat
+		}
+		if got != c.want {
+			t.Errorf("%s: the customer sees the truck at %v, want %v", name, got, c.want)
+		}
+	}
+}
+
 func TestATrackIsOfItsTripOnly(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	r := reads.New(sqlite.NewTripReads(s.db), s.positions, s.fixes, time.Now)
+	r := reads.New(sqlite.NewTripReads(s.db), s.positions, s.fixes, track.DefaultRules(), time.Now)
 	row, err := r.Trip(t.Context(), who(fleet.Ops, "o"), "ended", trip.ErrNotFound)
 	if err != nil {
 		t.Fatal(err)

@@ -328,7 +328,7 @@ func (y *yard) serve() {
 		Customers: y.users, Policy: trip.DefaultPolicy(), NewID: uuid.NewString}
 
 	y.api = rest.New(rest.Config{Version: "test", Tokens: y.mint, Revoked: func(string) bool { return false }, Log: log, Now: time.Now})
-	trips := access.New(y.trips, y.positions, y.fixes, time.Now)
+	trips := access.New(y.trips, y.positions, y.fixes, track.DefaultRules(), time.Now)
 	rest.RegisterAssignments(y.api, rest.Assignments{Assigner: births, Actors: system, Trips: trips, Limits: y.orderLimits, Log: log})
 	rest.RegisterTracking(y.api, rest.Tracking{Actors: system, Trips: trips, Recorder: recorder, Drivers: onlineDrivers{y.people}, Now: time.Now})
 	rest.RegisterFleet(y.api, rest.Fleet{

@@ -14,6 +14,7 @@ import (
 	"weelo/internal/access"
 	"weelo/internal/fleet"
 	"weelo/internal/share"
+	"weelo/internal/track"
 	"weelo/store/sqlite"
 	"weelo/transport/rest"
 )
@@ -55,7 +56,7 @@ func sharingYard(t *testing.T) (*yard, *watchHand) {
 				NewID: uuid.NewString, Random: rand.Reader, Now: clock.now,
 			})
 			rest.RegisterSharing(y.api, rest.Sharing{
-				Links: desk, Trips: access.New(y.trips, y.positions, y.fixes, time.Now), Hosts: []string{"go.weelo.example"}, Log: slog.New(slog.DiscardHandler),
+				Links: desk, Trips: access.New(y.trips, y.positions, y.fixes, track.DefaultRules(), time.Now), Hosts: []string{"go.weelo.example"}, Log: slog.New(slog.DiscardHandler),
 			})
 		}
 	})
