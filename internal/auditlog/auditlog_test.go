@@ -122,6 +122,15 @@ func (s *shelf) all() []auditlog.Entry {
 	return slices.Clone(s.kept)
 }
 
+// running starts a recorder within a bubble until the test's end.
+func running(t *testing.T, r *auditlog.Recorder) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	all.Go(func() { _ = r.Run(ctx) })
+	t.Cleanup(func() { cancel(); all.Wait() })
+}
+
 func recorder(s *shelf, capacity int) *auditlog.Recorder {
 	return auditlog.NewRecorder(auditlog.Config{Store: s, Keys: auditlog.Keys{Kid: "k", Secret: make([]byte, 32)}, Now: time.Now,
 		Log: slog.New(slog.DiscardHandler), Capacity: capacity})
@@ -185,41 +194,4 @@ func TestDrainWritesWhatWaits(t *testing.T) {
 	if err := r.Drain(t.Context()); err != nil || len(s.all()) != 600 {
 		t.Errorf("%d entries were written: %v", len(s.all()), err)
 	}
-}
-
-// TestNotesAreCounted: what anybody can cause at any rate takes two rows a minute.
-func TestNotesAreCounted(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := &shelf{}
-		r := recorder(s, 1000)
-		ctx, cancel := context.WithCancel(t.Context())
-		var running sync.WaitGroup
-		running.Go(func() { _ = r.Run(ctx) })
-		note := func(addr string) {
-			r.Note(auditlog.Event{Action: auditlog.CodeNotSent, Reason: "OTP_COOLDOWN", From: auditlog.Source{Client: netip.MustParseAddr(addr)}})
-		}
-		for range 5000 {
-			note("203.0.113.7")
-			note("203.0.113.8") // the same network
-		}
-		note("198.51.100.1")
-		<-time.After(2 * time.Minute) // of the bubble
-		synctest.Wait()
-		var told []string
-		for _, e := range s.all() {
-			told = append(told, e.Network+" "+e.Details)
-		}
-		want := []string{"203.0.113.0/24 {}", "198.51.100.0/24 {}", `203.0.113.0/24 {"repeated":9999,"within_s":60}`}
-		if !slices.Equal(told, want) {
-			t.Errorf("rows %q, want %q", told, want)
-		}
-		note("203.0.113.7")
-		synctest.Wait()
-		if got := len(s.all()); got != 4 {
-			t.Errorf("%d rows after the minute, want 4", got)
-		}
-		cancel()
-		running.Wait()
-	})
 }

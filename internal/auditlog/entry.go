@@ -25,10 +25,15 @@ const (
 	NewDevice      = "new_device"
 	SessionRevoked = "session_revoked"
 	RefreshReuse   = "refresh_reuse"
-	DriverJoined   = "driver_joined"
-	DriverLeft     = "driver_left"
-	ShareCreated   = "share_created"
-	ShareRevoked   = "share_revoked"
+	// LimitTripped is a refusal by a limit: the subject says which.
+	LimitTripped = "limit_tripped"
+	// BreakerChanged is a provider that is left alone, or asked again.
+	BreakerChanged = "breaker_changed"
+
+	DriverJoined = "driver_joined"
+	DriverLeft   = "driver_left"
+	ShareCreated = "share_created"
+	ShareRevoked = "share_revoked"
 
 	UserSuspended   = "user_suspended"
 	UserUnsuspended = "user_unsuspended"

@@ -56,7 +56,7 @@ func NewRecorder(cfg Config) *Recorder {
 	if cfg.Capacity == 0 {
 		cfg.Capacity = Capacity
 	}
-	return &Recorder{cfg: cfg, log: cfg.Log.With("component", "auditlog"), wake: make(chan struct{}, 1), notes: notes{of: map[noteKey]*noted{}}}
+	return &Recorder{cfg: cfg, log: cfg.Log.With("component", "auditlog"), wake: make(chan struct{}, 1), notes: newNotes()}
 }
 
 // Admit says whether an event would be taken: ErrFull otherwise. Ask before a login begins.
@@ -90,9 +90,11 @@ func (r *Recorder) pushLocked(e Entry) error {
 	return nil
 }
 
-// Note takes an event that anybody can cause at any rate, such as a refusal by a limit: the first of a
-// minute from the same network about the same phone for the same reason is written, then one row that
-// says how often it came again. It never refuses; what finds no place is counted.
+// Note takes an event that anybody can cause at any rate, such as a refusal by a limit: the first from the
+// same network about the same phone for the same reason is written at once, then one row a minute that says
+// how often it came again. Of the same reason so many are told apart at a time, and those beyond counted
+// together: the rows of a minute are bounded, however many there are from wherever. It never refuses; what
+// finds no place in the buffer is counted.
 func (r *Recorder) Note(e Event) {
 	now := r.cfg.Now()
 	entry := r.cfg.Keys.Entry(e, now)
@@ -102,6 +104,11 @@ func (r *Recorder) Note(e Event) {
 		return
 	}
 	r.noteLocked(entry)
+}
+
+// LimitTripped notes that a limit refused somebody; name is of a closed set.
+func (r *Recorder) LimitTripped(name string) {
+	r.Note(Event{Actor: System, Action: LimitTripped, Subject: "limit:" + name, Reason: name})
 }
 
 // noteLocked leaves the last tenth of the buffer to logins.
@@ -131,8 +138,8 @@ func (r *Recorder) Waiting() (waiting int, lost int64) {
 
 // Run writes until ctx ends. Call Drain before that: what waits is lost with the process.
 func (r *Recorder) Run(ctx context.Context) error {
-	minute := time.NewTicker(noteWindow)
-	defer minute.Stop()
+	windows := time.NewTicker(notesEvery)
+	defer windows.Stop()
 	retry := time.NewTimer(0)
 	defer retry.Stop()
 	pause := firstPause
@@ -140,8 +147,8 @@ func (r *Recorder) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-minute.C:
-			r.repeat(r.cfg.Now())
+		case <-windows.C:
+			r.repeat(r.cfg.Now(), false)
 			continue
 		case <-r.wake:
 		case <-retry.C:
@@ -158,9 +165,9 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 }
 
-// Drain writes everything that waits. It gives up when ctx ends.
+// Drain writes everything that waits, the counts of notes too. It gives up when ctx ends.
 func (r *Recorder) Drain(ctx context.Context) error {
-	r.repeat(r.cfg.Now().Add(2 * noteWindow))
+	r.repeat(r.cfg.Now(), true)
 	return r.flush(ctx)
 }
 
@@ -187,11 +194,11 @@ func (r *Recorder) flush(ctx context.Context) error {
 	}
 }
 
-// repeat writes how often the notes of past minutes came again.
-func (r *Recorder) repeat(now time.Time) {
+// repeat writes how often notes came again.
+func (r *Recorder) repeat(now time.Time, all bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, e := range r.notes.over(now) {
+	for _, e := range r.notes.over(now, all) {
 		r.noteLocked(e)
 	}
 }

@@ -54,16 +54,29 @@ func (d *Desk) auditPrepared(m *SendCode, p *Prepared, err error) {
 // its own, never heard of it.
 var neverBegun = map[string]bool{"BUSY": true, "SHUTTING_DOWN": true, "INTERRUPTED": true}
 
-// auditUnsent writes down a code that the Desk was not asked for.
-func (g *Gate) auditUnsent(m *SendCode, err error) {
+// auditUnsent writes down a code that the Desk was not asked for. limit is the one that refused, "" when
+// none did.
+func (g *Gate) auditUnsent(m *SendCode, limit string, err error) {
+	e := auditlog.Event{Action: auditlog.CodeNotSent, Phone: m.Key.Phone.E164(), From: m.Source, Details: aboutKey(m.Key)}
+	if m.Invitation != nil {
+		e.Actor, e.Role = string(m.Invitation.Transporter), string(fleet.Transporter)
+	}
+	g.auditRefused(e, limit, err)
+}
+
+// auditUntried writes down a try that the Desk was not asked for, likewise.
+func (g *Gate) auditUntried(m *SubmitCode, limit string, err error) {
+	e := auditlog.Event{Action: auditlog.LoginRefused, Phone: m.Key.Phone.E164(), From: m.Source, Details: aboutKey(m.Key)}
+	g.auditRefused(e, limit, err)
+}
+
+func (g *Gate) auditRefused(e auditlog.Event, limit string, err error) {
 	if g.cfg.Audit == nil {
 		return
 	}
-	e := auditlog.Event{
-		Action: auditlog.CodeNotSent, Reason: fault.From(err).Reason, Phone: m.Key.Phone.E164(), From: m.Source, Details: aboutKey(m.Key),
-	}
-	if m.Invitation != nil {
-		e.Actor, e.Role = string(m.Invitation.Transporter), string(fleet.Transporter)
+	e.Reason = fault.From(err).Reason
+	if limit != "" {
+		e.Details["limit"] = limit
 	}
 	g.cfg.Audit.Note(e)
 }
@@ -115,9 +128,11 @@ func (d *Desk) auditSubmitted(ctx context.Context, m *SubmitCode, in *LoggedIn, 
 		d.log.ErrorContext(ctx, "login refused: it cannot be written down", "phone", m.Key.Phone, "error", err)
 		return ErrUnavailable.Because(err)
 	}
-	if in.newDevice {
+	if in.newDevice { // nobody causes this at any rate: it took a right code
 		e.Action = auditlog.NewDevice
-		d.cfg.Audit.Note(e)
+		if err := d.cfg.Audit.Record(e); err != nil { // the login itself is written down
+			d.log.WarnContext(ctx, "that a login was on a new device is not in the audit log", "phone", m.Key.Phone, "error", err)
+		}
 	}
 	return nil
 }

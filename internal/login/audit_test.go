@@ -111,9 +111,35 @@ func TestCodesThatNobodyWasAskedForAreWrittenDown(t *testing.T) {
 	if diff := cmp.Diff(want, y.book.lines()); diff != "" {
 		t.Fatalf("rows (-want +got):\n%s", diff)
 	}
+	if got := y.book.events[0].Details["limit"]; got != "login-global" {
+		t.Errorf("refused by %v", got)
+	}
 	for _, e := range y.book.events {
 		if e.Phone != own.Phone.E164() || e.Details["flow"] != string(otp.Own) {
 			t.Errorf("written as %+v", e)
 		}
+	}
+}
+
+// TestTriesThatNobodyWasAskedForAreWrittenDown likewise, and what the desk heard of is not written twice.
+func TestTriesThatNobodyWasAskedForAreWrittenDown(t *testing.T) {
+	t.Parallel()
+	y := open(func(l *limit.Login) { l.FailDevice.Burst, l.FailDevice.Events = 1, 1 })
+	y.device = "device-of-asha"
+	y.fate = fault.New(fault.Unavailable, "SHUTTING_DOWN", "")
+	_ = y.try(t, own)
+	y.fate = fault.New(fault.FailedPrecondition, "INVALID_OTP", "no")
+	_ = y.try(t, own)
+	refusedBy(t, y, y.try(t, own), login.ErrTries.Reason, "login-fails-device")
+	var got []string
+	for _, e := range y.book.events {
+		got = append(got, fmt.Sprintf("%s %s %v", e.Action, e.Reason, e.Details["limit"]))
+		if e.Phone != own.Phone.E164() || e.Details["flow"] != string(otp.Own) {
+			t.Errorf("written as %+v", e)
+		}
+	}
+	want := []string{"login_refused SHUTTING_DOWN <nil>", "login_refused " + login.ErrTries.Reason + " login-fails-device"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 }

@@ -55,6 +55,7 @@ type visit struct {
 	raised  bool
 	returns []func(context.Context) error
 	full    *fault.Error
+	by      string // the limit that refused
 }
 
 func (g *Gate) visit(ctx context.Context, full *fault.Error) *visit {
@@ -68,14 +69,14 @@ func (g *Gate) SendCode(ctx context.Context, m *SendCode) (*CodeSent, error) {
 	v := g.visit(ctx, ErrTooManyAsks)
 	if err := v.maySend(ctx, m.Key); err != nil {
 		v.giveBack(ctx)
-		g.auditUnsent(m, err)
+		g.auditUnsent(m, v.by, err)
 		return nil, err
 	}
 	sent, err := g.next.SendCode(ctx, m)
 	if err != nil { // no code went out: unknown drivers, cool-downs and the like have limits of their own
 		v.giveBack(ctx)
 		if neverBegun[fault.From(err).Reason] {
-			g.auditUnsent(m, err)
+			g.auditUnsent(m, "", err)
 		}
 		return nil, err
 	}
@@ -88,6 +89,7 @@ func (g *Gate) SubmitCode(ctx context.Context, m *SubmitCode) (*LoggedIn, error)
 	v := g.visit(ctx, ErrTries)
 	if err := v.mayTry(ctx, m.Key); err != nil {
 		v.giveBack(ctx)
+		g.auditUntried(m, v.by, err)
 		return nil, err
 	}
 	in, err := g.next.SubmitCode(ctx, m)
@@ -96,6 +98,8 @@ func (g *Gate) SubmitCode(ctx context.Context, m *SubmitCode) (*LoggedIn, error)
 		v.giveBack(ctx)
 	}
 	switch {
+	case err != nil && neverBegun[fault.From(err).Reason]:
+		g.auditUntried(m, "", err)
 	case failed:
 		g.watch(ctx, 1)
 	case err == nil:
@@ -254,8 +258,7 @@ func (v *visit) take(ctx context.Context, l limit.Limit, key string, soft bool) 
 	case soft:
 		return v.soften(ctx, l.Name, wait)
 	}
-	v.refusedBy(l.Name)
-	return v.full.After(wait)
+	return v.refuse(l.Name, wait)
 }
 
 func (v *visit) mayReturn(l limit.Limit, key string) {
@@ -267,6 +270,11 @@ func (v *visit) soften(ctx context.Context, name string, wait time.Duration) err
 	if err != nil || known {
 		return err
 	}
+	return v.refuse(name, wait)
+}
+
+func (v *visit) refuse(name string, wait time.Duration) error {
+	v.by = name
 	v.refusedBy(name)
 	return v.full.After(wait)
 }
