@@ -29,14 +29,15 @@ const (
 // are, or can never be, or their deadline is over. One per channel and task.
 //
 // Invariants: after its deadline a message is not begun, and one that was begun before is given up at
-// it; of one person's messages one is under way at a time, the older first; a message is crossed off
+// it; one that its provider wants to be asked about later is not tried sooner; of one person's messages one is under way at a time, the older first; a message is crossed off
 // after it was delivered, so an unknown outcome (a crash in between, a lease that ran out) makes a
 // second one, and nothing else does.
 type Courier struct {
 	Outbox  ledger.Outbox
 	Channel string
 	// Deliver hands one message over; it returns nil when it is settled, an ErrHopeless, or another
-	// error to be called again later.
+	// error to be called again later: a NotBefore no sooner than it says, and if that is after the
+	// deadline, not at all.
 	Deliver func(ctx context.Context, m ledger.Message) error
 	Now     func() time.Time // the clock of deadlines: the outbox's
 	Log     *slog.Logger
@@ -142,8 +143,14 @@ func (c *Courier) settle(ctx context.Context, p ledger.Pending, outcome string) 
 }
 
 func (c *Courier) later(ctx context.Context, p ledger.Pending, why error) {
+	wait, told := courierBackoff(p.Attempts), WaitOf(why)
+	if wait = max(wait, told); told > 0 && !p.Deadline.IsZero() && !c.Now().Add(wait).Before(p.Deadline) {
+		c.Log.WarnContext(ctx, "message to a person given up: its provider wants to be left alone beyond the deadline",
+			"channel", c.Channel, "type", p.Type, "user_id", p.To, "id", p.ID, "attempt", p.Attempts+1, "error", why)
+		c.settle(ctx, p, "expired")
+		return
+	}
 	c.count("later")
-	wait := courierBackoff(p.Attempts)
 	c.Log.WarnContext(ctx, "message to a person not delivered yet", "channel", c.Channel, "type", p.Type, "user_id", p.To, "id", p.ID,
 		"attempt", p.Attempts+1, "again_in", wait, "error", why)
 	c.giveBack(ctx, p, c.Now().Add(wait))

@@ -216,3 +216,49 @@ func TestCourierAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestCourierWaitsAsLongAsItIsTold: not sooner than the provider wants; and what would come after its deadline is
+// given up at once.
+func TestCourierWaitsAsLongAsItIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &shelf{}
+		s.put(message("can wait", "a", time.Now().Add(time.Hour)), message("for ever", "b", time.Time{}), message("cannot", "c", time.Now().Add(40*time.Second)))
+		begun, tries := time.Now(), map[string][]time.Duration{}
+		var mu sync.Mutex
+		courierFor(t, s, time.Minute, func(_ context.Context, m ledger.Message) error {
+			mu.Lock()
+			defer mu.Unlock()
+			tries[m.ID] = append(tries[m.ID], time.Since(begun))
+			if len(tries[m.ID]) > 1 {
+				return nil
+			}
+			return &NotBefore{Wait: 40 * time.Second, Err: errors.New("busy")}
+		})
+		for _, id := range []string{"can wait", "for ever"} {
+			if at := tries[id]; len(at) != 2 || at[1] < 40*time.Second || at[1] > 42*time.Second {
+				t.Errorf("%s was tried after %v", id, at)
+			}
+		}
+		if at := tries["cannot"]; len(at) != 1 || s.left() != 0 {
+			t.Errorf("what cannot wait was tried after %v, %d left", at, s.left())
+		}
+	})
+}
+
+// TestCourierBacksOffWhenToldLess: a provider that asks for less than the courier would wait by itself changes nothing.
+func TestCourierBacksOffWhenToldLess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &shelf{}
+		s.put(message("1", "a", time.Now().Add(time.Hour)))
+		tries := 0
+		courierFor(t, s, time.Minute, func(context.Context, ledger.Message) error {
+			tries++
+			return &NotBefore{Wait: time.Millisecond, Err: errors.New("busy")}
+		})
+		if tries < 6 || tries > 9 {
+			t.Errorf("%d tries in a minute", tries)
+		}
+	})
+}

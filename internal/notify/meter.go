@@ -51,6 +51,18 @@ func (m *Meter) asked(provider, template string, class Class, took time.Duration
 	}
 }
 
+// begin shows a provider's counters of reports from 0: an increase is only seen of a number that was there before.
+func (m *Meter) begin(provider string) {
+	if m == nil {
+		return
+	}
+	for _, t := range templates {
+		for _, s := range []State{Sent, Delivered, Failed, Blocked} {
+			m.reports.WithLabelValues(provider, t.Key, string(s))
+		}
+	}
+}
+
 func (m *Meter) breaker(provider, traffic string, open bool) {
 	if m != nil {
 		v := 0.0

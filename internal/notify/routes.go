@@ -55,6 +55,7 @@ func NewRoutes(cfg RoutesConfig, in ...Route) *Routes {
 	r := &Routes{cfg: cfg, log: cfg.Log.With("component", "sms", "traffic", cfg.Traffic)}
 	for _, one := range in {
 		r.routes = append(r.routes, &route{Route: one})
+		r.cfg.Meter.begin(one.Name)
 		r.cfg.Meter.breaker(one.Name, cfg.Traffic, false)
 	}
 	return r

@@ -122,7 +122,7 @@ func (a Account) grant(ctx context.Context, client *http.Client, now time.Time) 
 		return access{}, errors.New("push: the token's address is none")
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	status, body, err := ask(client, req)
+	got, err := ask(client, req, now)
 	if err != nil {
 		return access{}, fmt.Errorf("%w: access token: %w", ErrTemporary, err)
 	}
@@ -131,9 +131,9 @@ func (a Account) grant(ctx context.Context, client *http.Client, now time.Time) 
 		ExpiresIn int64  `json:"expires_in"`
 		Error     string `json:"error"`
 	}
-	_ = json.Unmarshal(body, &answer) // not JSON: decided by the status
-	if status != http.StatusOK || answer.Token == "" {
-		return access{}, fmt.Errorf("%w: access token: status %d %s", ErrTemporary, status, word(answer.Error))
+	_ = json.Unmarshal(got.body, &answer) // not JSON: decided by the status
+	if got.status != http.StatusOK || answer.Token == "" {
+		return access{}, got.later(fmt.Errorf("%w: access token: status %d %s", ErrTemporary, got.status, word(answer.Error)))
 	}
 	life := time.Duration(min(max(answer.ExpiresIn, 0), 24*3600)) * time.Second
 	return access{answer.Token, now.Add(life - renewBefore)}, nil

@@ -68,7 +68,7 @@ func (d *Delivery) Deliver(ctx context.Context, m ledger.Message) error {
 			d.forget(ctx, token, now, m.To)
 		case errors.Is(err, ErrRefused):
 			d.log.ErrorContext(ctx, "push message refused", "type", m.Type, "user_id", m.To, "id", m.ID, "error", err)
-		default:
+		case notify.WaitOf(err) >= notify.WaitOf(failed):
 			failed = err
 		}
 	}

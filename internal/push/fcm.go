@@ -9,8 +9,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"weelo/internal/notify"
 )
 
 // FCM sends by Firebase Cloud Messaging's HTTP v1 interface: one POST for each phone, with an access
@@ -20,7 +24,8 @@ type FCM struct {
 	cfg    FCMConfig
 	client *http.Client
 	url    string
-	access chan access // one place: who holds it may renew it
+	access chan access  // one place: who holds it may renew it
+	until  atomic.Int64 // Unix ns before which the service wants to be left alone
 }
 
 // FCMConfig is what an FCM needs.
@@ -110,6 +115,9 @@ func (f *FCM) Send(ctx context.Context, m Message) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRefused, err)
 	}
+	if left := time.Unix(0, f.until.Load()).Sub(f.cfg.Now()); left > 0 {
+		return &notify.NotBefore{Wait: left, Err: fmt.Errorf("%w: it asked to be left alone", ErrTemporary)}
+	}
 	bearer, err := f.bearer(ctx)
 	if err != nil {
 		return err
@@ -120,14 +128,17 @@ func (f *FCM) Send(ctx context.Context, m Message) error {
 	}
 	req.Header.Set("Authorization", "Bearer "+bearer)
 	req.Header.Set("Content-Type", "application/json")
-	status, answer, err := ask(f.client, req)
+	got, err := ask(f.client, req, f.cfg.Now())
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrTemporary, err)
 	}
-	if status == http.StatusUnauthorized {
+	switch got.status {
+	case http.StatusUnauthorized:
 		f.forget(bearer)
+	case http.StatusServiceUnavailable: // of the service, while a 429 may be of one phone
+		f.until.Store(f.cfg.Now().Add(min(got.wait, pauseMost)).UnixNano())
 	}
-	return verdict(status, answer)
+	return got.later(verdict(got.status, got.body))
 }
 
 // bearer gives the access token, renewed when it runs out. Who comes meanwhile waits, no longer than he
@@ -198,19 +209,52 @@ func verdict(status int, body []byte) error {
 
 const maxAnswer = 64 << 10
 
+// What a provider may ask for by Retry-After: so long for one message, and so long for all of them, lest one
+// wrong answer silences everybody.
+const (
+	waitMost  = time.Hour
+	pauseMost = time.Minute
+)
+
+// reply is what a provider answered.
+type reply struct {
+	status int
+	body   []byte
+	wait   time.Duration // its Retry-After; 0: none
+}
+
+// later adds how long the provider wants to wait to an error that may go away.
+func (r reply) later(err error) error {
+	if r.wait > 0 && errors.Is(err, ErrTemporary) {
+		return &notify.NotBefore{Wait: r.wait, Err: err}
+	}
+	return err
+}
+
 // ask does a request and reads its answer. Errors say nothing of what was sent.
-func ask(client *http.Client, req *http.Request) (status int, body []byte, err error) {
+func ask(client *http.Client, req *http.Request, now time.Time) (reply, error) {
 	res, err := client.Do(req)
 	if err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
-			return 0, nil, errors.New("no answer in time")
+			return reply{}, errors.New("no answer in time")
 		}
-		return 0, nil, errors.New("the connection failed")
+		return reply{}, errors.New("the connection failed")
 	}
 	defer res.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return 0, nil, fmt.Errorf("status %d, the answer broke off", res.StatusCode)
+		return reply{}, fmt.Errorf("status %d, the answer broke off", res.StatusCode)
 	}
-	return res.StatusCode, body, nil
+	return reply{res.StatusCode, body, retryAfter(res.Header.Get("Retry-After"), now)}, nil
+}
+
+// retryAfter reads the header, seconds or a date (RFC 9110 §10.2.3). What it cannot read asks for nothing.
+func retryAfter(value string, now time.Time) time.Duration {
+	var wait time.Duration
+	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {
+		wait = time.Duration(seconds) * time.Second
+	} else if at, err := http.ParseTime(value); err == nil {
+		wait = at.Sub(now)
+	}
+	return min(max(wait, 0), waitMost)
 }

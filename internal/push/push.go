@@ -2,9 +2,9 @@
 //
 // Invariants: nothing is sent after its deadline, nor kept by the provider beyond it; a message is sent
 // until a phone of its user has taken it, and then never again, so that only an unknown outcome makes a
-// second one; a slow or failing provider holds up nobody but this package's own workers; a token that
-// the provider does not know any more is forgotten; a token is in the message that goes to the provider
-// and in the store, and nowhere else.
+// second one; a provider that says when it wants to be asked again is not asked before; a slow or failing
+// one holds up nobody but this package's own workers; a token that it does not know any more is forgotten;
+// a token is in the message that goes to the provider and in the store, and nowhere else.
 package push
 
 import (
