@@ -79,6 +79,10 @@ func register[I, O any](a *API, route Route, h func(ctx context.Context, in *I) 
 	op := huma.Operation{
 		Method: route.Method, Path: route.Path, OperationID: route.Name, Summary: route.Summary,
 		Tags: []string{route.Tag}, DefaultStatus: route.Status, MaxBodyBytes: route.MaxBody,
+		// The body has been read before huma looks at it, within the server's ReadTimeout. A second deadline would
+		// pass while the handler works: net/http takes that for a client who hung up, and cancels the request and,
+		// as the connection lives on, every later one that a load balancer sends over it.
+		BodyReadTimeout: -1,
 	}
 	if !route.Public {
 		op.Security = []map[string][]string{{"bearer": {}}}
