@@ -13,12 +13,14 @@ import (
 )
 
 // nudges are the push and text messages of the decision, one for each person: a transporter is woken for
-// an order that he is shown anew and learns when it is gone; the customer gets texts if that is wanted.
+// an order that he is shown anew and learns when it is gone; the parties learn what became of a dispute; the
+// customer gets texts if that is wanted.
 // What moves with a trip is the trip's to push.
 func (d Decision) nudges() []ledger.Message {
 	var out []ledger.Message
 	if d.push {
 		out = append(d.offerPushes(), d.closingPushes()...)
+		out = append(out, d.disputePushes()...)
 	}
 	if d.texts {
 		out = append(out, d.customerTexts()...)
