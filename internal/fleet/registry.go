@@ -14,8 +14,8 @@ func KYCStates() []KYC {
 type Registry interface {
 	// User gives one user. ErrNoUser when there is none.
 	User(ctx context.Context, id UserID) (User, error)
-	// Find gives the users with a phone, E.164, or a role, or both, the newest first, at most limit. ""
-	// is any.
+	// Find gives the users with a phone, E.164, or a role, or both, the newest first and those of one
+	// moment by id, at most limit: none below 1. "" is any.
 	Find(ctx context.Context, phone string, role Role, limit int) ([]User, error)
 	// Crew gives every driver of a transporter, suspended ones too, at most MaxFleet.
 	Crew(ctx context.Context, transporter UserID) ([]UserID, error)

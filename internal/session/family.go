@@ -146,6 +146,7 @@ func (p Policy) Lives(f Family, now time.Time) bool {
 
 // Lister shows operators somebody's sessions; every Store does.
 type Lister interface {
-	// OfUser gives his families, live or not, the newest first, without Presented and Membership.
+	// OfUser gives his families, live or not, the newest first and those of one moment by id, without
+	// Presented and Membership, at most limit: none below 1.
 	OfUser(ctx context.Context, user fleet.UserID, limit int) ([]Family, error)
 }

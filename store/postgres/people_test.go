@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"testing"
 
+	"weelo/internal/fleet"
 	"weelo/internal/otp"
 	"weelo/internal/session"
 	"weelo/store/postgres"
@@ -25,4 +26,20 @@ func TestSessions(t *testing.T) {
 func TestFails(t *testing.T) {
 	t.Parallel()
 	storetest.Fails(t, func(t *testing.T) otp.Fails { return postgres.NewFails(freshDB(t)) })
+}
+
+func TestRegistry(t *testing.T) {
+	t.Parallel()
+	storetest.Registry(t, func(t *testing.T) (fleet.Registry, func(fleet.User)) {
+		db := freshDB(t)
+		return postgres.NewRegistry(db), putUser(t, db)
+	})
+}
+
+func TestLister(t *testing.T) {
+	t.Parallel()
+	storetest.Lister(t, func(t *testing.T) (session.Lister, session.Store, session.Users) {
+		db := freshDB(t)
+		return postgres.NewSessions(db), postgres.NewSessions(db), postgres.NewUsers(db)
+	})
 }

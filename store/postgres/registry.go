@@ -24,12 +24,12 @@ func NewRegistry(db *DB) Registry { return Registry{NewPeople(db)} }
 // Find implements fleet.Registry.
 func (s Registry) Find(ctx context.Context, phone string, role fleet.Role, limit int) ([]fleet.User, error) {
 	return s.list(ctx, `SELECT `+personColumns+` FROM app_user WHERE ($1 = '' OR phone = $1) AND ($2 = '' OR role = $2)
-		ORDER BY created_at DESC, id LIMIT $3`, phone, string(role), limit)
+		ORDER BY created_at DESC, id COLLATE "C" LIMIT $3`, phone, string(role), max(limit, 0))
 }
 
 // Crew implements fleet.Registry.
 func (s Registry) Crew(ctx context.Context, transporter fleet.UserID) ([]fleet.UserID, error) {
-	rows, err := s.db.General.Query(ctx, `SELECT id FROM app_user WHERE transporter_id = $1 ORDER BY id LIMIT $2`, string(transporter), fleet.MaxFleet)
+	rows, err := s.db.General.Query(ctx, `SELECT id FROM app_user WHERE transporter_id = $1 ORDER BY id COLLATE "C" LIMIT $2`, string(transporter), fleet.MaxFleet)
 	if err != nil {
 		return nil, fmt.Errorf("drivers of %s: %w", transporter, err)
 	}
@@ -60,7 +60,7 @@ var _ session.Lister = (*Sessions)(nil)
 func (s *Sessions) OfUser(ctx context.Context, user fleet.UserID, limit int) ([]session.Family, error) {
 	rows, err := s.db.General.Query(ctx, `
 		SELECT id, user_id, role, coalesce(transporter_id, ''), device, created_at, used_at, ends_at, revoked_at, revoked_why
-		FROM session_family WHERE user_id = $1 ORDER BY created_at DESC, id LIMIT $2`, string(user), limit)
+		FROM session_family WHERE user_id = $1 ORDER BY created_at DESC, id COLLATE "C" LIMIT $2`, string(user), max(limit, 0))
 	if err != nil {
 		return nil, fmt.Errorf("sessions of %s: %w", user, err)
 	}

@@ -23,7 +23,7 @@ func NewRegistry(db *DB) Registry { return Registry{NewPeople(db)} }
 // Find implements fleet.Registry.
 func (s Registry) Find(ctx context.Context, phone string, role fleet.Role, limit int) ([]fleet.User, error) {
 	return s.list(ctx, `SELECT `+personColumns+` FROM app_user WHERE (?1 = '' OR phone = ?1) AND (?2 = '' OR role = ?2)
-		ORDER BY created_at DESC, id LIMIT ?3`, phone, string(role), limit)
+		ORDER BY created_at DESC, id LIMIT ?3`, phone, string(role), max(limit, 0))
 }
 
 // Crew implements fleet.Registry.
@@ -67,7 +67,7 @@ var _ session.Lister = (*Sessions)(nil)
 func (s *Sessions) OfUser(ctx context.Context, user fleet.UserID, limit int) ([]session.Family, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `
 		SELECT id, user_id, role, coalesce(transporter_id, ''), device, created_at, used_at, ends_at, revoked_at, revoked_why
-		FROM session_family WHERE user_id = ? ORDER BY created_at DESC, id LIMIT ?`, string(user), limit)
+		FROM session_family WHERE user_id = ? ORDER BY created_at DESC, id LIMIT ?`, string(user), max(limit, 0))
 	if err != nil {
 		return nil, fmt.Errorf("sessions of %s: %w", user, err)
 	}
