@@ -114,11 +114,13 @@ type Limiter interface {
 // Tally is how many events there were in a span, and how many of them were of the kind that is watched.
 type Tally struct{ All, Some int }
 
-// Tallies count in spans of fixed length, each of which begins with its first event.
+// Tallies count in spans of fixed length, each of which begins with its first event or where Begin says so.
 type Tallies interface {
 	// Add changes a tally and gives what it is then. Neither number falls below 0, and a span never
 	// begins with an Add that adds nothing.
 	Add(ctx context.Context, key string, span time.Duration, all, some int) (Tally, error)
+	// Begin makes a tally of one event whose span begins now, whatever there was.
+	Begin(ctx context.Context, key string, span time.Duration) error
 	// Read gives a tally and what is left of its span.
 	Read(ctx context.Context, key string) (t Tally, left time.Duration, err error)
 }

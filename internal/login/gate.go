@@ -106,7 +106,7 @@ func (g *Gate) SubmitCode(ctx context.Context, m *SubmitCode) (*LoggedIn, error)
 		g.watch(ctx, 0)
 		g.tally(ctx, "prefix:"+prefix(m.Key), g.cfg.Limits.Span, 0, 1)
 		if v.device != "" && m.Key.Flow != otp.Onboard {
-			g.tally(ctx, "device:"+v.device, g.cfg.Limits.Known, 1, 0)
+			g.know(ctx, v.device)
 		}
 	}
 	return in, err
@@ -322,6 +322,13 @@ func (g *Gate) watch(ctx context.Context, failed int) {
 func (g *Gate) tally(ctx context.Context, key string, span time.Duration, all, some int) {
 	if _, err := g.cfg.Tallies.Add(context.WithoutCancel(ctx), key, span, all, some); err != nil {
 		g.log.WarnContext(ctx, "a login was not tallied", "error", err)
+	}
+}
+
+// know makes a device known from now on: the span is that of its last login, not of its first.
+func (g *Gate) know(ctx context.Context, device string) {
+	if err := g.cfg.Tallies.Begin(context.WithoutCancel(ctx), "device:"+device, g.cfg.Limits.Known); err != nil {
+		g.log.WarnContext(ctx, "a device that logged in is not known", "error", err)
 	}
 }
 

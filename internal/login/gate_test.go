@@ -118,7 +118,16 @@ func TestASoftLimitStopsUnknownDevicesOnly(t *testing.T) {
 	}
 	y.device = "mine"
 	must(t, y.send(t, number(0)))
-	y.now = y.now.Add(30 * 24 * time.Hour)
+	y.now = y.now.Add(29 * 24 * time.Hour)
+	must(t, y.try(t, number(0))) // a device is known for 30 days from its last login
+	y.now = y.now.Add(29 * 24 * time.Hour)
+	for i := range 10 {
+		y.device = ""
+		must(t, y.send(t, number(40+i)))
+	}
+	y.device = "mine"
+	must(t, y.send(t, number(0)))
+	y.now = y.now.Add(24 * time.Hour)
 	for i := range 10 {
 		y.device = ""
 		must(t, y.send(t, number(20+i)))

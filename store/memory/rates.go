@@ -88,6 +88,18 @@ func (r *Rates) Add(_ context.Context, key string, span time.Duration, all, some
 	return t.Tally, nil
 }
 
+// Begin implements limit.Tallies.
+func (r *Rates) Begin(_ context.Context, key string, span time.Duration) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	if _, had := r.tallies[key]; !had {
+		r.roomLocked(now)
+	}
+	r.tallies[key] = tallied{Tally: limit.Tally{All: 1}, until: now.Add(span)}
+	return nil
+}
+
 // Read implements limit.Tallies.
 func (r *Rates) Read(_ context.Context, key string) (limit.Tally, time.Duration, error) {
 	r.mu.Lock()

@@ -66,6 +66,23 @@ func (r *Rates) Add(ctx context.Context, key string, span time.Duration, all, so
 	return t, err
 }
 
+// Begin implements limit.Tallies.
+func (r *Rates) Begin(ctx context.Context, key string, span time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, callBudget)
+	defer cancel()
+	_, err := r.client.TxPipelined(ctx, func(tx goredis.Pipeliner) error {
+		name := "tally:" + key
+		tx.Del(ctx, name)
+		tx.HSet(ctx, name, "all", 1)
+		tx.PExpire(ctx, name, span)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("begin a tally: %w", err)
+	}
+	return nil
+}
+
 // Read implements limit.Tallies.
 func (r *Rates) Read(ctx context.Context, key string) (limit.Tally, time.Duration, error) {
 	return r.tally(ctx, key, 0, 0, 0)

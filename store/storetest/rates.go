@@ -221,8 +221,23 @@ func Tallies(t *testing.T, open func(t *testing.T) Clocked[limit.Tallies]) {
 	if got, left, err := c.Store.Read(t.Context(), "race"); err != nil || left <= 0 || left > time.Hour || !cmp.Equal(got, limit.Tally{All: 40, Some: 20}) {
 		t.Fatalf("raced: %+v %v %v", got, left, err)
 	}
+	must(t, c.Store.Begin(t.Context(), "race", time.Minute))
+	if got, left, err := c.Store.Read(t.Context(), "race"); err != nil || left <= 0 || left > time.Minute || got != (limit.Tally{All: 1}) {
+		t.Fatalf("begun anew: %+v %v %v", got, left, err)
+	}
 	if c.Real {
 		return
+	}
+	for range 3 {
+		must(t, c.Store.Begin(t.Context(), "again", span))
+		c.Advance(span - time.Millisecond)
+		if got, left, err := c.Store.Read(t.Context(), "again"); err != nil || left != time.Millisecond || got != (limit.Tally{All: 1}) {
+			t.Fatalf("a span begins again: %+v %v %v", got, left, err)
+		}
+	}
+	c.Advance(time.Millisecond)
+	if got, _, err := c.Store.Read(t.Context(), "again"); err != nil || got != (limit.Tally{}) {
+		t.Fatalf("and ends: %+v %v", got, err)
 	}
 	if got := add(3, 0); got != (limit.Tally{All: 3}) {
 		t.Fatalf("%+v", got)
