@@ -1,13 +1,16 @@
 package security
 
 import (
+	"context"
 	"database/sql"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	_ "modernc.org/sqlite" // the driver that dev's database is held fast with
 
 	"weelo/internal/servertest"
@@ -41,6 +44,51 @@ func logoutReachesTheOtherTask(t *testing.T, one, other *house, redis *servertes
 	s.closed(4401, 15*time.Second-time.Since(begun))
 	eventually(t, 15*time.Second-time.Since(begun), "the access token is refused by the other task", func() bool { return slow.at(other).me().status == 401 })
 	slow.at(other).renew(slow.refresh).refused(401)
+}
+
+// TestRecheck: a session whose end reaches nobody, because it is written with a time that nobody reads back to any
+// more, is over all the same: each task asks the database about everybody who holds a socket there.
+func TestRecheck(t *testing.T) {
+	t.Parallel()
+	t.Run("serve", func(t *testing.T) {
+		t.Parallel()
+		database := servertest.Database(t)
+		h := serveOn(t, database, servertest.Redis(t))
+		t.Run("P20_AnEndThatNobodyIsToldOf", func(t *testing.T) { anEndThatNobodyIsToldOf(t, h, database) })
+	})
+}
+
+func anEndThatNobodyIsToldOf(t *testing.T, h *house, database string) {
+	over, stays := h.customer(t), h.customer(t)
+	s, other := over.connect(), stays.connect()
+	s.alive()
+	other.alive()
+	sid, ok := forge(t, over.token, nil).claims["sid"].(string)
+	if !ok {
+		t.Fatal("an access token of no session")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), wait)
+	defer cancel()
+	db, err := pgx.Connect(ctx, database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close(ctx) }()
+	begun := time.Now()
+	done, err := db.Exec(ctx, `UPDATE session_family SET revoked_at = now() - interval '1 hour', revoked_why = 'logout' WHERE id = $1 AND revoked_at IS NULL`, sid)
+	if err != nil || done.RowsAffected() != 1 {
+		t.Fatalf("%d sessions ended: %v", done.RowsAffected(), err)
+	}
+	over.renew(over.refresh).refused(401) // asks the database itself
+	s.closed(4401, 15*time.Second-time.Since(begun))
+	eventually(t, 15*time.Second-time.Since(begun), "the access token is refused", func() bool { return over.me().status == 401 })
+	over.renew(over.refresh).refused(401)
+	if by := regexp.MustCompile(`a session that is over held a socket[^\n]*` + sid); !by.MatchString(h.said.String()) {
+		t.Error("something else than the re-check has ended it")
+	}
+	other.alive()
+	stays.me().ok()
+	stays.renew(stays.refresh).ok()
 }
 
 // TestTheSameBodyAfterAFailure: the apps send the same body again after a 5xx. Here it is a real one: the

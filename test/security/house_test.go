@@ -23,6 +23,7 @@ type house struct {
 	dir     string // of dev; "" on serve
 	redis   string // "" on dev, which keeps its codes in memory
 	sms     *sink
+	said    *servertest.Transcript                     // both outputs
 	keys    struct{ access, refresh, previous []byte } // previous: another access key that is accepted; nil on dev
 	opsUser string                                     // a phone that may log in as ops
 }

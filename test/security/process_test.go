@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 func (h *house) begin(t testing.TB) {
 	t.Helper()
 	w := servertest.Serve(t, h.environ, h.args...)
-	h.base, h.admin = w.Base, w.Admin
+	h.base, h.admin, h.said = w.Base, w.Admin, w.Said
 }
 
 // heap is how many bytes the server holds on to, counted just after a garbage collection.
