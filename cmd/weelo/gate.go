@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,10 +33,11 @@ func (h *house) gated() (protocol.Logins, rest.Sessions) {
 	if h.p.cfg.LimitsOff() {
 		return logins, h.keeper
 	}
+	h.p.metrics.Limits.Begin(limitNames()...)
 	table := limit.DefaultLogin().Scaled(h.p.cfg.Tests.LoginTimeScale)
 	table.SMS = h.p.cfg.SMS.DailyBudget
 	gate := login.NewGate(logins, login.GateConfig{
-		Limiter: h.st.rates, Tallies: h.st.rates, Limits: table, Observer: h.p.metrics.Limits, Audit: h.trail, Log: h.p.log,
+		Limiter: h.st.rates, Tallies: h.st.rates, Limits: table, Observer: h.refusals(), Audit: h.trail, Log: h.p.log,
 		Origin: func(ctx context.Context) (netip.Addr, string) {
 			r := rest.RequestOf(ctx)
 			return r.Client, r.Device
@@ -47,6 +49,15 @@ func (h *house) gated() (protocol.Logins, rest.Sessions) {
 	return gate, &refreshes{
 		Keeper: h.keeper, mint: h.mint, table: table, limits: h.requestLimits(),
 	}
+}
+
+// limitNames are what refusals and alarms of limits are counted under.
+func limitNames() []string {
+	names := []string{door.LobbyName, "sms-budget-alarm", "sms-budget", "posture-raised"} // the last three: internal/login
+	for _, l := range slices.Concat(limit.DefaultLogin().Limits(), limit.DefaultRequests().Limits()) {
+		names = append(names, l.Name)
+	}
+	return names
 }
 
 // counting counts limits that guard no secret: together with the other tasks, or alone while Redis is away.
@@ -64,7 +75,7 @@ func (h *house) requestLimits() limit.Limiter {
 	if h.p.cfg.LimitsOff() {
 		return nil
 	}
-	return limit.Counted{Limiter: h.counting(), Observer: h.p.metrics.Limits}
+	return limit.Counted{Limiter: h.counting(), Observer: h.refusals()}
 }
 
 // refreshes limits refreshes by family and address. A refresh guards no code that could be guessed, and
@@ -114,7 +125,7 @@ func (h *house) lobby() *door.Lobby {
 	}
 	return door.NewLobby(
 		func(r *http.Request) netip.Addr { return rest.RequestOf(r.Context()).Client },
-		func() { h.p.metrics.Limits.LimitRefused(door.LobbyName) },
+		func() { h.refusals().LimitRefused(door.LobbyName) },
 	)
 }
 
@@ -157,7 +168,7 @@ func (h *house) connecting(next http.Handler) http.Handler {
 			if known, _, err := h.st.rates.Read(r.Context(), "device:"+from.Device); from.Device != "" && err == nil && known.All > 0 {
 				continue
 			}
-			h.p.metrics.Limits.LimitRefused(table.Connect.Name)
+			h.refusals().LimitRefused(table.Connect.Name)
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusTooManyRequests)

@@ -81,8 +81,8 @@ type stores struct {
 	tickets   session.TicketStore
 	index     session.Index // nil on dev
 	memory    login.Memory  // nil on dev: this process forgets only when it ends
-	// clock is the one that deadlines are compared with.
-	clock *offsetClock
+	// clock is the one that deadlines are compared with; shared is the one of codes and limits, nil on dev.
+	clock, shared *offsetClock
 }
 
 // groupWriter is what both writers have beside Commit.
@@ -112,7 +112,7 @@ func embedded(ctx context.Context, p *process, file string) (*stores, error) {
 		orders: sqlite.NewOrderReads(db), offers: sqlite.NewOffers(db), supply: sqlite.NewSupply(db), crews: sqlite.NewCrews(db), log: sqlite.NewAuditLog(db), registry: sqlite.NewRegistry(db), lister: sqlite.NewSessions(db), phones: sqlite.NewPhones(db), shares: sqlite.NewShares(db),
 		codes: memory.NewOTP(time.Now), limits: memory.NewLimits(time.Now), rates: memory.NewRates(time.Now), presence: memory.NewPresence(), positions: memory.NewPositions(),
 		tickets: memory.NewTickets(time.Now),
-		clock:   &offsetClock{ask: db.Now},
+		clock:   &offsetClock{whose: "the database", ask: db.Now},
 	}
 	return st.withWriter(ctx, p, sqlite.NewWriter(db, sqlite.Options{Observe: p.flushed}))
 }
@@ -137,24 +137,28 @@ func shared(ctx context.Context, p *process) (*stores, error) {
 		orders: postgres.NewOrderReads(db), offers: postgres.NewOffers(db), supply: postgres.NewSupply(db), crews: postgres.NewCrews(db), log: postgres.NewAuditLog(db), registry: postgres.NewRegistry(db), lister: postgres.NewSessions(db), phones: postgres.NewPhones(db), shares: postgres.NewShares(db),
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), rates: redis.NewRates(client), presence: redis.NewPresence(client), positions: redis.NewPositions(client),
 		tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client), memory: redis.NewWitness(client),
-		clock: &offsetClock{ask: db.Now},
+		clock:  &offsetClock{whose: "the database", ask: db.Now},
+		shared: &offsetClock{whose: "Redis", ask: redis.NewClock(client).Now, rebuildable: true},
 	}
 	return st.withWriter(ctx, p, postgres.NewWriter(db, postgres.Options{Observe: p.flushed}))
 }
 
-// withWriter adds the group commit and measures the clock. The writer is closed before its database,
+// withWriter adds the group commit and measures the clocks. The writer is closed before its database,
 // after the actors have drained.
 func (st *stores) withWriter(ctx context.Context, p *process, w groupWriter) (*stores, error) {
 	st.writer, st.joint = w, w
 	p.close("writer", w.Close)
-	if err := st.clock.measure(ctx); err != nil {
-		return nil, fmt.Errorf("the database's clock: %w", err)
+	all := clocks{st.clock}
+	if st.shared != nil {
+		all = append(all, st.shared)
 	}
-	if d := time.Until(st.clock.Now()); d.Abs() > offsetWarning {
-		p.log.Warn("this machine's clock is not the database's", "ahead", d.Round(time.Millisecond).String(), "not_ready_beyond", offsetLimit.String())
+	for _, c := range all {
+		if err := c.begin(ctx, p.log); err != nil {
+			return nil, err
+		}
+		p.run("clock of "+c.whose, c.Run)
 	}
-	p.ready.add("clock", true, st.clock.check)
-	p.run("clock", st.clock.Run)
+	p.ready.add("clock", true, all.check)
 	return st, nil
 }
 

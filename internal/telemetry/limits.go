@@ -12,6 +12,14 @@ func newLimitMetrics(r prometheus.Registerer) *LimitMetrics {
 	}
 }
 
+// Begin shows the counters of these names from 0: an increase is only seen of a number that was there before.
+func (m *LimitMetrics) Begin(names ...string) {
+	for _, name := range names {
+		m.refused.WithLabelValues(name)
+		m.local.WithLabelValues(name)
+	}
+}
+
 // LimitRefused counts one refusal; name is of a closed set.
 func (m *LimitMetrics) LimitRefused(name string) { m.refused.WithLabelValues(name).Inc() }
 

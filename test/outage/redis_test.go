@@ -72,10 +72,11 @@ func TestRedisDown(t *testing.T) {
 	truck.goesOn(t, "with Redis again")
 }
 
-// proxy stands between the server and Redis and answers late, by as much as it is told.
+// proxy stands between the server and Redis and answers late, or with another time, by as much as it is told.
 type proxy struct {
 	addr  string
-	delay atomic.Int64
+	delay atomic.Int64 // ns
+	skew  atomic.Int64 // s
 }
 
 func newProxy(t testing.TB, to string) *proxy {
@@ -115,7 +116,7 @@ func (p *proxy) carry(in net.Conn, to string) {
 			<-time.After(wait)
 		}
 		if n > 0 {
-			if _, err := in.Write(buffer[:n]); err != nil {
+			if _, err := in.Write(skewed(buffer[:n], p.skew.Load())); err != nil {
 				break
 			}
 		}
