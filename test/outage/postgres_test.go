@@ -3,6 +3,7 @@ package outage
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -57,13 +58,13 @@ func TestPostgresDown(t *testing.T) {
 	spared := victim.code(t, lax)
 
 	// Killed: connections are refused. Each pair of phones has codes from before and asks for codes meanwhile.
-	a.during(t, "killed", "7020030001", "7020031011", 6, 3*time.Second, func() { w.postgres.Kill(t) }, func() { w.postgres.Start(t) })
+	a.during(t, "killed", "7020030001", "7020031011", 3*time.Second, func() { w.postgres.Kill(t) }, func() { w.postgres.Start(t) })
 	thief := victim
 	thief.device = "another phone"
 	refused(t, "the right code after 15 wrong ones", thief.verify(t, s, spared), http.StatusTooManyRequests, "TOO_MANY_ATTEMPTS")
 
 	// Frozen: connections stay and nobody answers.
-	a.during(t, "frozen", "7020040001", "7020041011", 0, 12*time.Second, func() { w.postgres.Pause(t) }, func() { w.postgres.Resume(t) })
+	a.during(t, "frozen", "7020040001", "7020041011", 12*time.Second, func() { w.postgres.Pause(t) }, func() { w.postgres.Resume(t) })
 }
 
 // absence is a town whose Postgres goes away and comes back, with somebody who is logged in and a truck
@@ -77,9 +78,8 @@ type absence struct {
 	stream *stream
 }
 
-// during takes Postgres away and gives it back. Every answer must come within the limit. tries are made that
-// must not use up a code.
-func (a *absence) during(t *testing.T, how, early, late string, tries int, limit time.Duration, away, back func()) {
+// during takes Postgres away and gives it back. Every answer must come within the limit.
+func (a *absence) during(t *testing.T, how, early, late string, limit time.Duration, away, back func()) {
 	t.Helper()
 	w, s := a.town, a.s
 	waiting, asking, boss := w.phone(early, "customer"), w.phone(late, "customer"), w.phone(late[:8]+"22", "transporter")
@@ -114,7 +114,7 @@ func (a *absence) during(t *testing.T, how, early, late string, tries int, limit
 	ask("a customer's send", func() client.Answer { return asking.send(t, s) }, fine)
 	ask("a transporter's send", func() client.Answer { return boss.send(t, s) }, fine)
 	ask("a driver's send", func() client.Answer { return a.crew.sendDriver(t, s) }, unavailable)
-	for range tries { // more than a code has, where none may be counted
+	for range 6 { // more than a code has
 		ask("a wrong code", func() client.Answer { return waiting.verify(t, s, wrong(code)) }, unavailable)
 	}
 	ask("refresh", func() client.Answer { return a.inside.refresh(t, s, a.tokens.RefreshToken) }, unavailable)
@@ -148,5 +148,43 @@ func (a *absence) during(t *testing.T, how, early, late string, tries int, limit
 	}
 	fine(t, how+", over: refresh", a.inside.refresh(t, s, a.tokens.RefreshToken))
 	fine(t, how+", over: who am I", me())
+	a.stream.goesOn(t, how+", over")
 	eventually(t, 10*time.Second, how+": what was sent meanwhile is in the audit log", func() bool { return w.codesSent(t) >= had+2 })
+}
+
+// TestTriesThatHangUseUpNoCode: Postgres answers what is asked and hangs at what is written of a try. However many
+// such tries are made, each is 503, none is counted, and the code is good when it is over.
+func TestTriesThatHangUseUpNoCode(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	s := w.serve(t)
+	p := w.phone("7024000001", "customer")
+	code := p.code(t, s)
+	refused(t, "a wrong code before", p.verify(t, s, wrong(code)), http.StatusBadRequest, "INVALID_OTP")
+
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, w.database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	if _, err := conn.Exec(ctx, `BEGIN; LOCK TABLE otp_fail IN EXCLUSIVE MODE`); err != nil { // reads go on
+		t.Fatal(err)
+	}
+	for _, a := range atOnce(6, []*servertest.Weelo{s}, func(s *servertest.Weelo, _ int) client.Answer { return p.verify(t, s, wrong(code)) }) {
+		refused(t, "a try that cannot be written", a, http.StatusServiceUnavailable)
+	}
+	if _, err := conn.Exec(ctx, `ROLLBACK`); err != nil {
+		t.Fatal(err)
+	}
+	a := p.verify(t, s, wrong(code))
+	refused(t, "a wrong code after", a, http.StatusBadRequest, "INVALID_OTP")
+	if !strings.Contains(string(a.Body), "3 attempts") {
+		t.Errorf("tries that were not compared are counted: %s", a.Body)
+	}
+	if n := p.count(t, `SELECT count(*) FROM otp_fail WHERE phone = $1`, "+91"+p.number); n != 2 {
+		t.Errorf("%d failed tries of two that were compared", n)
+	}
+	accepted(t, "the code", p.verify(t, s, code))
 }
