@@ -25,6 +25,7 @@ import (
 	"weelo/internal/presence"
 	"weelo/internal/pricing"
 	"weelo/internal/servertest"
+	"weelo/internal/share"
 	"weelo/internal/token"
 	"weelo/internal/track"
 	"weelo/internal/trip"
@@ -56,6 +57,7 @@ type shelves struct {
 	positions presence.Positions
 	limits    limit.Limiter
 	auditLog  auditlog.Store
+	shares    share.Store
 	// count reads five numbers in one row.
 	count func(query string, to ...any) error
 }
@@ -79,8 +81,8 @@ func dev(t *testing.T) shelves {
 		ledger:   actors.Ledger{Writer: writer, Joint: writer, Claimer: sqlite.NewClaimer(db), Outbox: sqlite.NewOutbox(db), Replies: sqlite.NewReplies(db)},
 		dispatch: orderStores{sqlite.NewOrderReads(db), sqlite.NewOffers(db), sqlite.NewSupply(db), sqlite.NewHistory(db), sqlite.NewTripReads(db)},
 		presence: memory.NewPresence(), positions: memory.NewPositions(), limits: memory.NewRates(time.Now),
-		auditLog: sqlite.NewAuditLog(db),
-		count:    func(query string, to ...any) error { return db.Read.QueryRowContext(t.Context(), query).Scan(to...) },
+		auditLog: sqlite.NewAuditLog(db), shares: sqlite.NewShares(db),
+		count: func(query string, to ...any) error { return db.Read.QueryRowContext(t.Context(), query).Scan(to...) },
 	}
 }
 
@@ -106,8 +108,8 @@ func serve(t *testing.T) shelves {
 		ledger:   actors.Ledger{Writer: writer, Joint: writer, Claimer: postgres.NewClaimer(db), Outbox: postgres.NewOutbox(db), Replies: postgres.NewReplies(db)},
 		dispatch: orderStores{postgres.NewOrderReads(db), postgres.NewOffers(db), postgres.NewSupply(db), postgres.NewHistory(db), postgres.NewTripReads(db)},
 		presence: redis.NewPresence(client), positions: redis.NewPositions(client), limits: redis.NewRates(client),
-		auditLog: postgres.NewAuditLog(db),
-		count:    func(query string, to ...any) error { return db.General.QueryRow(t.Context(), query).Scan(to...) },
+		auditLog: postgres.NewAuditLog(db), shares: postgres.NewShares(db),
+		count: func(query string, to ...any) error { return db.General.QueryRow(t.Context(), query).Scan(to...) },
 	}
 }
 
