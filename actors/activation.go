@@ -208,7 +208,7 @@ func (a *activation) depth() int {
 	return a.queued + len(a.pending)
 }
 
-// construct calls New, turning a panic into an error.
+// construct calls New, turning a panic into an error. Of an actor that is out it does not.
 func (sh *shell) construct(cause any) (err error) {
 	a := sh.of
 	ctx, cancel := context.WithTimeout(a.sys.base, a.kind.StartTimeout)
@@ -218,10 +218,17 @@ func (sh *shell) construct(cause any) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = ErrInterrupted.Because(fmt.Errorf("panic in New: %v", p))
+			a.sys.observer.Panicked(a.addr.Kind, "New")
+			if a.sys.broke(ctx, a.addr, p) {
+				err = ErrQuarantined
+			}
 			a.sys.log.ErrorContext(ctx, "actor could not start", "kind", a.addr.Kind, "id", a.addr.ID, "panic", p, "stack", stack())
 		}
 	}()
 	a.sys.remember(ctx, a.addr)
+	if a.sys.struck.any() && a.sys.struck.actorOut(a.addr, time.Now()) {
+		return ErrQuarantined
+	}
 	sh.actor, err = a.kind.New(ctx, sh.self)
 	if err == nil && sh.actor == nil {
 		err = fmt.Errorf("actors: New of kind %s gave neither an actor nor an error", a.addr.Kind)

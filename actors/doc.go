@@ -48,7 +48,9 @@
 //   - Delivery is at most once. Queues are bounded and refuse (BUSY) before they accept. What was
 //     accepted is handled by this activation or by the next one, or counted as a dead letter.
 //   - A panic costs its own message. The actor is rebuilt from the store by the next message; a
-//     command that breaks it three times is kept from it and answered POISONED.
+//     command that breaks it three times is kept from it and answered POISONED. An actor that breaks ten
+//     times in ten minutes is taken out: nothing reaches it, and QUARANTINED is the answer, until
+//     operators release it (without a row: for ten minutes).
 //   - Whoever asks is always answered: by the actor, by INTERRUPTED when it stopped first, or by
 //     NO_ANSWER at his own deadline. A command that certainly had no effect is tried again by Ask.
 //   - Nothing leaves a durable actor before its commit: no answer, no message, no event.

@@ -17,8 +17,10 @@ type Observer interface {
 	Refused(kind, reason string)
 	// DeadLetter: a message was accepted and then nobody could take it.
 	DeadLetter(kind string)
-	// Panicked: a message broke its actor.
+	// Panicked: a message broke its actor. The message "New" is the making of one.
 	Panicked(kind, message string)
+	// TakenOut: an actor broke too often, and nothing reaches it until it is released.
+	TakenOut(kind string)
 }
 
 // Why an activation ended, as told to Observer.Stopped.
@@ -53,3 +55,6 @@ func (Silent) DeadLetter(string) {}
 
 // Panicked does nothing.
 func (Silent) Panicked(string, string) {}
+
+// TakenOut does nothing.
+func (Silent) TakenOut(string) {}

@@ -3,8 +3,6 @@ package actors
 import (
 	"context"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"weelo/actors/protocol"
@@ -12,13 +10,6 @@ import (
 )
 
 const (
-	// strikesOut is after how many panics a command is kept from its actor.
-	strikesOut = ledger.StrikesOut
-	// strikeMemory is how long a panic counts against a message without an id, or one to an actor
-	// without a row: it is not the sender's for ever, and what broke may be mended.
-	strikeMemory = 10 * time.Minute
-	// maxStrikes bounds the commands that are remembered.
-	maxStrikes = 4096
 	// releasesEvery is how often a task that remembers strikes asks whether operators released any, and
 	// so how long it takes a release to reach it. Less than ledger.ReleaseLag.
 	releasesEvery = 2 * time.Second
@@ -26,124 +17,6 @@ const (
 	releasesOverlap = time.Minute
 	quarantineLimit = 5 * time.Second
 )
-
-type suspect struct {
-	to      Address
-	command string
-}
-
-type record struct {
-	count int
-	last  time.Time
-	// stored: the count is in the store under the id of one command, and time does not forgive it.
-	stored bool
-	// releases is the store's count of releases that the strikes come after.
-	releases int
-}
-
-// over says that the strikes no longer count.
-func (r record) over(now time.Time) bool { return !r.stored && now.Sub(r.last) >= strikeMemory }
-
-// strikes remembers which commands broke their actors. It costs one atomic load per message while
-// nothing ever panicked.
-type strikes struct {
-	known atomic.Int64
-	mu    sync.Mutex
-	of    map[suspect]record
-}
-
-// out says whether the command is quarantined.
-func (s *strikes) out(to Address, msg any, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, ok := s.of[suspect{to, commandKey(msg)}]
-	return ok && r.count >= strikesOut && !r.over(now)
-}
-
-// any says whether out needs to be asked at all.
-func (s *strikes) any() bool { return s.known.Load() > 0 }
-
-// add counts a panic and returns how many there were.
-func (s *strikes) add(to Address, msg any, now time.Time) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.of == nil {
-		s.of = make(map[suspect]record)
-	}
-	key := suspect{to, commandKey(msg)}
-	r := s.of[key]
-	if r.over(now) {
-		r.count = 0
-	}
-	r.count++
-	r.last = now
-	s.of[key] = r
-	s.forgetLocked(now)
-	s.known.Store(int64(len(s.of)))
-	return r.count
-}
-
-// know raises a command's count to what the store remembers, of any task and any time. What was told
-// before a release that is known here is no news.
-func (s *strikes) know(to Address, told ledger.Struck) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.of == nil {
-		s.of = make(map[suspect]record)
-	}
-	key := suspect{to, told.CommandID}
-	r := s.of[key]
-	switch {
-	case told.Releases < r.releases:
-		return
-	case told.Releases > r.releases:
-		r = record{releases: told.Releases}
-	}
-	r.count, r.last, r.stored = max(r.count, told.Strikes), later(r.last, told.Last), true
-	s.of[key] = r
-	s.forgetLocked(time.Now())
-	s.known.Store(int64(len(s.of)))
-}
-
-// release forgets the strikes from before it. The record stays: what was told before the release may
-// still be on its way.
-func (s *strikes) release(to Address, command string, releases int) (news bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := suspect{to, command}
-	r, ok := s.of[key]
-	if !ok || releases <= r.releases {
-		return false
-	}
-	s.of[key] = record{last: r.last, stored: true, releases: releases}
-	return true
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// forgetLocked drops what is past its time and, when that is not enough, the oldest.
-func (s *strikes) forgetLocked(now time.Time) {
-	if len(s.of) <= maxStrikes {
-		return
-	}
-	var oldest suspect
-	at := now
-	for k, r := range s.of {
-		if r.over(now) {
-			delete(s.of, k)
-		} else if !r.last.After(at) {
-			oldest, at = k, r.last
-		}
-	}
-	if len(s.of) > maxStrikes {
-		delete(s.of, oldest)
-	}
-}
 
 // commandKey names the command: its id, or its type for a message without one.
 func commandKey(msg any) string {
@@ -170,26 +43,49 @@ func fenced(to Address) (ref ledger.Ref, ok bool) {
 func (s *System) strike(ctx context.Context, to Address, msg any, reason any) int {
 	now := time.Now()
 	count, command := s.struck.add(to, msg, now), commandKey(msg)
-	ref, ok := fenced(to)
-	if s.quarantine == nil || !ok || !named(msg) {
+	if !named(msg) {
 		return count
 	}
 	name := messageName(msg)
 	if letter, ok := msg.(*protocol.Letter); ok {
 		name = letter.Type
 	}
-	harm := ledger.Harm{Ref: ref, CommandID: command, Message: name, Reason: fmt.Sprint(reason), At: now}
+	s.keep(ctx, to, ledger.Harm{CommandID: command, Message: name, Reason: fmt.Sprint(reason), At: now})
+	return count
+}
+
+// broke counts a panic of an actor, whatever caused it, and tells whether it was one too many: then the
+// actor is out, here at once, and in the store if it has a row, so that a restart does not forgive and
+// operators know.
+func (s *System) broke(ctx context.Context, to Address, reason any) (out bool) {
+	now := time.Now()
+	if !s.struck.broke(to, now) {
+		return false
+	}
+	s.observer.TakenOut(to.Kind)
+	s.log.ErrorContext(ctx, "actor taken out: it broke too often", "kind", to.Kind, "id", to.ID,
+		"panics", s.struck.recent.Most, "within", ledger.PanicWindow, "panic", reason)
+	s.keep(ctx, to, ledger.Harm{CommandID: ledger.WholeActor, Message: "actor", Reason: fmt.Sprint(reason), At: now})
+	return true
+}
+
+// keep counts a harm to a fenced aggregate's actor in the store.
+func (s *System) keep(ctx context.Context, to Address, harm ledger.Harm) {
+	ref, ok := fenced(to)
+	if s.quarantine == nil || !ok {
+		return
+	}
+	harm.Ref = ref
 	s.work.Go(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), quarantineLimit)
 		defer cancel()
 		stored, err := s.quarantine.Strike(ctx, harm)
 		if err != nil {
-			s.log.ErrorContext(ctx, "strike not recorded", "kind", to.Kind, "id", to.ID, "command", command, "error", err)
+			s.log.ErrorContext(ctx, "strike not recorded", "kind", to.Kind, "id", to.ID, "command", harm.CommandID, "error", err)
 			return
 		}
 		s.struck.know(to, stored)
 	})
-	return count
 }
 
 // remember reads the strikes of a fenced aggregate before its actor starts: what broke it under
@@ -253,7 +149,7 @@ func (s *System) released(ctx context.Context, since time.Time) (heard time.Time
 	for _, r := range list {
 		to := Address{Kind: string(r.Ref.Kind), ID: r.Ref.ID}
 		if s.struck.release(to, r.CommandID, r.Releases) {
-			s.log.InfoContext(ctx, "command released from quarantine", "kind", to.Kind, "id", to.ID, "command", r.CommandID)
+			s.log.InfoContext(ctx, "released from quarantine", "kind", to.Kind, "id", to.ID, "command", r.CommandID, "actor", r.CommandID == ledger.WholeActor)
 		}
 		heard = r.At
 	}

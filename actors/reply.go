@@ -26,8 +26,16 @@ type answer struct {
 // inward wraps what an activation sends to itself: timers and the results of its own I/O. It is
 // never handed to another activation.
 type inward struct {
-	msg  any
-	span trace.SpanContext
+	msg    any
+	span   trace.SpanContext
+	result bool // of its own I/O
+}
+
+// ownResult tells the result of an actor's own I/O from what is sent to it. The actor waits for it, and for
+// ever if it were kept from it.
+func ownResult(wrapped any) bool {
+	in, ok := wrapped.(*inward)
+	return ok && in.result
 }
 
 // Reply is the way back to whoever asked. It may be kept and used after Receive has returned, from

@@ -57,6 +57,10 @@ var (
 	// ErrPoisoned: the command broke its actor three times and is kept from it.
 	ErrPoisoned = fault.New(fault.Internal, "POISONED",
 		"Something went wrong on our side and is being looked at.")
+	// ErrQuarantined: the actor broke too often, and nothing reaches it until operators release it or, one
+	// without a row, until ten minutes have passed. The message had no effect.
+	ErrQuarantined = fault.New(fault.Unavailable, "QUARANTINED",
+		"Something went wrong on our side and is being looked at. Please try again later.").After(time.Minute)
 	// errNotTried is ErrInterrupted for a command that has certainly had no effect: it waited when its
 	// actor stopped, or another activation had taken the row over. Ask sends it again by itself.
 	errNotTried    = ErrInterrupted.Because(notTried)

@@ -64,7 +64,7 @@ func (s *Self) Go(ctx context.Context, limit time.Duration, work func(ctx contex
 		defer cancel()
 		ctx, working := s.of.sys.working(ctx, s.of.addr)
 		defer endSpan(working)
-		s.of.acceptInward(s.turn, &inward{msg: s.attempt(ctx, work), span: span})
+		s.of.acceptInward(s.turn, &inward{msg: s.attempt(ctx, work), span: span, result: true})
 	})
 }
 

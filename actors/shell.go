@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"weelo/internal/ledger"
 )
 
 // shell is what the actor library sees of one turn: it unwraps messages, starts spans, catches
@@ -93,9 +95,11 @@ func (sh *shell) handle(wrapped any) {
 	if reply.Wanted() && time.Now().After(reply.env.deadline) {
 		return // nobody waits any more; the client's retry brings it again
 	}
-	if a.sys.struck.any() && a.sys.struck.out(a.addr, msg, time.Now()) {
-		reply.Refuse(ErrPoisoned)
-		return
+	if a.sys.struck.any() && !ownResult(wrapped) {
+		if refusal := a.sys.struck.refusal(a.addr, msg, time.Now()); refusal != nil {
+			reply.Refuse(refusal)
+			return
+		}
 	}
 	ctx, sp := a.sys.receiving(span, a.addr, msg)
 	defer endSpan(sp)
@@ -135,7 +139,10 @@ func (sh *shell) onPanic(ctx context.Context, msg any, reply Reply, p any) {
 	a.sys.log.ErrorContext(ctx, "actor panicked", "kind", a.addr.Kind, "id", a.addr.ID,
 		"message", messageName(msg), "command", commandKey(msg), "strike", count, "panic", p, "stack", stack())
 	refusal := ErrInterrupted
-	if count >= strikesOut {
+	if a.sys.broke(ctx, a.addr, p) {
+		refusal = ErrQuarantined
+	}
+	if count >= ledger.StrikesOut {
 		refusal = ErrPoisoned
 	}
 	sh.end(stoppedCrashed)

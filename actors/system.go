@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"weelo/internal/ledger"
+	"weelo/internal/panics"
 )
 
 // Config is what a System needs. Only Node is required.
@@ -24,6 +26,9 @@ type Config struct {
 	Tracer     trace.Tracer      // nil: no spans
 	Observer   Observer          // nil: nothing is observed
 	Quarantine ledger.Quarantine // keeps strikes over a restart; nil: this task alone remembers them
+	// MaxPanics is how often an actor may break within ledger.PanicWindow before it is taken out; 0:
+	// ledger.PanicsOut.
+	MaxPanics int
 }
 
 // System runs the actors of one task. It is the local Router.
@@ -88,27 +93,12 @@ func NewSystem(c Config, kinds ...Kind) (*System, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
+	s.struck.recent = panics.Memory[Address]{Most: cmp.Or(c.MaxPanics, ledger.PanicsOut), Window: ledger.PanicWindow, Keep: maxStrikes}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.table.init()
 	s.engine = newEngine(s.log)
 	s.engine.EventStream.Subscribe(s.onEngineEvent)
 	return s, nil
-}
-
-// newEngine starts the actor library with its talk turned down to warnings.
-func newEngine(log *slog.Logger) *actor.ActorSystem {
-	library := slog.New(atLeast{log.Handler(), slog.LevelWarn}).With("component", "protoactor")
-	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return library }))
-}
-
-// onEngineEvent counts the library's own dead letters. The runtime never sends to a stopped actor,
-// so there should be none.
-func (s *System) onEngineEvent(event any) {
-	if dead, ok := event.(*actor.DeadLetterEvent); ok {
-		if _, library := dead.Message.(actor.SystemMessage); !library {
-			s.observer.DeadLetter("engine")
-		}
-	}
 }
 
 // Owner is always this task.
@@ -151,20 +141,25 @@ func (s *System) askOnce(ctx context.Context, to Address, msg any) (any, error) 
 	}
 }
 
-// send finds or makes the activation and gives it the message.
+// send finds or makes the activation and gives it the message. One that it makes begins with the message in
+// hand: however soon it fails, whoever asked is told so.
 func (s *System) send(to Address, wrapped any) error {
-	if s.struck.any() {
-		if msg, _, _ := open(wrapped); s.struck.out(to, msg, time.Now()) {
-			s.observer.Refused(to.Kind, ErrPoisoned.Reason)
-			return ErrPoisoned
-		}
-	}
 	for {
-		a, err := s.find(to, wrapped)
+		if s.struck.any() {
+			msg, _, _ := open(wrapped)
+			if refusal := s.struck.refusal(to, msg, time.Now()); refusal != nil {
+				s.observer.Refused(to.Kind, refusal.Reason)
+				return refusal
+			}
+		}
+		a, made, err := s.find(to)
 		if err != nil {
 			return err
 		}
 		err = a.accept(wrapped)
+		if made {
+			a.begin(wrapped)
+		}
 		if errors.Is(err, errGone) {
 			continue // it left the table between find and accept
 		}
@@ -175,29 +170,28 @@ func (s *System) send(to Address, wrapped any) error {
 	}
 }
 
-// find returns the activation of an address, making it when there is none.
-func (s *System) find(to Address, cause any) (*activation, error) {
+// find returns the activation of an address, making it when there is none. Whoever has made it begins it.
+func (s *System) find(to Address) (a *activation, made bool, err error) {
 	if a := s.table.get(to); a != nil {
-		return a, nil
+		return a, false, nil
 	}
 	k, ok := s.kinds[to.Kind]
 	if !ok {
-		return nil, errUnknownKind.Because(fmt.Errorf("no actors of kind %q", to.Kind))
+		return nil, false, errUnknownKind.Because(fmt.Errorf("no actors of kind %q", to.Kind))
 	}
 	if s.closed.Load() {
 		s.observer.Refused(to.Kind, ErrShuttingDown.Reason)
-		return nil, ErrShuttingDown
+		return nil, false, ErrShuttingDown
 	}
 	if k.live.Load() >= int64(k.MaxLive) {
 		s.observer.Refused(to.Kind, "MAX_LIVE")
-		return nil, ErrBusy
+		return nil, false, ErrBusy
 	}
-	a, made := s.table.getOrPut(to, func() *activation { return newActivation(s, k, to) })
+	a, made = s.table.getOrPut(to, func() *activation { return newActivation(s, k, to) })
 	if made {
 		k.live.Add(1)
-		a.begin(cause)
 	}
-	return a, nil
+	return a, made, nil
 }
 
 // Live is how many actors of a kind are in memory.
@@ -274,25 +268,4 @@ func (t *table) snapshot() []*activation {
 		p.RUnlock()
 	}
 	return all
-}
-
-// atLeast is a handler that drops what is below its level.
-type atLeast struct {
-	slog.Handler
-	level slog.Level
-}
-
-// Enabled implements slog.Handler.
-func (h atLeast) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= h.level && h.Handler.Enabled(ctx, l)
-}
-
-// WithAttrs implements slog.Handler.
-func (h atLeast) WithAttrs(as []slog.Attr) slog.Handler {
-	return atLeast{h.Handler.WithAttrs(as), h.level}
-}
-
-// WithGroup implements slog.Handler.
-func (h atLeast) WithGroup(name string) slog.Handler {
-	return atLeast{h.Handler.WithGroup(name), h.level}
 }

@@ -91,8 +91,8 @@ func (s *Sweeper) sweep(ctx context.Context) {
 				break // the next tick begins here
 			}
 			s.from = t
-			if err := s.fire(ctx, t); err != nil {
-				failed, last = failed+1, err
+			if err := s.fire(ctx, t); err != nil && !errors.Is(err, ErrPoisoned) && !errors.Is(err, ErrQuarantined) {
+				failed, last = failed+1, err // what is quarantined waits for operators, who know
 			}
 		}
 		if len(s.sent) >= sweepInFlight || errors.Is(last, ErrShuttingDown) {

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 
@@ -65,5 +66,5 @@ func messageName(msg any) string {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	return t.Name()
+	return cmp.Or(t.Name(), t.String()) // a type without a name has its text
 }

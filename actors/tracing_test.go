@@ -123,6 +123,7 @@ func (c *counts) Depth(kind string, _ int)      { c.add("depth " + kind) }
 func (c *counts) Refused(kind, reason string)   { c.add("refused " + kind + " " + reason) }
 func (c *counts) DeadLetter(kind string)        { c.add("dead letter " + kind) }
 func (c *counts) Panicked(kind, message string) { c.add("panicked " + kind + " " + message) }
+func (c *counts) TakenOut(kind string)          { c.add("taken out " + kind) }
 func (c *counts) set(what string, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

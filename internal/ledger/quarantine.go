@@ -8,12 +8,31 @@ import (
 	"unicode/utf8"
 )
 
-// StrikesOut is after how many panics a command is kept from its actor.
-const StrikesOut = 3
+const (
+	// StrikesOut is after how many panics a command is kept from its actor.
+	StrikesOut = 3
+	// PanicsOut is after how many panics within PanicWindow, whatever caused them, an actor is taken out:
+	// nothing reaches it any more.
+	PanicsOut   = 10
+	PanicWindow = 10 * time.Minute
+	// WholeActor stands where the id of a command does when the actor itself was taken out. No command has
+	// this id.
+	WholeActor = ""
+)
+
+// OutAfter is how many strikes put a command into quarantine. One against the whole actor does: it is
+// given when the actor is taken out.
+func OutAfter(command string) int {
+	if command == WholeActor {
+		return 1
+	}
+	return StrikesOut
+}
 
 // Quarantine counts the times a command made its aggregate's actor panic. After StrikesOut a command
-// is refused until operators release it; the aggregate goes on serving others. Only commands with an id
-// are kept here: a message without one has no sender to refuse, and is tried again after a while.
+// is refused until operators release it; the aggregate goes on serving others, unless its actor is taken out
+// as a whole. Only commands with an id are kept here: a message without one has no sender to refuse, and is
+// tried again after a while.
 type Quarantine interface {
 	// Strike counts one more panic and tells how many there were since the last release.
 	Strike(ctx context.Context, h Harm) (Struck, error)
@@ -38,10 +57,11 @@ const (
 	maxHarm = 500
 )
 
-// Harm is one panic of an aggregate's actor and the command that caused it.
+// Harm is one panic of an aggregate's actor and the command that caused it; or the last of the panics that
+// the actor was taken out for.
 type Harm struct {
 	Ref       Ref
-	CommandID string
+	CommandID string // WholeActor: the actor is out
 	Message   string // the kind of command, for people
 	Reason    string // what the actor panicked with
 	At        time.Time
@@ -85,7 +105,7 @@ type QuarantineDesk interface {
 	// ErrNoCommand, ErrNotQuarantined, ErrDiscarded.
 	Release(ctx context.Context, id int64, at time.Time) (Quarantined, error)
 	// Discard gives a command up for good; a letter is taken out of the outbox. ErrNoCommand,
-	// ErrNotQuarantined, ErrTimer.
+	// ErrNotQuarantined, ErrTimer, ErrActor.
 	Discard(ctx context.Context, id int64, at time.Time) (Quarantined, error)
 	// Prune removes, the oldest first and at most limit, what did no harm since before and what is more
 	// than the newest most. What the product itself would deliver again stays.
@@ -98,6 +118,7 @@ var (
 	ErrNotQuarantined = errors.New("ledger: the command is not quarantined")
 	ErrDiscarded      = errors.New("ledger: the command was discarded")
 	ErrTimer          = errors.New("ledger: a timer cannot be discarded: what waits for it would wait for ever")
+	ErrActor          = errors.New("ledger: an actor cannot be discarded: its aggregate would be lost")
 )
 
 // Standing is where a harmful command stands.
@@ -127,6 +148,7 @@ const (
 	CarriedByTimer  Carrier = "timer"  // an armed timer of the aggregate: again and again by itself
 	CarriedByOutbox Carrier = "outbox" // a durable message of another aggregate: again and again by itself
 	CarriedByClient Carrier = "client" // whoever asked: when he repeats his request
+	CarriedByAll    Carrier = "actor"  // everybody who sends to the actor: it is the actor itself that is out
 )
 
 // Quarantined is a harmful command as operators see it.
@@ -146,7 +168,7 @@ func (q Quarantined) Standing() Standing {
 	switch {
 	case !q.Discarded.IsZero():
 		return StandsDiscarded
-	case q.Strikes >= StrikesOut:
+	case q.Strikes >= OutAfter(q.CommandID):
 		return StandsQuarantined
 	case q.Strikes > 0 || q.Releases == 0:
 		return StandsStruck
@@ -178,8 +200,12 @@ func (q Quarantined) Discard(at time.Time) (Quarantined, error) {
 		return q, ErrNotQuarantined
 	case StandsQuarantined:
 	}
-	if q.Carrier == CarriedByTimer {
+	switch q.Carrier {
+	case CarriedByTimer:
 		return q, ErrTimer
+	case CarriedByAll:
+		return q, ErrActor
+	case CarriedByOutbox, CarriedByClient:
 	}
 	q.Discarded = at
 	return q, nil

@@ -15,12 +15,14 @@ import (
 func TestReleaseAndDiscard(t *testing.T) {
 	t.Parallel()
 	then, now := time.Unix(1_700_000_000, 0).UTC(), time.Unix(1_700_000_600, 0).UTC()
-	kept := ledger.Quarantined{ID: 7, Strikes: 3, Carrier: ledger.CarriedByClient}
-	struck := ledger.Quarantined{ID: 7, Strikes: 2}
-	released := ledger.Quarantined{ID: 7, Releases: 1, Released: then}
-	again := ledger.Quarantined{ID: 7, Strikes: 4, Releases: 1, Released: then, Carrier: ledger.CarriedByOutbox}
-	timer := ledger.Quarantined{ID: 7, Strikes: 3, Carrier: ledger.CarriedByTimer}
-	discarded := ledger.Quarantined{ID: 7, Strikes: 3, Discarded: then}
+	harm := ledger.Harm{CommandID: "c"}
+	kept := ledger.Quarantined{ID: 7, Harm: harm, Strikes: 3, Carrier: ledger.CarriedByClient}
+	struck := ledger.Quarantined{ID: 7, Harm: harm, Strikes: 2}
+	released := ledger.Quarantined{ID: 7, Harm: harm, Releases: 1, Released: then}
+	again := ledger.Quarantined{ID: 7, Harm: harm, Strikes: 4, Releases: 1, Released: then, Carrier: ledger.CarriedByOutbox}
+	timer := ledger.Quarantined{ID: 7, Harm: harm, Strikes: 3, Carrier: ledger.CarriedByTimer}
+	actor := ledger.Quarantined{ID: 7, Strikes: 1, Carrier: ledger.CarriedByAll}
+	discarded := ledger.Quarantined{ID: 7, Harm: harm, Strikes: 3, Discarded: then}
 	for name, c := range map[string]struct {
 		q                 ledger.Quarantined
 		standing          ledger.Standing
@@ -30,15 +32,18 @@ func TestReleaseAndDiscard(t *testing.T) {
 		refusedToBeThrown error
 	}{
 		"quarantined": {
-			kept, ledger.StandsQuarantined, ledger.Quarantined{ID: 7, Releases: 1, Released: now, Carrier: kept.Carrier}, nil,
-			ledger.Quarantined{ID: 7, Strikes: 3, Discarded: now, Carrier: kept.Carrier}, nil,
+			kept, ledger.StandsQuarantined, ledger.Quarantined{ID: 7, Harm: harm, Releases: 1, Released: now, Carrier: kept.Carrier}, nil,
+			ledger.Quarantined{ID: 7, Harm: harm, Strikes: 3, Discarded: now, Carrier: kept.Carrier}, nil,
 		},
 		"quarantined again": {
-			again, ledger.StandsQuarantined, ledger.Quarantined{ID: 7, Releases: 2, Released: now, Carrier: again.Carrier}, nil,
-			ledger.Quarantined{ID: 7, Strikes: 4, Releases: 1, Released: then, Discarded: now, Carrier: again.Carrier}, nil,
+			again, ledger.StandsQuarantined, ledger.Quarantined{ID: 7, Harm: harm, Releases: 2, Released: now, Carrier: again.Carrier}, nil,
+			ledger.Quarantined{ID: 7, Harm: harm, Strikes: 4, Releases: 1, Released: then, Discarded: now, Carrier: again.Carrier}, nil,
 		},
 		"a timer": {
-			timer, ledger.StandsQuarantined, ledger.Quarantined{ID: 7, Releases: 1, Released: now, Carrier: timer.Carrier}, nil, timer, ledger.ErrTimer,
+			timer, ledger.StandsQuarantined, ledger.Quarantined{ID: 7, Harm: harm, Releases: 1, Released: now, Carrier: timer.Carrier}, nil, timer, ledger.ErrTimer,
+		},
+		"a whole actor": {
+			actor, ledger.StandsQuarantined, ledger.Quarantined{ID: 7, Releases: 1, Released: now, Carrier: actor.Carrier}, nil, actor, ledger.ErrActor,
 		},
 		"struck twice": {struck, ledger.StandsStruck, struck, ledger.ErrNotQuarantined, struck, ledger.ErrNotQuarantined},
 		"released":     {released, ledger.StandsReleased, released, nil, released, ledger.ErrNotQuarantined},

@@ -61,13 +61,16 @@ var seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 
 
 // ActorMetrics counts what the actor runtime does.
 type ActorMetrics struct {
-	live                                              *prometheus.GaugeVec
-	activations, stops, refused, deadLetters, panicks *prometheus.CounterVec
-	activationTime, depth                             *prometheus.HistogramVec
+	live                                                        *prometheus.GaugeVec
+	activations, stops, refused, deadLetters, panicks, takenOut *prometheus.CounterVec
+	activationTime, depth                                       *prometheus.HistogramVec
 }
 
+// actorKinds are the kinds of weelo.
+var actorKinds = []string{"otp", "driver", "transporter", "order", "trip"}
+
 func newActorMetrics(r prometheus.Registerer) *ActorMetrics {
-	return &ActorMetrics{
+	m := &ActorMetrics{
 		live:           gauge(r, "weelo_actors", "Actors in memory.", "kind"),
 		activations:    counter(r, "weelo_actor_activations_total", "Actors started, or not (outcome).", "kind", "outcome"),
 		activationTime: histogram(r, "weelo_actor_activation_seconds", "Time to load and start an actor.", seconds, "kind"),
@@ -76,7 +79,12 @@ func newActorMetrics(r prometheus.Registerer) *ActorMetrics {
 		refused:        counter(r, "weelo_actor_refused_total", "Messages refused before they were sent.", "kind", "reason"),
 		deadLetters:    counter(r, "weelo_dead_letters_total", "Messages accepted that nobody could take.", "kind"),
 		panicks:        counter(r, "weelo_actor_panics_total", "Messages that broke their actor.", "kind", "message"),
+		takenOut:       counter(r, "weelo_actor_taken_out_total", "Actors that broke too often and get no messages until they are released.", "kind"),
 	}
+	for _, kind := range actorKinds {
+		m.takenOut.WithLabelValues(kind) // from 0, so that the first wakes somebody
+	}
+	return m
 }
 
 // Activated counts an activation and how long it took.
@@ -108,6 +116,9 @@ func (m *ActorMetrics) DeadLetter(kind string) { m.deadLetters.WithLabelValues(k
 
 // Panicked counts a message that broke its actor.
 func (m *ActorMetrics) Panicked(kind, message string) { m.panicks.WithLabelValues(kind, message).Inc() }
+
+// TakenOut counts an actor that broke too often.
+func (m *ActorMetrics) TakenOut(kind string) { m.takenOut.WithLabelValues(kind).Inc() }
 
 // HubMetrics counts frames out and sockets.
 type HubMetrics struct {

@@ -137,6 +137,7 @@ func TestAdminServesMetricsAndProfiles(t *testing.T) {
 	m.Actors.Refused("trip", "BUSY")
 	m.Actors.DeadLetter("trip")
 	m.Actors.Panicked("trip", "AcceptTrip")
+	m.Actors.TakenOut("trip")
 	m.Hub.Frames("ws", "out", 2)
 	m.Hub.Frames("other", "out", 1)
 	m.Hub.Sockets("ws", "driver", 1)
@@ -165,6 +166,7 @@ func TestAdminServesMetricsAndProfiles(t *testing.T) {
 	page := fetch(t, "http://"+a.Addr()+"/metrics")
 	for _, want := range []string{
 		`weelo_build_info{version="v1"} 1`, `weelo_actors{kind="trip"} 3`, `weelo_actor_activations_total{kind="trip",outcome="failed"} 1`,
+		`weelo_actor_taken_out_total{kind="trip"} 1`, `weelo_actor_taken_out_total{kind="order"} 0`,
 		`weelo_frames_out_total{fate="out",format="ws"} 2`, `weelo_sockets{format="ws",role="driver"} 1`, `weelo_dead_letters_total{kind="trip"} 1`,
 		`weelo_socket_closes_total{code="4410",format="ws"} 1`, `weelo_commit_batch_size_count{lane="group"} 1`,
 		`weelo_otp_total{event="sent",flow="user",reason=""} 1`,

@@ -79,7 +79,8 @@ func (q Quarantine) Released(ctx context.Context, since time.Time) ([]ledger.Rel
 
 // quarantined reads commands with their carrier. The tables order their keys as bytes.
 const quarantined = `SELECT id, kind, aggregate_id, command_id, message, strikes, reason, first_at, last_at, releases, released_at, discarded_at,
-	CASE WHEN EXISTS (SELECT 1 FROM outbox o WHERE o.id = q.command_id COLLATE "C") THEN 'outbox'
+	CASE WHEN q.command_id = '' THEN 'actor'
+	     WHEN EXISTS (SELECT 1 FROM outbox o WHERE o.id = q.command_id COLLATE "C") THEN 'outbox'
 	     WHEN EXISTS (SELECT 1 FROM timer t WHERE t.kind = q.kind COLLATE "C" AND t.aggregate_id = q.aggregate_id COLLATE "C"
 	                  AND 'timer:' || t.name || ':' || t.number = q.command_id COLLATE "C") THEN 'timer'
 	     ELSE 'client' END FROM quarantine q`
@@ -101,8 +102,8 @@ func scanQuarantined(row pgx.CollectableRow) (ledger.Quarantined, error) {
 // standings are the conditions of ledger.Quarantined.Standing.
 var standings = map[ledger.Standing]string{
 	"":                       `true`,
-	ledger.StandsStruck:      `discarded_at IS NULL AND strikes < 3 AND (strikes > 0 OR releases = 0)`,
-	ledger.StandsQuarantined: `discarded_at IS NULL AND strikes >= 3`,
+	ledger.StandsStruck:      `discarded_at IS NULL AND command_id <> '' AND strikes < 3 AND (strikes > 0 OR releases = 0)`,
+	ledger.StandsQuarantined: `discarded_at IS NULL AND (strikes >= 3 OR command_id = '' AND strikes > 0)`,
 	ledger.StandsReleased:    `discarded_at IS NULL AND strikes = 0 AND releases > 0`,
 	ledger.StandsDiscarded:   `discarded_at IS NOT NULL`,
 }
@@ -176,7 +177,7 @@ func instantOrNull(t time.Time) *time.Time {
 func (q Quarantine) Prune(ctx context.Context, before time.Time, most, limit int) (int, error) {
 	tag, err := q.db.General.Exec(ctx, `DELETE FROM quarantine WHERE id IN (
 		SELECT id FROM (`+quarantined+`) AS c (id, kind, aggregate_id, command_id, message, strikes, reason, first_at, last_at, releases, released_at, discarded_at, carrier)
-		WHERE carrier = 'client'
+		WHERE (carrier = 'client' OR carrier = 'actor' AND strikes = 0)
 		  AND (greatest(last_at, released_at, discarded_at) < $1 OR id <= (SELECT id FROM quarantine ORDER BY id DESC OFFSET $2 LIMIT 1))
 		ORDER BY id LIMIT $3)`, before, most, limit)
 	if err != nil {

@@ -70,7 +70,8 @@ func (q Quarantine) Released(ctx context.Context, since time.Time) ([]ledger.Rel
 
 // quarantined reads commands with their carrier.
 const quarantined = `SELECT id, kind, aggregate_id, command_id, message, strikes, reason, first_at, last_at, releases, released_at, discarded_at,
-	CASE WHEN EXISTS (SELECT 1 FROM outbox o WHERE o.id = q.command_id) THEN 'outbox'
+	CASE WHEN q.command_id = '' THEN 'actor'
+	     WHEN EXISTS (SELECT 1 FROM outbox o WHERE o.id = q.command_id) THEN 'outbox'
 	     WHEN EXISTS (SELECT 1 FROM timer t WHERE t.kind = q.kind AND t.aggregate_id = q.aggregate_id AND 'timer:' || t.name || ':' || t.number = q.command_id) THEN 'timer'
 	     ELSE 'client' END AS carrier FROM quarantine q`
 
@@ -92,8 +93,8 @@ func scanQuarantined(rows *sql.Rows) (ledger.Quarantined, error) {
 // standings are the conditions of ledger.Quarantined.Standing.
 var standings = map[ledger.Standing]string{
 	"":                       `true`,
-	ledger.StandsStruck:      `discarded_at IS NULL AND strikes < 3 AND (strikes > 0 OR releases = 0)`,
-	ledger.StandsQuarantined: `discarded_at IS NULL AND strikes >= 3`,
+	ledger.StandsStruck:      `discarded_at IS NULL AND command_id <> '' AND strikes < 3 AND (strikes > 0 OR releases = 0)`,
+	ledger.StandsQuarantined: `discarded_at IS NULL AND (strikes >= 3 OR command_id = '' AND strikes > 0)`,
 	ledger.StandsReleased:    `discarded_at IS NULL AND strikes = 0 AND releases > 0`,
 	ledger.StandsDiscarded:   `discarded_at IS NOT NULL`,
 }
@@ -185,7 +186,7 @@ func list[T any](ctx context.Context, db querier, scan func(*sql.Rows) (T, error
 // Prune implements ledger.QuarantineDesk.
 func (q Quarantine) Prune(ctx context.Context, before time.Time, most, limit int) (int, error) {
 	result, err := q.db.Write.ExecContext(ctx, `DELETE FROM quarantine WHERE id IN (
-		SELECT id FROM (`+quarantined+`) WHERE carrier = 'client'
+		SELECT id FROM (`+quarantined+`) WHERE (carrier = 'client' OR carrier = 'actor' AND strikes = 0)
 		  AND (max(last_at, coalesce(released_at, 0), coalesce(discarded_at, 0)) < ?1 OR id <= (SELECT id FROM quarantine ORDER BY id DESC LIMIT 1 OFFSET ?2))
 		ORDER BY id LIMIT ?3)`, micros(before), most, limit)
 	if err != nil {

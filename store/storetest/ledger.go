@@ -74,6 +74,7 @@ func Ledger(t *testing.T, open func(t *testing.T) LedgerBackend) {
 		{"QuarantineLetter", quarantineLetter},
 		{"QuarantineTimer", quarantineTimer},
 		{"QuarantineTimerArmedAgain", quarantineTimerArmedAgain},
+		{"QuarantineWholeActor", quarantineWholeActor},
 		{"QuarantineList", quarantineList},
 		{"QuarantineRetention", quarantineRetention},
 		{"QuarantineAtOnce", quarantineAtOnce},

@@ -17,26 +17,27 @@ var (
 	errNotQuarantined = fault.New(fault.Conflict, "NOT_QUARANTINED", "The command is not quarantined.")
 	errDiscarded      = fault.New(fault.Conflict, "COMMAND_DISCARDED", "The command was discarded.")
 	errTimer          = fault.New(fault.Conflict, "TIMER_NOT_DISCARDABLE", "A timer cannot be discarded: its trip or order would wait for ever. Release it.")
+	errActor          = fault.New(fault.Conflict, "ACTOR_NOT_DISCARDABLE", "An actor cannot be discarded: its trip or order would be lost. Release it.")
 )
 
 func (d Admin) registerQuarantine(a *API, at func(method, path, name, summary string) Route) {
 	if d.Quarantine == nil {
 		return
 	}
-	Handle(a, at(http.MethodGet, "/quarantine", "admin-quarantine", "Commands that broke their actor, the newest first"), d.quarantine)
-	Handle(a, at(http.MethodPost, "/quarantine/{commandId}/release", "admin-release", "Let a quarantined command run again"), d.release)
+	Handle(a, at(http.MethodGet, "/quarantine", "admin-quarantine", "Commands that broke their actor, and actors that broke too often, the newest first"), d.quarantine)
+	Handle(a, at(http.MethodPost, "/quarantine/{commandId}/release", "admin-release", "Let a quarantined command run again, or an actor that was taken out"), d.release)
 	Handle(a, at(http.MethodPost, "/quarantine/{commandId}/discard", "admin-discard", "Give a quarantined command up for good"), d.discard)
 }
 
-// AdminCommand is a command that broke its actor.
+// AdminCommand is a command that broke its actor, or an actor that broke too often, whatever broke it.
 type AdminCommand struct {
 	ID          string     `json:"id"`
 	Status      string     `json:"status" enum:"struck,quarantined,released,discarded"`
 	Kind        string     `json:"kind" doc:"Of what the actor is of: order or trip"`
 	AggregateID string     `json:"aggregateId"`
-	Command     string     `json:"command" doc:"Its id: the client's idempotency key, a letter's id, or timer:NAME:NUMBER, one arming of a timer"`
-	Message     string     `json:"message" doc:"What kind of command it is"`
-	ComesWith   string     `json:"comesWith" enum:"client,outbox,timer" doc:"Who brings it again; outbox and timer do by themselves"`
+	Command     string     `json:"command" doc:"Its id: the client's idempotency key, a letter's id, or timer:NAME:NUMBER, one arming of a timer; empty: the actor itself, which was taken out"`
+	Message     string     `json:"message" doc:"What kind of command it is; actor for the actor itself"`
+	ComesWith   string     `json:"comesWith" enum:"client,outbox,timer,actor" doc:"Who brings it again; outbox and timer do by themselves. actor: it is the actor itself"`
 	Strikes     int        `json:"strikes" doc:"Since the last release"`
 	Panic       string     `json:"panic" doc:"What its actor said the last time"`
 	FirstAt     Timestamp  `json:"firstAt"`
@@ -139,7 +140,7 @@ func (d Admin) settle(ctx context.Context, in *adminCommandInput, action string,
 
 func commandRefusal(err error) error {
 	for cause, refusal := range map[error]*fault.Error{
-		ledger.ErrNoCommand: errNoCommand, ledger.ErrNotQuarantined: errNotQuarantined, ledger.ErrDiscarded: errDiscarded, ledger.ErrTimer: errTimer,
+		ledger.ErrNoCommand: errNoCommand, ledger.ErrNotQuarantined: errNotQuarantined, ledger.ErrDiscarded: errDiscarded, ledger.ErrTimer: errTimer, ledger.ErrActor: errActor,
 	} {
 		if errors.Is(err, cause) {
 			return refusal

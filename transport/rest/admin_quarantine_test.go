@@ -93,6 +93,51 @@ func TestOperatorsSettleQuarantinedCommands(t *testing.T) {
 	})
 }
 
+// TestOperatorsReleaseAnActor: one that was taken out stands in the list beside the commands, is released like
+// them, and cannot be thrown away.
+func TestOperatorsReleaseAnActor(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, p pair) {
+		k := start(t, p, options{})
+		ops, _ := k.logIn(t, ops1, "ops")
+		ref := ledger.Ref{Kind: ledger.Order, ID: "order-1"}
+		out := ledger.Harm{Ref: ref, CommandID: ledger.WholeActor, Message: "actor", Reason: "no such slot", At: time.Now()}
+		if _, err := p.harm.Strike(t.Context(), out); err != nil {
+			t.Fatal(err)
+		}
+		const at = "/api/v1/admin/quarantine"
+		var list rest.AdminQuarantineData
+		ops.Call("GET", at, nil).Want(200).Data(&list)
+		if len(list.Commands) != 1 {
+			t.Fatalf("listed %+v", list)
+		}
+		c := list.Commands[0]
+		if c.Command != "" || c.Message != "actor" || c.ComesWith != "actor" || c.Status != "quarantined" || c.Kind != "order" || c.AggregateID != "order-1" || c.Panic != "no such slot" {
+			t.Errorf("seen as %+v", c)
+		}
+		ops.Call("POST", at+"/"+c.ID+"/discard", why).Refused(409, "ACTOR_NOT_DISCARDABLE")
+		var done rest.AdminCommandData
+		ops.Call("POST", at+"/"+c.ID+"/release", `{"reason":"mended in 1.4.2"}`).Want(200).Data(&done)
+		if done.Command.Status != "released" || done.Command.Releases != 1 {
+			t.Errorf("released: %+v", done)
+		}
+		told, err := p.harm.Strikes(t.Context(), ref)
+		if err != nil || len(told) != 1 || told[0].Strikes != 0 {
+			t.Errorf("its next activation is told of %+v, %v", told, err)
+		}
+		var page rest.AuditData
+		ops.Call("GET", "/api/v1/admin/audit?subject=command:"+c.ID, nil).Want(200).Data(&page)
+		var rows []string
+		for _, r := range page.Rows {
+			rows = append(rows, r.Action+" "+r.Reason)
+		}
+		want := []string{"command_released mended in 1.4.2", "command_discarded.failed ACTOR_NOT_DISCARDABLE", "command_discarded unpaid dues, ticket 4711"}
+		if diff := cmp.Diff(want, rows); diff != "" {
+			t.Errorf("audit (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // TestQuarantineRefusals: nobody but operators, nothing without a reason, nothing unwritten.
 func TestQuarantineRefusals(t *testing.T) {
 	t.Parallel()
