@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 )
 
@@ -170,6 +171,49 @@ func onlyKnownKeys(raw []byte) error {
 		return errMalformed
 	}
 	return nil
+}
+
+// readClaims reads the payload of a token into its claims. Each name may stand once and in its own case only, as in
+// the header: encoding/json takes the last of two, and "SUB" for sub.
+func readClaims(payload []byte, claims any) error {
+	names := claimNames(claims)
+	dec := json.NewDecoder(bytes.NewReader(payload))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return errMalformed
+	}
+	seen := map[string]bool{}
+	for dec.More() {
+		t, err := dec.Token()
+		key, ok := t.(string)
+		if err != nil || !ok || seen[key] {
+			return errMalformed
+		}
+		seen[key] = true
+		for _, name := range names {
+			if name != key && strings.EqualFold(name, key) {
+				return errMalformed
+			}
+		}
+		var value json.RawMessage
+		if dec.Decode(&value) != nil {
+			return errMalformed
+		}
+	}
+	if json.Unmarshal(payload, claims) != nil { // nothing after the end, and the right types
+		return errMalformed
+	}
+	return nil
+}
+
+// claimNames are the JSON names of the claims that a pointer to a struct takes.
+func claimNames(claims any) []string {
+	t := reflect.TypeOf(claims).Elem()
+	names := make([]string, 0, t.NumField())
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
 }
 
 // signedBy tells whether a key of that name made the signature. A token without kid is refused too: we

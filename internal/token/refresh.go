@@ -63,7 +63,7 @@ func (m *Mint) VerifyRefresh(s string, now time.Time) (Refresh, error) {
 		return Refresh{}, ErrRefresh.Because(err)
 	}
 	var c refreshClaims
-	if err := json.Unmarshal(payload, &c); err != nil || h.Typ != refreshType || c.Type != "refresh" {
+	if err := readClaims(payload, &c); err != nil || h.Typ != refreshType || c.Type != "refresh" {
 		return Refresh{}, ErrRefresh.Because(errMalformed)
 	}
 	switch {

@@ -63,7 +63,7 @@ func (m *Mint) VerifyShare(s string, now time.Time) (Identity, error) {
 		return Identity{}, ErrUnauthenticated.Because(err)
 	}
 	var c shareClaims
-	if err := json.Unmarshal(payload, &c); err != nil || h.Typ != shareType || c.Type != "share" {
+	if err := readClaims(payload, &c); err != nil || h.Typ != shareType || c.Type != "share" {
 		return Identity{}, ErrUnauthenticated.Because(errMalformed)
 	}
 	switch {

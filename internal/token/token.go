@@ -166,7 +166,7 @@ func (m *Mint) readAccess(access string, now time.Time) (Identity, error) {
 		return Identity{}, ErrUnauthenticated.Because(err)
 	}
 	var c accessClaims
-	if err := json.Unmarshal(payload, &c); err != nil || h.Typ != accessType || c.Type != "access" {
+	if err := readClaims(payload, &c); err != nil || h.Typ != accessType || c.Type != "access" {
 		return Identity{}, ErrUnauthenticated.Because(errMalformed)
 	}
 	switch {

@@ -160,6 +160,10 @@ func TestVerifyRefuses(t *testing.T) {
 	if _, err := m.Verify(good, noon); err != nil {
 		t.Fatalf("control: %v", err)
 	}
+	plain := forgedBody(t, `{"userId":"u","role":"driver","sub":"u","sid":"s","jti":"j","typ":"access","iss":"weelo","aud":"weelo-api","iat":1,"exp":4000000000,"more":{"sub":1}}`)
+	if _, err := m.Verify(plain, noon); err != nil {
+		t.Fatalf("control, written by hand: %v", err)
+	}
 	old := sign(t, jwt.SigningMethodHS256, oldKey.Secret, with("kid", oldKey.ID), claims(nil))
 	if _, err := m.Verify(old, noon); err != nil {
 		t.Fatalf("control, older key: %v", err)
@@ -199,6 +203,10 @@ func TestVerifyRefuses(t *testing.T) {
 		"refresh kid":        sign(t, jwt.SigningMethodHS256, refreshKey.Secret, with("kid", refreshKey.ID), claims(nil)),
 		"nbf ahead":          hs(head, claims(map[string]any{"nbf": noon.Add(11 * time.Second).Unix()})),
 		"exp null":           forgedBody(t, `{"userId":"u","role":"driver","sub":"u","sid":"s","jti":"j","typ":"access","iss":"weelo","aud":"weelo-api","iat":1,"exp":null}`),
+		"claim twice":        forgedBody(t, `{"userId":"u","role":"driver","sub":"u","sid":"s","jti":"j","typ":"access","iss":"weelo","aud":"weelo-api","iat":1,"exp":1,"exp":4000000000}`),
+		"claim in capitals":  forgedBody(t, `{"userId":"u","role":"driver","sub":"u","sid":"s","jti":"j","typ":"access","iss":"weelo","aud":"weelo-api","iat":1,"EXP":4000000000}`),
+		"claim in two cases": forgedBody(t, `{"userId":"u","role":"driver","sub":"u","ſub":"v","sid":"s","jti":"j","typ":"access","iss":"weelo","aud":"weelo-api","iat":1,"exp":4000000000}`),
+		"claims and more":    forgedBody(t, `{"userId":"u","role":"driver","sub":"u","sid":"s","jti":"j","typ":"access","iss":"weelo","aud":"weelo-api","iat":1,"exp":4000000000}{}`),
 		"exp fraction":       hs(head, claims(map[string]any{"exp": 1e10 + 0.5})),
 		"aud is a list":      hs(head, claims(map[string]any{"aud": []string{"weelo-api", "share"}})),
 		"refresh aud":        hs(head, claims(map[string]any{"aud": "weelo-refresh"})),

@@ -44,11 +44,14 @@ func (l Lists) Page(r *http.Request) bool {
 	return len(origins) == 0 || len(origins) == 1 && slices.Contains(l.Origins, origins[0])
 }
 
+// plain writes names in one word.
+var plain = strings.NewReplacer("_", "", "-", "")
+
 // SecretIn tells whether a query carries what looks like a token or a ticket, by its name in any case.
 func SecretIn(query url.Values) bool {
 	for name := range query {
-		switch strings.ToLower(name) {
-		case "token", "access_token", "accesstoken", "ticket", "jwt", "auth", "authorization":
+		switch plain.Replace(strings.ToLower(name)) {
+		case "token", "accesstoken", "refreshtoken", "idtoken", "authtoken", "bearer", "bearertoken", "ticket", "jwt", "auth", "authorization":
 			return true
 		}
 	}

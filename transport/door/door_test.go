@@ -58,6 +58,7 @@ func TestSecretsInTheURL(t *testing.T) {
 	for query, want := range map[string]bool{
 		"": false, "EIO=4&transport=websocket": false, "t=abc": false, "tokens=1": false,
 		"token=": true, "EIO=4&Token=x": true, "access_token=x": true, "JWT=x": true, "ticket=x": true, "auth=x": true, "authorization=x": true, "accessToken=x": true,
+		"refreshToken=x": true, "refresh_token=x": true, "id-token=x": true, "bearer=x": true, "auth_token=x": true,
 	} {
 		values, err := url.ParseQuery(query)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"weelo/internal/fault"
 )
@@ -24,8 +25,7 @@ const (
 // guard reads a body, checks that it is one JSON value without a second reading, and puts it back.
 // names are the field names the route knows, by their folded form.
 func guard(w http.ResponseWriter, r *http.Request, limit int64, names map[string]string) error {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" {
+	if !isJSON(r.Header) {
 		return errMediaType
 	}
 	if r.ContentLength > limit {
@@ -46,14 +46,31 @@ func guard(w http.ResponseWriter, r *http.Request, limit int64, names map[string
 	return nil
 }
 
+// isJSON tells whether a body says that it is JSON in UTF-8, as it stands.
+func isJSON(h http.Header) bool {
+	kind, more, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil || kind != "application/json" || len(h.Values("Content-Type")) != 1 {
+		return false
+	}
+	if charset, ok := more["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return false
+	}
+	coding := h.Get("Content-Encoding")
+	return coding == "" || strings.EqualFold(coding, "identity")
+}
+
 // oneReading refuses what two JSON readers could understand differently: a key twice, a key in two
-// cases or in another case than the field's (encoding/json matches "PHONE" to phone), and anything
-// after the value's end.
+// cases or in another case than the field's (encoding/json matches "PHONE" to phone), bytes that are no
+// UTF-8 (encoding/json puts others in their place), and anything after the value's end. U+0000 is refused
+// too: no text of ours has it, and Postgres cannot keep it.
 func oneReading(body []byte, names map[string]string) error {
+	if !utf8.Valid(body) {
+		return errBrokenBody
+	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
 	s := scan{dec: dec, names: names}
-	if err := s.value(0); err != nil {
+	if err := s.value("body", 0); err != nil {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
@@ -67,10 +84,14 @@ type scan struct {
 	names map[string]string
 }
 
-func (s scan) value(depth int) error {
+// value reads the value of a field.
+func (s scan) value(field string, depth int) error {
 	t, err := s.dec.Token()
 	if err != nil {
 		return errBrokenBody
+	}
+	if text, ok := t.(string); ok && strings.ContainsRune(text, 0) {
+		return fault.Invalid(field, "A text may not have the character U+0000.")
 	}
 	d, nested := t.(json.Delim)
 	if !nested {
@@ -83,7 +104,7 @@ func (s scan) value(depth int) error {
 		err = s.members(depth)
 	} else {
 		for err == nil && s.dec.More() {
-			err = s.value(depth + 1)
+			err = s.value(field, depth+1)
 		}
 	}
 	if err != nil {
@@ -114,7 +135,10 @@ func (s scan) members(depth int) error {
 			return fault.Invalid("body", "A field is given twice.")
 		}
 		seen[folded] = true
-		if err := s.value(depth + 1); err != nil {
+		if strings.ContainsRune(key, 0) {
+			return fault.Invalid("body", "A field's name may not have the character U+0000.")
+		}
+		if err := s.value(key, depth+1); err != nil {
 			return err
 		}
 	}

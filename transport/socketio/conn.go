@@ -53,20 +53,21 @@ type conn struct {
 	who      token.Identity
 	codec    *codec
 	socket   *hub.Socket // nil until CONNECT was accepted
-	limiter  *rate.Limiter
+	limiter  *rate.Limiter // of the user
+	flood    *rate.Limiter // of all frames
 	strikes  strikeCount
 	connects int                  // refused CONNECT packets
 	joined   map[string]time.Time // rooms asked for lately
 	presence presence             // the person's hold on his actor
 	trip     string               // the trip this driver was last found to drive
 	tripAt   time.Time            // when that was
-	refused  map[string]time.Time // trips that were not his, lately
+	refused  map[string]time.Time // trips and rooms that were not his, lately
 }
 
 var _ hub.Transport = (*conn)(nil)
 
 func (s *Server) newConn(ws *websocket.Conn, device string) *conn {
-	return &conn{server: s, ws: ws, id: newID(), device: device}
+	return &conn{server: s, ws: ws, id: newID(), device: device, flood: rate.NewLimiter(floodRate, floodBurst)}
 }
 
 // openPacket is the first frame of every connection.
@@ -117,6 +118,9 @@ func (c *conn) end(err error) {
 	case errors.Is(err, errTooOften):
 		c.server.cfg.Observer.Refused(formatName, "RATE_LIMITED")
 		c.Close(codeRate, "too many connections")
+	case errors.Is(err, errFlood):
+		c.server.cfg.Observer.Refused(formatName, errRate.Reason)
+		c.Close(codeRate, "too many requests")
 	case errors.Is(err, errTooFast):
 		c.Close(codeRate, "too many requests")
 	default: // the peer is gone, sent too much (1009, sent by the library) or somebody closed us
@@ -168,6 +172,9 @@ func (c *conn) read() error {
 		kind, r, err := c.ws.Reader(context.Background())
 		if err != nil {
 			return fmt.Errorf("read: %w", err)
+		}
+		if !c.server.cfg.Unlimited && !c.flood.Allow() {
+			return errFlood
 		}
 		c.messageTimer.Reset(messageWait)
 		buf := buffers.Get().(*bytes.Buffer)

@@ -16,6 +16,9 @@ import (
 // errTooFast ends a connection that goes on sending too much.
 var errTooFast = errors.New("socketio: too many events")
 
+// errFlood ends a connection that sends more frames, of any kind, than anybody has use for.
+var errFlood = errors.New("socketio: too many frames")
+
 // errTooOften ends a connection of somebody who opens too many.
 var errTooOften = errors.New("socketio: too many connections")
 
@@ -48,7 +51,7 @@ func (c *conn) event(p packet) error {
 	in, known := inbound[e.Name]
 	if !known {
 		c.server.cfg.Observer.In(formatName, "unknown")
-		return nil
+		return nil // what floods with them is ended by the limit of all frames
 	}
 	if !c.server.cfg.Unlimited && !c.limiter.Allow() {
 		c.server.cfg.Observer.Refused(formatName, errRate.Reason)
@@ -229,14 +232,19 @@ func (c *conn) mayReport(tripID string) error {
 		return err
 	}
 	if d.Trip == nil || d.Trip.TripID != tripID {
-		if c.refused == nil {
-			c.refused = make(map[string]time.Time)
-		}
-		debounce(c.refused, tripID, now, refusedFor)
+		c.refuseFor(tripID, now)
 		return errNoTrip
 	}
 	c.trip, c.tripAt = tripID, now
 	return nil
+}
+
+// refuseFor remembers for a while what was refused.
+func (c *conn) refuseFor(what string, now time.Time) {
+	if c.refused == nil {
+		c.refused = make(map[string]time.Time)
+	}
+	debounce(c.refused, what, now, refusedFor)
 }
 
 // ping answers the customer app, which disconnects without a pong.

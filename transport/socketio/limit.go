@@ -17,6 +17,12 @@ const (
 	// strike: too many of them are only too many.
 	strikes      = 3
 	strikeWindow = time.Minute
+
+	// floodRate bounds the frames of one socket of every kind, pongs and unknown events too; what is more
+	// ends it with 4429. No app comes near: positions come once a second, and those of an hour without
+	// network as one batch over REST.
+	floodRate  = 100
+	floodBurst = 500
 )
 
 // limits holds one limiter per connected user, for as long as he has a socket.

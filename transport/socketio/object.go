@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"weelo/internal/fault"
 )
@@ -50,13 +51,13 @@ func (o object) has(name string) bool {
 	return ok && string(raw) != "null"
 }
 
-// optionalText reads a string of at most limit bytes; "" when it is absent or null.
+// optionalText reads a string of at most limit bytes and without U+0000; "" when it is absent or null.
 func (o object) optionalText(name string, limit int) (string, error) {
 	if !o.has(name) {
 		return "", nil
 	}
 	var s string
-	if json.Unmarshal(o[name], &s) != nil || len(s) > limit {
+	if json.Unmarshal(o[name], &s) != nil || len(s) > limit || strings.ContainsRune(s, 0) {
 		return "", invalid(name)
 	}
 	return s, nil

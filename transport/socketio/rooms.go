@@ -39,10 +39,14 @@ func (c *conn) join(args []json.RawMessage, notFound *fault.Error) error {
 	if uuid.Validate(id) != nil {
 		return notFound
 	}
+	now := c.server.cfg.Now()
+	if last, ok := c.refused[room(id)]; ok && now.Sub(last) < refusedFor {
+		return notFound
+	}
 	if c.joined == nil {
 		c.joined = make(map[string]time.Time)
 	}
-	if debounce(c.joined, id, c.server.cfg.Now(), joinDebounce) {
+	if debounce(c.joined, id, now, joinDebounce) {
 		return nil
 	}
 	kinds := []hub.ScopeKind{hub.Order, hub.Trip}
@@ -66,6 +70,8 @@ func (c *conn) join(args []json.RawMessage, notFound *fault.Error) error {
 			return err
 		}
 	}
+	delete(c.joined, id)
+	c.refuseFor(room(id), now)
 	return notFound
 }
 

@@ -112,9 +112,11 @@ func TestRooms(t *testing.T) {
 		`["join_trip",7]`:                                         "id is not valid.",
 		`["join_booking"]`:                                        "An id is expected.",
 	} {
-		stranger.send("42" + join)
-		if got := stranger.event("error"); got["message"] != message {
-			t.Errorf("%s: %v, want %q", join, got, message)
+		for range 2 { // again, and the answer is the same
+			stranger.send("42" + join)
+			if got := stranger.event("error"); got["message"] != message {
+				t.Errorf("%s: %v, want %q", join, got, message)
+			}
 		}
 	}
 }
@@ -356,6 +358,28 @@ func TestTheRateLimitIsPerUserAndForgivesPositions(t *testing.T) {
 	}
 	if code := customer.closed(); code != codeRate {
 		t.Errorf("closed with %d, want %d", code, codeRate)
+	}
+}
+
+// Whatever the frames are, a socket that floods the server with them is closed.
+func TestAFloodOfAnyFramesEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	for name, frame := range map[string]string{
+		"pongs": "3", "unknown events": `42["nobody_knows",{}]`, "acknowledgements": "431[]", "noops": "6",
+		"heartbeats": `42["heartbeat",{"t":"hb"}]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newWorld(t, nil).connect("mohan", "")
+			for range 20 * floodBurst {
+				if c.ws.Write(t.Context(), websocket.MessageText, []byte(frame)) != nil {
+					break // closed meanwhile
+				}
+			}
+			if code := c.closed(); code != codeRate {
+				t.Errorf("closed with %d, want %d", code, codeRate)
+			}
+		})
 	}
 }
 

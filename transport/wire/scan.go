@@ -183,6 +183,10 @@ func (s *scanner) escaped(start int) []byte {
 			continue
 		}
 		r, n := unescape(s.b[s.i:])
+		if n > 0 && r == 0 {
+			s.fail("U+0000 in a string")
+			return nil
+		}
 		if n == 0 {
 			s.fail("unknown escape")
 			return nil

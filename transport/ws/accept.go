@@ -31,6 +31,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, refusal)
 		return
 	}
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "websocket")
+		s.refuse(w, errNoUpgrade)
+		return
+	}
 	place, refusal := s.stranger(r)
 	if refusal != nil {
 		s.refuse(w, refusal)
@@ -81,6 +87,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var (
 	errHost        = fault.New(fault.PermissionDenied, "HOST_NOT_ALLOWED", "This host is not served here.")
 	errOrigin      = fault.New(fault.PermissionDenied, "ORIGIN_NOT_ALLOWED", "This page may not connect.")
+	errNoUpgrade   = fault.New(fault.FailedPrecondition, "UPGRADE_REQUIRED", "Connect with a WebSocket here.")
 	errQueryToken  = fault.New(fault.InvalidArgument, "TOKEN_IN_QUERY", "A token does not belong into a URL, where it would be logged.")
 	errSubprotocol = fault.New(fault.InvalidArgument, "SUBPROTOCOL_REQUIRED", "The subprotocol weelo.v1 is required.")
 	errTicket      = fault.New(fault.Unauthenticated, "INVALID_TICKET", "The ticket is not valid (any more).")
@@ -195,11 +202,12 @@ func ticketRefusal(err error) *fault.Error {
 }
 
 var statuses = map[fault.Code]int{
-	fault.InvalidArgument:   http.StatusBadRequest,
-	fault.Unauthenticated:   http.StatusUnauthorized,
-	fault.PermissionDenied:  http.StatusForbidden,
-	fault.ResourceExhausted: http.StatusTooManyRequests,
-	fault.Unavailable:       http.StatusServiceUnavailable,
+	fault.InvalidArgument:    http.StatusBadRequest,
+	fault.FailedPrecondition: http.StatusUpgradeRequired, // of errNoUpgrade, the only one
+	fault.Unauthenticated:    http.StatusUnauthorized,
+	fault.PermissionDenied:   http.StatusForbidden,
+	fault.ResourceExhausted:  http.StatusTooManyRequests,
+	fault.Unavailable:        http.StatusServiceUnavailable,
 }
 
 func (s *Server) refuse(w http.ResponseWriter, f *fault.Error) {

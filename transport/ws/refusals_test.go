@@ -3,6 +3,7 @@ package ws_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ func TestUpgradeIsRefused(t *testing.T) {
 		status    int
 		code      string
 	}{
+		{name: "a refresh token in the query", url: url + "?refreshToken=x", status: 400, code: "TOKEN_IN_QUERY"},
 		{name: "token in the query", url: url + "?token=x", status: 400, code: "TOKEN_IN_QUERY"},
 		{name: "access_token in the query", url: url + "?x=1&Access_Token=x", status: 400, code: "TOKEN_IN_QUERY"},
 		{name: "a ticket in the query", url: url + "?ticket=x", status: 400, code: "TOKEN_IN_QUERY"},
@@ -65,6 +67,25 @@ func TestUpgradeIsRefused(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A request that asks for no socket is told so in the envelope.
+func TestNoUpgradeAtAll(t *testing.T) {
+	bubble(t, func(t *testing.T, s *server) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://weelo.test/ws/v1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := s.client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		if res.StatusCode != http.StatusUpgradeRequired || res.Header.Get("Upgrade") != "websocket" || !strings.Contains(string(text), `"UPGRADE_REQUIRED"`) {
+			t.Errorf("%d %v %s %v", res.StatusCode, res.Header, text, err)
+		}
+	})
 }
 
 func TestUpgradeIsAccepted(t *testing.T) {
