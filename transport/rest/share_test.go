@@ -54,7 +54,7 @@ func shared(t *testing.T, test func(t *testing.T, y sharingYard)) {
 			t.Parallel()
 			s := sharingYard{clock: &watchHand{at: time.Now()}}
 			s.yard = openYard(t, stores(t), func(y *yard) {
-				s.trail = auditlog.NewRecorder(auditlog.Config{Store: y.auditLog, Keys: auditKeys, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
+				s.trail = auditlog.NewRecorder(auditlog.Config{Store: y.auditLog, Keys: auditKeys, Now: time.Now, Log: slog.New(slog.DiscardHandler), Capacity: 100})
 				y.more = func(y *yard) {
 					desk := share.NewDesk(share.Config{
 						Store: y.shares, Trips: access.Ends{Trips: y.trips}, Mint: y.mint, Policy: share.DefaultPolicy(),
