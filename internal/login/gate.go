@@ -123,6 +123,7 @@ func (v *visit) maySend(ctx context.Context, k otp.Key) error {
 	if err := v.take(ctx, l.Global, "all", false); err != nil {
 		return err
 	}
+	everywhere := len(v.returns)
 	if posture, _, err := v.cfg.Tallies.Read(ctx, "posture"); err != nil {
 		return ErrUnavailable.Because(err)
 	} else if posture.All > 0 {
@@ -132,7 +133,8 @@ func (v *visit) maySend(ctx context.Context, k otp.Key) error {
 		if err := v.address(ctx, l.Address, l.AddressHard); err != nil {
 			return err
 		}
-		v.returns = nil // requests count for the above, codes for the rest
+		// Requests count for the address, codes for the rest: whoever is refused takes nothing from everybody else.
+		v.returns = v.returns[:everywhere]
 		if err := v.ofDevice(ctx, k); err != nil {
 			return err
 		}

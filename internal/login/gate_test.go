@@ -209,6 +209,31 @@ func TestUnusedPrefixesAreShut(t *testing.T) {
 	}
 }
 
+// One who is refused again and again, here by the cool-down of his phone, takes no codes from all others.
+func TestRefusedCodesAreNobodysElse(t *testing.T) {
+	t.Parallel()
+	y := open(nil)
+	y.device = "mine"
+	must(t, y.try(t, number(0)))
+	global := limit.DefaultLogin().Global
+	y.fate = login.ErrCooldown
+	for range 4 * global.Burst {
+		if err := y.send(t, number(0)); err == nil {
+			t.Fatal("sent")
+		}
+	}
+	if y.sent != 4*global.Burst || y.refusals["login-global"] != 0 {
+		t.Fatalf("%d of his requests were looked at, %v", y.sent, y.refusals)
+	}
+	y.device, y.fate = "", nil
+	for i := range global.Burst { // and codes that are sent are counted
+		y.addr = fmt.Sprintf("203.0.%d.%d", i/200, i%200)
+		must(t, y.send(t, number(i)))
+	}
+	y.addr = "203.0.114.1"
+	refusedBy(t, y, y.send(t, number(global.Burst)), "AUTH_RATE_LIMIT_EXCEEDED", "login-global")
+}
+
 // The day's messages: an alarm at four fifths, at the end only known devices; what was not sent is not paid.
 func TestTheBudget(t *testing.T) {
 	t.Parallel()
