@@ -115,7 +115,7 @@ func TestAStoreThatIsAwayHasNoClock(t *testing.T) {
 		}
 		after := func(d time.Duration, of clocks, ready bool) {
 			t.Helper()
-			time.Sleep(d)
+			<-time.After(d)
 			synctest.Wait()
 			if err := of.check(t.Context()); (err == nil) != ready {
 				t.Errorf("ready %v: %v", ready, err)

@@ -37,7 +37,7 @@ func (h *house) gated() (protocol.Logins, rest.Sessions) {
 	table := limit.DefaultLogin().Scaled(h.p.cfg.Tests.LoginTimeScale)
 	table.SMS = h.p.cfg.SMS.DailyBudget
 	gate := login.NewGate(logins, login.GateConfig{
-		Limiter: h.st.rates, Tallies: h.st.rates, Limits: table, Observer: h.refusals(), Audit: h.trail, Log: h.p.log,
+		Limiter: h.st.rates, Tallies: h.st.rates, Limits: table, Devices: h.desk, Now: time.Now, Observer: h.refusals(), Audit: h.trail, Log: h.p.log,
 		Origin: func(ctx context.Context) (netip.Addr, string) {
 			r := rest.RequestOf(ctx)
 			return r.Client, r.Device
@@ -118,6 +118,24 @@ func (r *refreshes) take(ctx context.Context, l limit.Limit, key string) error {
 	return nil
 }
 
+// known tells whether a device has logged in lately. While the shared store is away nobody is known.
+func (h *house) known(ctx context.Context, device string) bool {
+	logins, _, err := h.st.rates.Read(ctx, "device:"+device)
+	return err == nil && logins.All > 0
+}
+
+// strangers limits what is asked for over REST by those who have not said who they are; nil with LIMITS=off.
+func (h *house) strangers() func(context.Context) time.Duration {
+	if h.p.cfg.LimitsOff() {
+		return nil
+	}
+	all := limit.Strangers{Limit: limit.DefaultRequests().Stranger, Limiter: h.counting(), Known: h.known, Observer: h.p.metrics.Limits}
+	return func(ctx context.Context) time.Duration {
+		from := rest.RequestOf(ctx)
+		return all.Take(ctx, from.Client, from.Device)
+	}
+}
+
 // lobby bounds the sockets of both kinds that have not said who they are, by address; none with LIMITS=off.
 func (h *house) lobby() *door.Lobby {
 	if h.p.cfg.LimitsOff() {
@@ -165,7 +183,7 @@ func (h *house) connecting(next http.Handler) http.Handler {
 			if err != nil || wait == 0 {
 				continue
 			}
-			if known, _, err := h.st.rates.Read(r.Context(), "device:"+from.Device); from.Device != "" && err == nil && known.All > 0 {
+			if from.Device != "" && h.known(r.Context(), from.Device) {
 				continue
 			}
 			h.refusals().LimitRefused(table.Connect.Name)

@@ -251,7 +251,7 @@ func (h *house) rest(context.Context, config.Secrets) error {
 	cfg := h.p.cfg
 	h.api = rest.New(rest.Config{
 		Version: version, Tokens: h.mint, Revoked: h.revoked.Revoked, Log: h.p.log, Metrics: h.p.metrics.Registry,
-		TrustedHops: cfg.Server.TrustedHops, Origins: cfg.Server.AllowedOrigins, Now: time.Now, Limits: h.requestLimits(), Audit: h.trail,
+		TrustedHops: cfg.Server.TrustedHops, Origins: cfg.Server.AllowedOrigins, Now: time.Now, Limits: h.requestLimits(), Strangers: h.strangers(), Audit: h.trail,
 	})
 	logins, sessions := h.gated()
 	rest.RegisterAuth(h.api, logins, sessions, h.st.users, h.tickets)

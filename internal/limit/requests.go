@@ -5,12 +5,14 @@ import (
 	"time"
 )
 
-// Requests is what one user may ask for once he has logged in, by user and not by address
+// Requests is what one user may ask for once he has logged in, by user and not by address, and strangers by address
 // (contract §1 and §4), as docs/limits.md lists them. The apps' old servers counted fixed windows, which
 // let twice as many through around the end of one; so does Burst = Events, in any window.
 type Requests struct {
 	// Everything a user asks for over REST, by his role.
 	Driver, Transporter, Customer, Ops Limit
+	// The same from an address by those who have not said who they are; soft, see Strangers.
+	Stranger Limit
 
 	Order   Limit // orders created
 	Hold    Limit // trucks held
@@ -37,6 +39,8 @@ func DefaultRequests() Requests {
 		Customer:    Limit{Name: "requests-customer", Events: 300, Per: minute, Burst: 300},
 		Ops:         Limit{Name: "requests-ops", Events: 2000, Per: minute, Burst: 2000},
 
+		Stranger: Limit{Name: "requests-stranger", Events: 1000, Per: minute, Burst: 1000},
+
 		Order:   Limit{Name: "order-create", Events: 5, Per: minute, Burst: 5},
 		Hold:    Limit{Name: "hold", Events: 30, Per: minute, Burst: 30, Block: 3 * minute},
 		Confirm: Limit{Name: "hold-confirm", Events: 20, Per: minute, Burst: 20, Block: 5 * minute},
@@ -57,7 +61,7 @@ func DefaultRequests() Requests {
 // Limits lists them in the order of docs/limits.md.
 func (t Requests) Limits() []Limit {
 	return []Limit{
-		t.Driver, t.Transporter, t.Customer, t.Ops, t.Order, t.Hold, t.Confirm, t.Answer, t.Explain, t.Replay,
+		t.Driver, t.Transporter, t.Customer, t.Ops, t.Stranger, t.Order, t.Hold, t.Confirm, t.Answer, t.Explain, t.Replay,
 		t.Switch, t.Switches, t.ShareCreate, t.ShareExchange, t.Socket,
 	}
 }

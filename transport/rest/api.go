@@ -33,6 +33,9 @@ type Config struct {
 	Now         func() time.Time
 	Limits      limit.Limiter // of what one user asks for in all; nil: nobody is limited
 	Audit       Trail         // what operators look at is written down; nil: nothing is
+
+	// Strangers counts a request of who has not said who he is, and tells how long he has to wait; nil: never.
+	Strangers func(context.Context) time.Duration
 }
 
 // Trail takes what is written down: *auditlog.Recorder.
@@ -54,6 +57,8 @@ type API struct {
 	now      func() time.Time
 	limits   limit.Limiter
 	audit    Trail
+
+	strangers func(context.Context) time.Duration
 }
 
 // New makes an API without routes; /openapi.json is there.
@@ -62,7 +67,7 @@ func New(cfg Config) *API {
 	a := &API{
 		mux: http.NewServeMux(), mounted: map[string]bool{}, tokens: cfg.Tokens, revoked: cfg.Revoked,
 		log: cfg.Log.With("component", "rest"), counters: newCounters(cfg.Metrics), hops: cfg.TrustedHops,
-		origins: slices.Clone(cfg.Origins), now: cfg.Now, limits: cfg.Limits, audit: cfg.Audit,
+		origins: slices.Clone(cfg.Origins), now: cfg.Now, limits: cfg.Limits, audit: cfg.Audit, strangers: cfg.Strangers,
 	}
 	h := huma.DefaultConfig("Weelo Dispatch", cfg.Version)
 	h.CreateHooks = nil // they would add a $schema field to the envelope
@@ -87,8 +92,7 @@ func (a *API) Authenticated(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, err := a.bearer(r)
 		if err != nil {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			a.refuse(w, r, err)
+			a.unauthenticated(w, r, err)
 			return
 		}
 		if err := a.underCeiling(r.Context(), id); err != nil {
@@ -126,6 +130,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // unrouted answers what no pattern matched. The standard mux knows whether only the method was wrong;
 // it is asked without letting it write.
 func (a *API) unrouted(w http.ResponseWriter, r *http.Request, h http.Handler) {
+	if err := a.anybody(r); err != nil {
+		a.refuse(w, r, err)
+		return
+	}
 	probe := &probe{header: http.Header{}}
 	h.ServeHTTP(probe, r)
 	if probe.status != http.StatusMethodNotAllowed {

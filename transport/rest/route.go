@@ -84,7 +84,9 @@ func register[I, O any](a *API, route Route, h func(ctx context.Context, in *I) 
 		// as the connection lives on, every later one that a load balancer sends over it.
 		BodyReadTimeout: -1,
 	}
-	if !route.Public {
+	if route.Public {
+		op.Middlewares = append(op.Middlewares, a.counted)
+	} else {
 		op.Security = []map[string][]string{{"bearer": {}}}
 		op.Middlewares = append(op.Middlewares, a.authenticate(route))
 	}
@@ -120,8 +122,7 @@ func (a *API) authenticate(route Route) func(huma.Context, func(huma.Context)) {
 		r, w := humago.Unwrap(ctx)
 		id, err := a.bearer(r)
 		if err != nil {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			a.refuse(w, r, err)
+			a.unauthenticated(w, r, err)
 			return
 		}
 		if err := a.underCeiling(r.Context(), id); err != nil {
