@@ -208,8 +208,8 @@ func (d *driver) moved(fix track.Fix, now time.Time) {
 	if d.cfg.Writer != nil {
 		d.cfg.Writer.Position(d.id, fix)
 	}
-	if d.trip == nil || !d.trip.Moving {
-		return
+	if d.trip == nil || !d.trip.Moving || (d.crewKnown && d.crew != d.trip.Transporter) {
+		return // of a trip of a fleet that he has left nobody sees him any more
 	}
 	d.cfg.Publisher.Position(protocol.Position{
 		TripID: d.trip.TripID, OrderID: d.trip.OrderID, Driver: d.id,

@@ -263,7 +263,7 @@ type TrackRecorder struct {
 
 // Record stores a batch; see history.Recorder.Record. Only when something new was stored is the trip
 // told, and nobody waits for that.
-func (r *TrackRecorder) Record(ctx context.Context, driver fleet.UserID, tripID string, fixes []track.Fix) (history.Result, error) {
+func (r *TrackRecorder) Record(ctx context.Context, driver fleet.Member, tripID string, fixes []track.Fix) (history.Result, error) {
 	result, err := r.Recorder.Record(ctx, driver, tripID, fixes)
 	if err == nil && result.TripID != "" && result.Accepted+result.Stale > 0 {
 		oldest := fixes[0].TS

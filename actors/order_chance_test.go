@@ -54,9 +54,9 @@ type stroll struct {
 	keys   int
 	orders []string
 	holds  []heldBy
-	trips  map[string]fleet.UserID // confirmed ones and their drivers
-	acked  map[string]trip.Status  // the furthest a driver was told
-	gone   map[string]bool         // orders whose cancellation was acknowledged
+	trips  map[string]trip.By     // confirmed ones and their drivers
+	acked  map[string]trip.Status // the furthest a driver was told
+	gone   map[string]bool        // orders whose cancellation was acknowledged
 }
 
 type heldBy struct {
@@ -68,7 +68,7 @@ type heldBy struct {
 func newStroll(t *testing.T, seed uint64) *stroll {
 	s := &stroll{
 		market: newMarket(t), rng: rand.New(rand.NewPCG(seed, 42)),
-		trips: map[string]fleet.UserID{}, acked: map[string]trip.Status{}, gone: map[string]bool{},
+		trips: map[string]trip.By{}, acked: map[string]trip.Status{}, gone: map[string]bool{},
 	}
 	s.stands("T2", 4)
 	return s
@@ -198,7 +198,7 @@ func (s *stroll) assign() {
 		reply, err := s.market.orders.Confirm(context.Background(), protocol.ConfirmRequest{HoldID: h.id, By: h.by, Picks: crew, Repeat: r})
 		if err == nil {
 			for i, id := range reply.Hold.TripIDs {
-				s.trips[id] = crew[i].DriverID
+				s.trips[id] = trip.By{User: crew[i].DriverID, Role: fleet.Driver, Fleet: h.by.User}
 			}
 		}
 		return err
@@ -207,8 +207,7 @@ func (s *stroll) assign() {
 
 // answer lets a driver accept, decline or go on.
 func (s *stroll) answer() {
-	for id, driver := range s.trips { // any one
-		by := trip.By{User: driver, Role: fleet.Driver}
+	for id, by := range s.trips { // any one
 		var c trip.Command = trip.Accept{By: by}
 		to := trip.DriverAccepted
 		switch s.rng.IntN(5) {
@@ -242,7 +241,7 @@ func (s *stroll) driveHome() {
 	for _, id := range s.orders {
 		for _, slot := range s.stored(id).Slots {
 			if slot.Status.OnTrip() {
-				s.must(s.drive(slot.TripID, trip.ChangeStatus{By: trip.By{User: slot.DriverID, Role: fleet.Driver}, To: trip.Completed}))
+				s.must(s.drive(slot.TripID, trip.ChangeStatus{By: trip.By{User: slot.DriverID, Role: fleet.Driver, Fleet: slot.TransporterID}, To: trip.Completed}))
 			}
 		}
 	}

@@ -67,7 +67,7 @@ var (
 	asha   = order.By{User: "C1", Role: fleet.Customer}
 	first  = order.By{User: "T1", Role: fleet.Transporter}
 	second = order.By{User: "T2", Role: fleet.Transporter}
-	imran  = trip.By{User: "D3", Role: fleet.Driver}
+	imran  = trip.By{User: "D3", Role: fleet.Driver, Fleet: "T2"}
 )
 
 // open17 is what the vehicles of SmallWorld are.

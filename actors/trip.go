@@ -216,7 +216,7 @@ func (a *tripActor) Loaded(_ context.Context, d *trips) {
 func (a *tripActor) onGetTrip(d *trips, m *protocol.GetTrip, reply Reply) {
 	s := d.State()
 	server := m.By == (trip.By{})
-	if !server && m.By.Role != fleet.Ops && !s.Participant(m.By.User) {
+	if !server && !s.Concerns(m.By) {
 		reply.Refuse(trip.ErrNotFound)
 		return
 	}

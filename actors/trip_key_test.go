@@ -14,6 +14,7 @@ import (
 	"weelo/actors/actortest"
 	"weelo/actors/protocol"
 	"weelo/internal/fault"
+	"weelo/internal/fleet"
 	"weelo/internal/history"
 	"weelo/internal/ledger"
 	"weelo/internal/track"
@@ -215,7 +216,7 @@ func TestBatchReachesTheOdometer(t *testing.T) {
 			f := fixAt(time.Now(), 12.97+float64(step)*0.001, 77.59)
 			all = append(all, f)
 		}
-		result, err := batches.Record(t.Context(), "D1", id, all)
+		result, err := batches.Record(t.Context(), fleet.Member{Driver: "D1", Fleet: "T1"}, id, all)
 		if err != nil || result.TripID != id || result.Accepted != 6 {
 			t.Fatalf("recorded %+v, %v", result, err)
 		}

@@ -131,7 +131,7 @@ func (c *chance) command(step string) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	driver := trip.By{User: s.DriverID, Role: fleet.Driver}
+	driver := trip.By{User: s.DriverID, Role: fleet.Driver, Fleet: s.TransporterID}
 	commands := map[string]trip.Command{
 		"accept": trip.Accept{By: driver}, "decline": trip.Decline{By: driver},
 		"cancel":    trip.Cancel{By: trip.By{User: s.TransporterID, Role: fleet.Transporter}},

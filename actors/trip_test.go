@@ -140,7 +140,7 @@ func (r *road) events(recipient string) []string {
 	return all
 }
 
-var ravi = trip.By{User: "D1", Role: fleet.Driver}
+var ravi = trip.By{User: "D1", Role: fleet.Driver, Fleet: "T1"}
 
 func TestTripFromAssignmentToItsEnd(t *testing.T) {
 	each(t, func(t *testing.T, l *actortest.Ledger) {
@@ -355,7 +355,7 @@ func TestTripIsShownToThoseOnIt(t *testing.T) {
 				t.Errorf("%+v: %v", by, err)
 			}
 		}
-		for _, by := range []trip.By{{User: "T2", Role: fleet.Transporter}, {User: "D2", Role: fleet.Driver}} {
+		for _, by := range []trip.By{{User: "T2", Role: fleet.Transporter}, {User: "D2", Role: fleet.Driver, Fleet: "T1"}, {User: "D1", Role: fleet.Driver, Fleet: "T2"}} {
 			_, err := r.command(id, &protocol.GetTrip{By: by})
 			wantErr(t, err, trip.ErrNotFound)
 			_, err = r.do(id, trip.Cancel{By: by})

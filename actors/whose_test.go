@@ -85,10 +85,18 @@ func TestADriversActorHearsHisSessionsOnly(t *testing.T) {
 func TestASessionOfAFleetHeLeft(t *testing.T) {
 	in(t, func(t *testing.T) {
 		y := newYard(t)
+		lt := protocol.LiveTrip{TripID: "trip-1", Driver: "D1", Transporter: "T1", Moving: true}
+		take := func(version int64) {
+			t.Helper()
+			if err := y.sys.Tell(t.Context(), protocol.DriverAddress("D1"), &protocol.TripTaken{Trip: lt, Version: version}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		take(1)
 		old := y.attach()
 		old.Report(fixAt(time.Now(), 12.97, 77.59))
 		synctest.Wait()
-		if d := y.driver(); d.Live == nil || d.Transporter != "T1" {
+		if d := y.driver(); d.Live == nil || d.Transporter != "T1" || len(y.hub.Positions()) != 1 {
 			t.Fatalf("%+v", d)
 		}
 		<-time.After(10 * time.Second)
@@ -100,11 +108,14 @@ func TestASessionOfAFleetHeLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait() // the rows are read again
+		take(2)         // a trip of the fleet that he left should have ended before
 		first := fixAt(time.Now(), 12.9702, 77.59)
 		fresh.Report(first)
 		synctest.Wait()
 		if d := y.driver(); d.Transporter != "T2" || d.Live.TS != first.TS {
 			t.Errorf("the new fleet's session was not heard: %+v", d)
+		} else if shown := y.hub.Positions(); len(shown) != 0 || d.Trip == nil {
+			t.Errorf("on a trip of the old fleet (%+v) the driver of the new one was shown: %+v", d.Trip, shown)
 		}
 		<-time.After(10 * time.Second)
 		old.Report(fixAt(time.Now(), 12.9704, 77.59))
@@ -148,7 +159,8 @@ func TestATripHearsItsPeopleOnly(t *testing.T) {
 	each(t, func(t *testing.T, l *actortest.Ledger) {
 		r := newRoad(t, l)
 		id := r.assign(wanted())
-		stranger := trip.By{User: "D2", Role: fleet.Driver}
+		stranger := trip.By{User: "D2", Role: fleet.Driver, Fleet: "T1"}
+		former := trip.By{User: "D1", Role: fleet.Driver, Fleet: "T2"} // its driver, who drives for another by now
 		boss, customer, rival := trip.By{User: "T1", Role: fleet.Transporter}, trip.By{User: "C1", Role: fleet.Customer}, trip.By{User: "T2", Role: fleet.Transporter}
 		refused := func(c trip.Command) {
 			t.Helper()
@@ -156,20 +168,20 @@ func TestATripHearsItsPeopleOnly(t *testing.T) {
 				t.Errorf("%T %+v: %v", c, c, err)
 			}
 		}
-		for _, by := range []trip.By{stranger, boss, customer, rival} {
+		for _, by := range []trip.By{stranger, former, boss, customer, rival} {
 			refused(trip.Accept{By: by})
 			refused(trip.Decline{By: by})
 		}
 		r.must(id, trip.Accept{By: ravi})
 		before := r.stored(id)
-		for _, by := range []trip.By{stranger, boss, customer, rival} {
+		for _, by := range []trip.By{stranger, former, boss, customer, rival} {
 			refused(trip.ChangeStatus{By: by, To: trip.AtPickup})
 		}
 		refused(trip.BreakDown{By: customer})
-		for _, by := range []trip.By{stranger, rival, ravi} {
+		for _, by := range []trip.By{stranger, former, rival, ravi} {
 			refused(trip.Cancel{By: by})
 		}
-		for _, by := range []trip.By{stranger, rival} {
+		for _, by := range []trip.By{stranger, former, rival} {
 			refused(trip.BreakDown{By: by})
 			if _, err := r.command(id, &protocol.GetTrip{By: by}); !errors.Is(err, trip.ErrNotFound) {
 				t.Errorf("read by %+v: %v", by, err)

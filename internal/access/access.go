@@ -3,7 +3,8 @@
 //
 // Invariants:
 //   - A trip is seen by those on it (driver, transporter, customer) and by ops, and by nobody else; a
-//     foreign id and an unknown id are refused alike, so that nobody can probe for ids.
+//     foreign id and an unknown id are refused alike, so that nobody can probe for ids. A driver who is in
+//     another fleet by now is not on it any more.
 //   - A phone leaves in full only to the fleet it belongs to; everybody else sees it masked.
 //   - A position is shown only when it was believed (internal/track): when it came, or now, from history.
 //   - Nothing here decides about a trip: what is read may be a moment old, the trip's actor is the
@@ -47,7 +48,7 @@ type Trips interface {
 	ByID(ctx context.Context, ids []string) ([]Row, error)
 	// Live gives the live trips, newest first, at most limit.
 	Live(ctx context.Context, by By, limit int) ([]Row, error)
-	// OfDriver gives a page of a driver's trips, newest first, and how many there are. No statuses
-	// means all of them.
-	OfDriver(ctx context.Context, driver fleet.UserID, statuses []trip.Status, offset, limit int) (rows []Row, total int, err error)
+	// OfDriver gives a page of the trips that a driver has driven for a fleet, newest first, and how many
+	// there are. No statuses means all of them.
+	OfDriver(ctx context.Context, driver fleet.Member, statuses []trip.Status, offset, limit int) (rows []Row, total int, err error)
 }

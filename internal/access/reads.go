@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"weelo/internal/fault"
@@ -47,21 +48,21 @@ func New(trips Trips, positions Positions, fixes Fixes, rules track.Rules, now f
 	return &Reads{trips: trips, positions: positions, fixes: fixes, rules: rules, now: now}
 }
 
-// May tells whether somebody may see a trip: he is on it, in the role he was given there, or he is ops.
+// Principal names somebody to trips and orders: what his session says, and nothing else.
+func Principal(who token.Identity) trip.By {
+	by := trip.By{User: who.UserID, Role: who.Role}
+	if who.Role == fleet.Driver {
+		by.Fleet = who.TransporterID
+	}
+	return by
+}
+
+// May tells whether somebody may see a trip: it concerns him, or he follows a link to it.
 func May(who token.Identity, s trip.State) bool {
-	switch who.Role {
-	case fleet.Ops:
-		return true
-	case fleet.Driver:
-		return who.UserID != "" && who.UserID == s.DriverID
-	case fleet.Transporter:
-		return who.UserID != "" && who.UserID == s.TransporterID
-	case fleet.Customer:
-		return who.UserID != "" && who.UserID == s.CustomerID
-	case token.Viewer: // of a share link, which must be good besides
+	if who.Role == token.Viewer { // of a share link, which must be good besides
 		return who.Trip != "" && who.Trip == s.ID
 	}
-	return false
+	return s.Concerns(Principal(who))
 }
 
 // Trip gives a trip that the caller may see. Refuses with notFound for a foreign and for an unknown id.
@@ -92,7 +93,7 @@ func (r *Reads) Live(ctx context.Context, who token.Identity) ([]Row, error) {
 	case fleet.Ops:
 		by.Everybody = true
 	}
-	return r.trips.Live(ctx, by, MaxTrips)
+	return r.mine(ctx, who, by)
 }
 
 // OfFleet gives every live trip of a transporter, one per driver: what his drivers and vehicles are
@@ -103,17 +104,16 @@ func (r *Reads) OfFleet(ctx context.Context, transporter fleet.UserID) ([]Row, e
 
 // OfOrder gives the live trips of an order that the caller may see.
 func (r *Reads) OfOrder(ctx context.Context, who token.Identity, order string) ([]Row, error) {
-	rows, err := r.trips.Live(ctx, By{Order: order}, MaxTrips)
+	return r.mine(ctx, who, By{Order: order})
+}
+
+// mine gives those of the live trips that the caller may see.
+func (r *Reads) mine(ctx context.Context, who token.Identity, by By) ([]Row, error) {
+	rows, err := r.trips.Live(ctx, by, MaxTrips)
 	if err != nil {
 		return nil, err
 	}
-	mine := rows[:0]
-	for _, row := range rows {
-		if May(who, row.Trip) {
-			mine = append(mine, row)
-		}
-	}
-	return mine, nil
+	return slices.DeleteFunc(rows, func(row Row) bool { return !May(who, row.Trip) }), nil
 }
 
 // ByID gives those of the trips that the caller may see, by their ids, with one look at the store.
@@ -134,8 +134,8 @@ func (r *Reads) ByID(ctx context.Context, who token.Identity, ids []string) (map
 	return seen, nil
 }
 
-// OfDriver gives a page of the caller's own trips as a driver.
-func (r *Reads) OfDriver(ctx context.Context, driver fleet.UserID, statuses []trip.Status, offset, limit int) ([]Row, int, error) {
+// OfDriver gives a page of the caller's own trips as a driver of the fleet that he is in.
+func (r *Reads) OfDriver(ctx context.Context, driver fleet.Member, statuses []trip.Status, offset, limit int) ([]Row, int, error) {
 	return r.trips.OfDriver(ctx, driver, statuses, offset, limit)
 }
 
@@ -240,8 +240,8 @@ func (r *Reads) Track(ctx context.Context, s trip.State, after int64, limit int)
 
 // Welcome gives a driver's live trip ("" for none) and the ts of his newest fix in its history (0 for
 // none): what his phone need not send again.
-func (r *Reads) Welcome(ctx context.Context, driver fleet.UserID) (tripID string, lastFixMS int64, err error) {
-	rows, err := r.trips.Live(ctx, By{Driver: driver}, 1)
+func (r *Reads) Welcome(ctx context.Context, driver token.Identity) (tripID string, lastFixMS int64, err error) {
+	rows, err := r.Live(ctx, driver)
 	if err != nil || len(rows) == 0 {
 		return "", 0, err
 	}

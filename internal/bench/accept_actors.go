@@ -171,7 +171,7 @@ func (m *market) settle(ctx context.Context, orderID, name string) error {
 	if err != nil {
 		return fmt.Errorf("confirm: %w", err)
 	}
-	driver := trip.By{User: pick.DriverID, Role: fleet.Driver}
+	driver := trip.By{User: pick.DriverID, Role: fleet.Driver, Fleet: by.User}
 	err = untilDefinite(ctx, func() error {
 		_, err := m.system.Ask(ctx, protocol.TripAddress(tripID), &protocol.TripCommand{Do: trip.Accept{By: driver}})
 		return err

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 // atOnce says that it has kept everything.
 type atOnce struct{}
 
-func (atOnce) Record(_ context.Context, _ fleet.UserID, _ string, fixes []track.Fix) (history.Result, error) {
+func (atOnce) Record(_ context.Context, _ fleet.Member, _ string, fixes []track.Fix) (history.Result, error) {
 	return history.Result{Processed: len(fixes), Accepted: len(fixes)}, nil
 }
 

@@ -16,7 +16,7 @@ import (
 
 // Keeper puts a batch on disk before it answers: *history.Recorder.
 type Keeper interface {
-	Record(ctx context.Context, driver fleet.UserID, tripID string, fixes []track.Fix) (history.Result, error)
+	Record(ctx context.Context, driver fleet.Member, tripID string, fixes []track.Fix) (history.Result, error)
 }
 
 // ServeDurable is the forwarder with the product's history under it, and nothing else of the product: it
@@ -37,7 +37,7 @@ func (b *Bare) store(c *websocket.Conn, topic string, m *wire.Message, frame []b
 		s.Fix.ReceivedMS = now
 		fixes = append(fixes, s.Fix)
 	}
-	r, err := b.keep.Record(context.Background(), fleet.UserID(fmt.Sprintf("0b7f2a30-7c0e-4e0f-8d53-%012s", topic)), "", fixes)
+	r, err := b.keep.Record(context.Background(), fleet.Member{Driver: fleet.UserID(fmt.Sprintf("0b7f2a30-7c0e-4e0f-8d53-%012s", topic))}, "", fixes)
 	if err != nil {
 		return false
 	}

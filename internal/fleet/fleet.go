@@ -47,6 +47,13 @@ type User struct {
 	KYC KYC
 }
 
+// Member is a driver as one of a fleet, which is what his session is of. In another fleet the same driver is
+// another member: he sees and moves nothing of the trips that he drove for this one.
+type Member struct {
+	Driver UserID
+	Fleet  UserID // his transporter
+}
+
 // KYC is the state of the check of somebody's papers (contract §3).
 type KYC string
 

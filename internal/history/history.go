@@ -66,15 +66,17 @@ type Window struct {
 func (w Window) Contains(ts int64) bool { return w.TripID != "" && w.From <= ts && ts <= w.To }
 
 // Ask names the trip whose window is wanted. An empty TripID means the driver's live trip, or, when
-// he has none, the one that ended last.
+// he has none, the one that ended last. Only trips that he drove for that fleet count: what he drove for
+// another is not his any more.
 type Ask struct {
 	Driver fleet.UserID
+	Fleet  fleet.UserID
 	TripID string
 }
 
 // Windows reads trip windows from the durable rows.
 type Windows interface {
 	// Windows answers at the same index; the zero Window when the driver has no such accepted trip
-	// (unknown, somebody else's, or not accepted yet).
+	// (unknown, somebody else's, another fleet's, or not accepted yet).
 	Windows(ctx context.Context, asks []Ask) ([]Window, error)
 }

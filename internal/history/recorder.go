@@ -51,6 +51,7 @@ type Recorder struct {
 
 type job struct {
 	driver fleet.UserID
+	fleet  fleet.UserID // for which he drives
 	tripID string
 	fixes  []track.Fix
 	at     time.Time         // of receipt
@@ -82,17 +83,17 @@ func NewRecorder(store Store, windows Windows, now func() time.Time, log *slog.L
 }
 
 // Record stores a batch of a driver's fixes and answers after the commit. An empty tripID means his
-// live trip. The fixes are those of the wire; Record stamps the time of receipt. It refuses more than
+// live trip; a trip that he drove for another fleet is not his. The fixes are those of the wire; Record stamps the time of receipt. It refuses more than
 // MaxBatch fixes; it answers BUSY (Unavailable) when the queue is full or the commit failed or is
 // uncertain, and then the same batch must be sent again.
-func (r *Recorder) Record(ctx context.Context, driver fleet.UserID, tripID string, fixes []track.Fix) (Result, error) {
+func (r *Recorder) Record(ctx context.Context, driver fleet.Member, tripID string, fixes []track.Fix) (Result, error) {
 	if len(fixes) > MaxBatch {
 		return Result{}, fault.Invalid("points", fmt.Sprintf("at most %d points may be sent at once", MaxBatch))
 	}
 	if len(fixes) == 0 {
 		return Result{}, nil
 	}
-	j := &job{driver: driver, tripID: tripID, fixes: fixes, at: r.now(), queued: time.Now(), span: trace.SpanContextFromContext(ctx), reply: make(chan answer, 1)}
+	j := &job{driver: driver.Driver, fleet: driver.Fleet, tripID: tripID, fixes: fixes, at: r.now(), queued: time.Now(), span: trace.SpanContextFromContext(ctx), reply: make(chan answer, 1)}
 	if !r.queue.add(j) {
 		r.stats.refused.Add(1)
 		return Result{}, errBusy
@@ -107,8 +108,8 @@ func (r *Recorder) Record(ctx context.Context, driver fleet.UserID, tripID strin
 
 // Note puts one native, never acknowledged fix into the buffer that is flushed every second. It never
 // blocks. The fix enters history only if it lies inside a trip of its driver.
-func (r *Recorder) Note(driver fleet.UserID, fix track.Fix) {
-	if r.notes.add(Row{Driver: driver, Fix: fix}) {
+func (r *Recorder) Note(driver fleet.Member, fix track.Fix) {
+	if r.notes.add(note{from: driver, fix: fix}) {
 		r.stats.notesDropped.Add(1)
 	}
 }
@@ -167,10 +168,10 @@ func (r *Recorder) flushNotes(ctx context.Context) {
 	rows := r.notes.take()
 	// A driver's fixes lie together in the store: side by side they touch its pages once, which makes
 	// the flush of a moving fleet about a third cheaper on SQLite.
-	slices.SortStableFunc(rows, func(a, b Row) int { return cmp.Compare(a.Driver, b.Driver) })
+	slices.SortStableFunc(rows, func(a, b note) int { return cmp.Compare(a.from.Driver, b.from.Driver) })
 	for len(rows) > 0 {
 		n := min(len(rows), r.cfg.MaxRows)
-		if err := r.commit(ctx, byDriver(rows[:n], r.now())); err != nil {
+		if err := r.commit(ctx, byMember(rows[:n], r.now())); err != nil {
 			r.stats.notesDropped.Add(int64(r.notes.giveBack(rows)))
 			return
 		}
@@ -178,18 +179,18 @@ func (r *Recorder) flushNotes(ctx context.Context) {
 	}
 }
 
-// byDriver makes one job per driver, in order of first appearance.
-func byDriver(rows []Row, at time.Time) []*job {
-	index := make(map[fleet.UserID]*job)
+// byMember makes one job per driver and fleet, in order of first appearance.
+func byMember(notes []note, at time.Time) []*job {
+	index := make(map[fleet.Member]*job)
 	var jobs []*job
-	for _, row := range rows {
-		j := index[row.Driver]
+	for _, n := range notes {
+		j := index[n.from]
 		if j == nil {
-			j = &job{driver: row.Driver, at: at}
-			index[row.Driver] = j
+			j = &job{driver: n.from.Driver, fleet: n.from.Fleet, at: at}
+			index[n.from] = j
 			jobs = append(jobs, j)
 		}
-		j.fixes = append(j.fixes, row.Fix)
+		j.fixes = append(j.fixes, n.fix)
 	}
 	return jobs
 }
@@ -243,7 +244,7 @@ func (j *job) answer(a answer) {
 func (r *Recorder) judge(ctx context.Context, group []*job) ([]*batch, []Row, error) {
 	asks := make([]Ask, len(group))
 	for i, j := range group {
-		asks[i] = Ask{Driver: j.driver, TripID: j.tripID}
+		asks[i] = Ask{Driver: j.driver, Fleet: j.fleet, TripID: j.tripID}
 	}
 	windows, err := r.windows.windows(ctx, asks, r.now())
 	if err != nil {

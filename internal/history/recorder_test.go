@@ -63,7 +63,7 @@ func (m *model) Save(_ context.Context, rows []Row) ([]bool, error) {
 func (m *model) Windows(_ context.Context, asks []Ask) ([]Window, error) {
 	ws := make([]Window, len(asks))
 	for i, a := range asks {
-		if w := m.windows[a.Driver]; a.TripID == "" || a.TripID == w.TripID {
+		if w := m.windows[a.Driver]; a.Fleet == member.Fleet && (a.TripID == "" || a.TripID == w.TripID) {
 			ws[i] = w
 		}
 	}
@@ -99,6 +99,9 @@ const (
 	driver = fleet.UserID("5f0c0a5e-0d6f-4a58-9a0b-0000000000d1")
 	tripID = "5f0c0a5e-0d6f-4a58-9a0b-0000000000a1"
 )
+
+// member is the driver as one of the fleet that he drives the trip for.
+var member = fleet.Member{Driver: driver, Fleet: "5f0c0a5e-0d6f-4a58-9a0b-0000000000f1"}
 
 // start runs a recorder inside a synctest bubble until the test's cleanup.
 func start(t *testing.T, m *model, cfg Config) *Recorder {
@@ -151,7 +154,7 @@ func TestEveryFixOfABatchIsAnswered(t *testing.T) {
 		for i := range batch {
 			batch[i].N = int64(i + 1)
 		}
-		got, err := r.Record(t.Context(), driver, tripID, batch)
+		got, err := r.Record(t.Context(), member, tripID, batch)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +175,7 @@ func TestEveryFixOfABatchIsAnswered(t *testing.T) {
 				t.Errorf("stored with the number %d of its connection", f.N)
 			}
 		}
-		again, err := r.Record(t.Context(), driver, "", batch)
+		again, err := r.Record(t.Context(), member, "", batch)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +191,7 @@ func TestAFixOfAForeignTripIsInvalidAndNotStored(t *testing.T) {
 		m := newModel()
 		openTrip(m, time.Now().Add(-time.Hour))
 		r := start(t, m, Config{})
-		got, err := r.Record(t.Context(), driver, "5f0c0a5e-0d6f-4a58-9a0b-0000000000a2", []track.Fix{fixAt(time.Now(), time.Now())})
+		got, err := r.Record(t.Context(), member, "5f0c0a5e-0d6f-4a58-9a0b-0000000000a2", []track.Fix{fixAt(time.Now(), time.Now())})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +213,7 @@ func TestTheAnswerComesAfterTheCommit(t *testing.T) {
 		r := start(t, m, Config{})
 		answered := make(chan error, 1)
 		go func() {
-			_, err := r.Record(t.Context(), driver, "", []track.Fix{fixAt(time.Now(), time.Now())})
+			_, err := r.Record(t.Context(), member, "", []track.Fix{fixAt(time.Now(), time.Now())})
 			answered <- err
 		}()
 		<-m.enter
@@ -235,12 +238,12 @@ func TestAFailedCommitIsNeverAnsweredAsStored(t *testing.T) {
 		openTrip(m, time.Now().Add(-time.Hour))
 		r := start(t, m, Config{})
 		fix := fixAt(time.Now(), time.Now())
-		_, err := r.Record(t.Context(), driver, "", []track.Fix{fix})
+		_, err := r.Record(t.Context(), member, "", []track.Fix{fix})
 		if !errors.Is(err, errBusy) || !fault.From(err).Retryable() {
 			t.Fatalf("got %v, want a retryable BUSY", err)
 		}
 		m.fail = nil
-		got, err := r.Record(t.Context(), driver, "", []track.Fix{fix})
+		got, err := r.Record(t.Context(), member, "", []track.Fix{fix})
 		if err != nil || got.Accepted != 1 {
 			t.Errorf("sent again: %+v, %v; want it accepted", got, err)
 		}
@@ -257,7 +260,7 @@ func TestBatchesShareACommit(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 40 {
 			wg.Go(func() {
-				if _, err := r.Record(t.Context(), driver, "", []track.Fix{fixAt(begin, begin.Add(time.Duration(i)*time.Millisecond))}); err != nil {
+				if _, err := r.Record(t.Context(), member, "", []track.Fix{fixAt(begin, begin.Add(time.Duration(i)*time.Millisecond))}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -285,12 +288,12 @@ func TestAFullQueueRefusesAndStoppingAnswersWhatWasQueued(t *testing.T) {
 		results := make(chan error, 2)
 		for i := range 2 {
 			go func() {
-				_, err := r.Record(t.Context(), driver, "", []track.Fix{fixAt(begin, begin.Add(time.Duration(i)*time.Second))})
+				_, err := r.Record(t.Context(), member, "", []track.Fix{fixAt(begin, begin.Add(time.Duration(i)*time.Second))})
 				results <- err
 			}()
 		}
 		synctest.Wait()
-		if _, err := r.Record(t.Context(), driver, "", []track.Fix{fixAt(begin, begin)}); !errors.Is(err, errBusy) {
+		if _, err := r.Record(t.Context(), member, "", []track.Fix{fixAt(begin, begin)}); !errors.Is(err, errBusy) {
 			t.Errorf("a full queue answered %v, want BUSY", err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -303,7 +306,7 @@ func TestAFullQueueRefusesAndStoppingAnswersWhatWasQueued(t *testing.T) {
 				t.Errorf("queued before the stop, answered %v", err)
 			}
 		}
-		if _, err := r.Record(t.Context(), driver, "", []track.Fix{fixAt(begin, begin)}); !errors.Is(err, errBusy) {
+		if _, err := r.Record(t.Context(), member, "", []track.Fix{fixAt(begin, begin)}); !errors.Is(err, errBusy) {
 			t.Errorf("after the stop: %v, want BUSY", err)
 		}
 	})
@@ -317,9 +320,9 @@ func TestNativeFixesAreFlushedEachSecondAndBounded(t *testing.T) {
 		openTrip(m, begin.Add(-time.Hour))
 		r := start(t, m, Config{MaxNotes: 3})
 		for i := range 5 {
-			r.Note(driver, fixAt(begin, begin.Add(time.Duration(i)*time.Millisecond)))
+			r.Note(member, fixAt(begin, begin.Add(time.Duration(i)*time.Millisecond)))
 		}
-		r.Note("5f0c0a5e-0d6f-4a58-9a0b-0000000000d2", fixAt(begin, begin)) // has no trip
+		r.Note(fleet.Member{Driver: "5f0c0a5e-0d6f-4a58-9a0b-0000000000d2", Fleet: member.Fleet}, fixAt(begin, begin)) // has no trip
 		m.mu.Lock()
 		m.fail = errors.New("down")
 		m.mu.Unlock()
@@ -335,6 +338,32 @@ func TestNativeFixesAreFlushedEachSecondAndBounded(t *testing.T) {
 		s := r.Stats()
 		if s.NotesStored != 2 || s.NotesDropped != 3 || s.NotesOutside != 1 || s.Failures != 1 {
 			t.Errorf("stats %+v, want 2 stored, 3 dropped, 1 outside, 1 failure", s)
+		}
+	})
+}
+
+// TestAFormerFleetsTripIsNotHis: a driver who is in another fleet by now adds nothing to the trip that he drove for
+// the first, named or not, in a batch or not, side by side with what his session of that fleet had sent.
+func TestAFormerFleetsTripIsNotHis(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newModel()
+		begin := time.Now()
+		openTrip(m, begin.Add(-time.Hour))
+		r := start(t, m, Config{})
+		elsewhere := fleet.Member{Driver: driver, Fleet: "5f0c0a5e-0d6f-4a58-9a0b-0000000000f2"}
+		for i, to := range []string{tripID, ""} {
+			if got, err := r.Record(t.Context(), elsewhere, to, []track.Fix{fixAt(begin, begin.Add(time.Duration(i)*time.Millisecond))}); err != nil || got.TripID != "" || got.Accepted != 0 {
+				t.Errorf("a batch for %q: %+v, %v", to, got, err)
+			}
+		}
+		r.Note(member, fixAt(begin, begin.Add(2*time.Millisecond)))
+		r.Note(elsewhere, fixAt(begin, begin.Add(3*time.Millisecond)))
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		stored := m.stored()[driver]
+		if _, his := stored[begin.Add(2*time.Millisecond).UnixMilli()]; !his || len(stored) != 1 {
+			t.Errorf("stored %v, want the one that was sent for the trip's fleet", stored)
 		}
 	})
 }

@@ -31,14 +31,14 @@ func TestATracedBatchIsFoundInItsTraceAndInTheCommit(t *testing.T) {
 		defer stop()
 		go func() { _ = r.Run(run) }()
 		begin := time.Now()
-		if _, err := r.Record(t.Context(), driver, "", []track.Fix{fixAt(begin, begin)}); err != nil {
+		if _, err := r.Record(t.Context(), member, "", []track.Fix{fixAt(begin, begin)}); err != nil {
 			t.Fatal(err)
 		}
 		if n := len(spans.Ended()); n != 0 {
 			t.Errorf("an untraced batch made %d spans", n)
 		}
 		ctx, request := tracer.Start(t.Context(), "request")
-		if _, err := r.Record(ctx, driver, "", []track.Fix{fixAt(begin, begin.Add(time.Second))}); err != nil {
+		if _, err := r.Record(ctx, member, "", []track.Fix{fixAt(begin, begin.Add(time.Second))}); err != nil {
 			t.Fatal(err)
 		}
 		byName := map[string]sdktrace.ReadOnlySpan{}

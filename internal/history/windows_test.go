@@ -65,7 +65,7 @@ func TestWindowsAreAskedForOnceInAWhile(t *testing.T) {
 	begin := time.UnixMilli(1_790_000_000_000)
 	rows := &rowsOf{trips: []span{{"old", 1, 2}, {"live", 3, 0}}}
 	m := newMemory(rows, 10)
-	all := []Ask{{driver, ""}, {driver, "live"}, {driver, "old"}, {driver, "nobody's"}, {"somebody else", ""}}
+	all := []Ask{{Driver: driver, TripID: ""}, {Driver: driver, TripID: "live"}, {Driver: driver, TripID: "old"}, {Driver: driver, TripID: "nobody's"}, {Driver: "somebody else"}}
 	want := []Window{rows.trips[1].window(), rows.trips[1].window(), rows.trips[0].window(), {}, {}}
 	for _, step := range []struct {
 		after time.Duration
@@ -121,7 +121,7 @@ func TestAMemoryNeverCostsAFix(t *testing.T) {
 			}
 			asks := []Ask{{Driver: driver}}
 			for _, s := range rows.trips {
-				asks = append(asks, Ask{driver, s.id})
+				asks = append(asks, Ask{Driver: driver, TripID: s.id})
 			}
 			got, err := m.windows(t.Context(), asks, now)
 			if err != nil {
@@ -156,7 +156,7 @@ func TestAGroupClosesWhenItIsFullAndTheRestFollows(t *testing.T) {
 				for k := range fixes {
 					fixes[k] = fixAt(begin, begin.Add(time.Duration(4*i+k)*time.Second-time.Minute))
 				}
-				if _, err := r.Record(t.Context(), driver, "", fixes); err != nil {
+				if _, err := r.Record(t.Context(), member, "", fixes); err != nil {
 					t.Error(err)
 				}
 				results <- time.Since(begin)
@@ -189,7 +189,7 @@ func TestTheLingerCountsFromTheArrival(t *testing.T) {
 		record := func(n int) <-chan time.Duration {
 			sent, took := time.Now(), make(chan time.Duration, 1)
 			go func() {
-				if _, err := r.Record(t.Context(), driver, "", []track.Fix{fixAt(begin, begin.Add(time.Duration(n)*time.Millisecond))}); err != nil {
+				if _, err := r.Record(t.Context(), member, "", []track.Fix{fixAt(begin, begin.Add(time.Duration(n)*time.Millisecond))}); err != nil {
 					t.Error(err)
 				}
 				took <- time.Since(sent)

@@ -99,10 +99,12 @@ func TestWhoLearnsOfADispute(t *testing.T) {
 	if len(w.told) != 0 {
 		t.Errorf("when it was handed over people were told %+v", w.told)
 	}
-	driver := w.driver(tripID).User
+	driver := w.driver(tripID)
+	former := driver
+	former.Fleet = meena // he drives for another by now
 	sees := func(who order.By) bool { return w.s.DisputeFor(who) != nil }
-	others := []order.By{byFleet(asha), byFleet(ravi), {User: driver, Role: fleet.Driver}}
-	for _, who := range append(others, byFleet(meena), order.By{}) {
+	others := []order.By{byFleet(asha), byFleet(ravi), driver}
+	for _, who := range append(others, byFleet(meena), former, order.By{}) {
 		if sees(who) {
 			t.Errorf("%s sees a dispute that nobody has judged", who.User)
 		}
@@ -113,12 +115,12 @@ func TestWhoLearnsOfADispute(t *testing.T) {
 			t.Errorf("%s does not see what became of the dispute", who.User)
 		}
 	}
-	if sees(byFleet(meena)) || sees(order.By{}) {
+	if sees(byFleet(meena)) || sees(former) || sees(order.By{}) {
 		t.Error("strangers see what became of the dispute")
 	}
 	outcome := order.DisputeOutcome{DisputeID: "dis1", Stage: order.StageTransit, Resolution: order.ResolvedUpheld,
 		RaisedAt: w.s.Dispute.RaisedMS, ResolvedAt: w.now.UnixMilli()}
-	for who, ofTrip := range map[fleet.UserID]string{customer: "", asha: "", ravi: "", driver: tripID} {
+	for who, ofTrip := range map[fleet.UserID]string{customer: "", asha: "", ravi: "", driver.User: tripID} {
 		got := w.heard(who, order.KindStatus)
 		if len(got) != 1 {
 			t.Fatalf("%s heard %+v", who, got)

@@ -2,8 +2,6 @@ package order
 
 import (
 	"slices"
-
-	"weelo/internal/fleet"
 )
 
 // DisputeData is the data of the order_status event by which the parties learn what became of a dispute: how
@@ -64,7 +62,7 @@ func (s State) DisputeFor(viewer By) *DisputeOutcome {
 	switch {
 	case s.Dispute == nil:
 		return nil
-	case s.ownedBy(viewer), !s.Dispute.Open() && s.party(viewer.User):
+	case s.ownedBy(viewer), !s.Dispute.Open() && s.party(viewer):
 		seen := s.Dispute.outcome()
 		return &seen
 	default:
@@ -73,9 +71,9 @@ func (s State) DisputeFor(viewer By) *DisputeOutcome {
 }
 
 // party tells whether somebody has a trip in the order, as its transporter or as a driver who accepted it.
-func (s State) party(id fleet.UserID) bool {
-	return id != "" && slices.ContainsFunc(s.Slots, func(slot Slot) bool {
-		return slot.TripID != "" && slot.TransporterID == id || slot.AcceptedMS != 0 && slot.DriverID == id
+func (s State) party(by By) bool {
+	return by.User != "" && slices.ContainsFunc(s.Slots, func(slot Slot) bool {
+		return slot.TripID != "" && slot.TransporterID == by.User || slot.AcceptedMS != 0 && slot.drivenBy(by)
 	})
 }
 

@@ -168,7 +168,7 @@ func (s State) Requests(viewer By) []Request {
 			AssignedMS: slot.AssignedMS, AcceptedMS: slot.AcceptedMS, EndedMS: slot.EndedMS,
 			Mine: viewer.User != "" && slot.TransporterID == viewer.User,
 		}
-		if r.Mine || s.ownedBy(viewer) || (viewer.User != "" && viewer.User == slot.DriverID) {
+		if r.Mine || s.ownedBy(viewer) || slot.drivenBy(viewer) {
 			r.TransporterID, r.Transporter, r.TripID = slot.TransporterID, slot.TransporterName, slot.TripID
 			r.VehicleID, r.VehicleNumber = slot.VehicleID, slot.VehicleNumber
 			r.DriverID, r.DriverName, r.DriverPhone = slot.DriverID, slot.DriverName, trip.ShortPhone(slot.DriverPhone)
@@ -214,17 +214,22 @@ func (s State) Broadcast() Broadcast {
 }
 
 // MaySee tells whether somebody may see the order: its customer, ops, the transporters who were shown
-// it and the drivers of its trips.
+// it and the drivers of its trips, as long as they drive for the fleet that they drove it for.
 func (s State) MaySee(by By) bool {
 	if s.ownedBy(by) || s.OfferedTo(by.User) != nil {
 		return true
 	}
 	for _, slot := range s.Slots {
-		if by.User != "" && (slot.DriverID == by.User || slot.TransporterID == by.User) {
+		if slot.drivenBy(by) || (by.User != "" && slot.TransporterID == by.User) {
 			return true
 		}
 	}
 	return false
+}
+
+// drivenBy tells whether somebody is, or was, the slot's driver, for the slot's fleet.
+func (slot Slot) drivenBy(by By) bool {
+	return by.Role == fleet.Driver && by.User != "" && by.User == slot.DriverID && by.Fleet == slot.TransporterID
 }
 
 // HoldView is a hold as its transporter sees it.

@@ -45,7 +45,9 @@ func TestWhoSeesWhat(t *testing.T) {
 	w := born(t, 2)
 	w.accept(w.confirm(asha, 1)[0])
 	hold := w.hold(ravi, 1)
-	driver := order.By{User: w.s.Slots[0].DriverID, Role: fleet.Driver}
+	driver := order.By{User: w.s.Slots[0].DriverID, Role: fleet.Driver, Fleet: asha}
+	former := driver
+	former.Fleet = ravi // he drives for another by now
 	if got := w.s.Info(byCustomer(), w.now).CustomerPhone; got != "+919876543210" {
 		t.Errorf("the customer's own phone is %s", got)
 	}
@@ -64,6 +66,7 @@ func TestWhoSeesWhat(t *testing.T) {
 		{byFleet(asha), "Suresh", "+919123456789", "", true},
 		{byFleet(ravi), "", "", ravi, true},
 		{driver, "Suresh", "+91******6789", "", true},
+		{former, "", "", "", false},
 		{byFleet(outsider), "", "", "", false},
 		{order.By{}, "", "", "", false},
 	} {

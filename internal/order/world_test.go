@@ -245,7 +245,8 @@ func (w *world) drive(tripID string, c trip.Command) {
 }
 
 func (w *world) driver(tripID string) trip.By {
-	return trip.By{User: w.trips[tripID].State.DriverID, Role: fleet.Driver}
+	s := w.trips[tripID].State
+	return trip.By{User: s.DriverID, Role: fleet.Driver, Fleet: s.TransporterID}
 }
 
 func (w *world) accept(tripID string) {

@@ -21,6 +21,11 @@ type Identity struct {
 	ExpiresAt     time.Time
 }
 
+// Member is the driver whose session it is, as one of the fleet that the session is bound to.
+func (id Identity) Member() fleet.Member {
+	return fleet.Member{Driver: id.UserID, Fleet: id.TransporterID}
+}
+
 // String names user, role and session; the phone stays out of whatever prints an identity.
 func (id Identity) String() string {
 	return fmt.Sprintf("%s %s in session %s", id.Role, id.UserID, id.SessionID)

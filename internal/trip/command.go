@@ -11,8 +11,9 @@ type Command interface{ command() }
 
 // By names who asks, from the verified session, never from a payload.
 type By struct {
-	User fleet.UserID
-	Role fleet.Role
+	User  fleet.UserID
+	Role  fleet.Role
+	Fleet fleet.UserID // of a driver: the transporter for whom his session drives
 }
 
 // Accept: the driver takes the trip. Repeated: replay.

@@ -3,7 +3,9 @@ package trip_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -189,9 +191,59 @@ func TestWindow(t *testing.T) {
 			t.Errorf("ended, %v after: want %v", at, want)
 		}
 	}
-	for user, want := range map[fleet.UserID]bool{driver: true, transporter: false, "": false} {
-		if (trip.State{DriverID: driver}).Participant(user) != want {
-			t.Errorf("Participant(%q): want %v", user, want)
+}
+
+// TestWhomATripConcerns: everybody on it in his own role, and ops; a driver only for the fleet that he drove it for.
+func TestWhomATripConcerns(t *testing.T) {
+	t.Parallel()
+	s := trip.State{DriverID: driver, TransporterID: transporter, CustomerID: customer}
+	for by, want := range map[trip.By]bool{
+		people["driver"]: true, people["transporter"]: true, people["customer"]: true, people["ops"]: true,
+		people["former"]: false, people["stranger"]: false, {}: false, {Role: fleet.Customer}: false,
+		{User: driver, Role: fleet.Driver}:                              false, // of no fleet
+		{User: driver, Role: fleet.Customer, Fleet: transporter}:        false,
+		{User: transporter, Role: fleet.Driver, Fleet: transporter}:     false,
+		{User: transporter, Role: fleet.Customer}:                       false,
+		{User: rival, Role: fleet.Transporter, Fleet: transporter}:      false,
+		{User: driver, Fleet: transporter}:                              false,
+		{User: driver, Role: "admin", Fleet: transporter}:               false,
+		{User: customer, Role: fleet.Transporter, Fleet: transporter}:   false,
+		{User: "C2", Role: fleet.Customer, Fleet: transporter}:          false,
+		{User: transporter, Role: fleet.Transporter, Fleet: "whatever"}: true,
+	} {
+		if s.Concerns(by) != want {
+			t.Errorf("%+v: want %v", by, want)
+		}
+	}
+	if (trip.State{}).Concerns(trip.By{Role: fleet.Driver}) || (trip.State{}).Concerns(trip.By{Role: fleet.Customer}) {
+		t.Error("nobody's trip concerns nobody")
+	}
+}
+
+// TestOnlyItsPeopleCommandATrip: the driver of a trip who drives for another fleet by now is refused like a
+// stranger, in every state, and so is everybody in another role than his own there.
+func TestOnlyItsPeopleCommandATrip(t *testing.T) {
+	t.Parallel()
+	p := trip.DefaultPolicy()
+	may := map[string][]string{
+		"accept": {"driver"}, "decline": {"driver"}, "step": {"driver"}, "breakdown": {"driver", "transporter"},
+		"cancel": {"customer", "transporter", "ops"},
+	}
+	for _, status := range trip.Statuses() {
+		s := trip.State{DriverID: driver, TransporterID: transporter, CustomerID: customer, Status: status, Live: !status.Terminal()}
+		for who, by := range people {
+			if who == "order" {
+				continue
+			}
+			for name, c := range map[string]trip.Command{
+				"accept": trip.Accept{By: by}, "decline": trip.Decline{By: by}, "step": trip.ChangeStatus{By: by, To: trip.AtPickup},
+				"breakdown": trip.BreakDown{By: by}, "cancel": trip.Cancel{By: by},
+			} {
+				_, err := trip.Decide(s, c, start, p)
+				if refused := errors.Is(err, trip.ErrNotFound); refused == slices.Contains(may[name], who) {
+					t.Errorf("%s: %s by the %s: %v", status, name, who, err)
+				}
+			}
 		}
 	}
 }

@@ -55,7 +55,7 @@ func decide(s State, c Command, now time.Time, p Policy) (Decision, error) {
 }
 
 func accept(s State, c Accept, now time.Time, p Policy) (Decision, error) {
-	if c.By.User != s.DriverID {
+	if !s.drivenBy(c.By) {
 		return Decision{}, ErrNotFound
 	}
 	switch {
@@ -73,7 +73,7 @@ func accept(s State, c Accept, now time.Time, p Policy) (Decision, error) {
 }
 
 func decline(s State, c Decline, now time.Time) (Decision, error) {
-	if c.By.User != s.DriverID {
+	if !s.drivenBy(c.By) {
 		return Decision{}, ErrNotFound
 	}
 	switch {
@@ -94,7 +94,7 @@ func decline(s State, c Decline, now time.Time) (Decision, error) {
 }
 
 func changeStatus(s State, c ChangeStatus, now time.Time, p Policy) (Decision, error) {
-	if c.By.User != s.DriverID {
+	if !s.drivenBy(c.By) {
 		return Decision{}, ErrNotFound
 	}
 	switch {
@@ -131,7 +131,7 @@ func cancel(s State, c Cancel, now time.Time) (Decision, error) {
 	by := "order"
 	if c.By.User != "" {
 		by = string(c.By.Role)
-		if c.By.Role != fleet.Ops && c.By.User != s.CustomerID && c.By.User != s.TransporterID {
+		if c.By.Role == fleet.Driver || !s.Concerns(c.By) {
 			return Decision{}, ErrNotFound
 		}
 	}

@@ -71,7 +71,7 @@ func (s State) goal(to Status, p Policy) (place Place, limit float64) {
 // the newest fix there is.
 func (s State) AsksWhere(c ChangeStatus, p Policy) bool {
 	_, limit := s.goal(c.To, p)
-	return limit > 0 && c.By.User == s.DriverID && s.Status.CanBecome(c.To)
+	return limit > 0 && s.drivenBy(c.By) && s.Status.CanBecome(c.To)
 }
 
 // tooFar tells whether a fix is proof that the truck is somewhere else. Nothing is proven by no fix, by
@@ -104,7 +104,7 @@ func (s State) RefusedCode(to Status) error {
 
 // breakDown ends a trip whose vehicle cannot go on.
 func breakDown(s State, c BreakDown, now time.Time) (Decision, error) {
-	if c.By.User == "" || c.By.User != s.DriverID && c.By.User != s.TransporterID {
+	if (c.By.Role != fleet.Driver && c.By.Role != fleet.Transporter) || !s.Concerns(c.By) {
 		return Decision{}, ErrNotFound
 	}
 	switch {

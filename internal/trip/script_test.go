@@ -32,14 +32,16 @@ const (
 	transporter = fleet.UserID("a1000000-0000-4000-8000-000000000001")
 	customer    = fleet.UserID("c1000000-0000-4000-8000-000000000001")
 	stranger    = fleet.UserID("f1000000-0000-4000-8000-000000000001")
+	rival       = fleet.UserID("a1000000-0000-4000-8000-000000000002")
 )
 
 // people names the ids of the tests in scripts.
 var people = map[string]trip.By{
-	"driver":      {User: driver, Role: fleet.Driver},
+	"driver":      {User: driver, Role: fleet.Driver, Fleet: transporter},
+	"former":      {User: driver, Role: fleet.Driver, Fleet: rival}, // the same driver, who drives for another by now
 	"transporter": {User: transporter, Role: fleet.Transporter},
 	"customer":    {User: customer, Role: fleet.Customer},
-	"stranger":    {User: stranger, Role: fleet.Driver},
+	"stranger":    {User: stranger, Role: fleet.Driver, Fleet: transporter},
 	"ops":         {User: "o1", Role: fleet.Ops},
 	"order":       {},
 }

@@ -121,10 +121,23 @@ func (s State) Window() (from, to int64) {
 	return s.AcceptedMS - FixSkew.Milliseconds(), to
 }
 
-// Participant tells whether the user may see the trip by being on it.
-func (s State) Participant(user fleet.UserID) bool {
-	return user != "" && (user == s.DriverID || user == s.TransporterID || user == s.CustomerID)
+// Concerns tells whether somebody may see the trip: he is on it, in the role that he has there, or he is ops.
+// Its driver is so for the fleet that he drove it for; once he drives for another he is a stranger to it.
+func (s State) Concerns(by By) bool {
+	switch by.Role {
+	case fleet.Ops:
+		return true
+	case fleet.Driver:
+		return by.User != "" && by.User == s.DriverID && by.Fleet == s.TransporterID
+	case fleet.Transporter:
+		return by.User != "" && by.User == s.TransporterID
+	case fleet.Customer:
+		return by.User != "" && by.User == s.CustomerID
+	}
+	return false
 }
+
+func (s State) drivenBy(by By) bool { return by.Role == fleet.Driver && s.Concerns(by) }
 
 // GaveBack tells whether the trip has come to nothing in a way that leaves its slot to another truck: the
 // order looks for one, as long as it looks for any. What the customer or the order itself cancelled is not

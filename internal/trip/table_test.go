@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"weelo/internal/fleet"
 	"weelo/internal/trip"
 )
 
@@ -139,10 +138,10 @@ func TestAsksWhere(t *testing.T) {
 	t.Parallel()
 	p, never := trip.DefaultPolicy(), trip.DefaultPolicy()
 	never.NearPickupM, never.NearDropM = 0, 0
-	by := trip.By{User: driver, Role: fleet.Driver}
+	by := people["driver"]
 	judged := map[trip.Status]bool{trip.AtPickup: true, trip.ArrivedAtDrop: true, trip.Completed: true}
 	for _, from := range trip.Statuses() {
-		s := trip.State{DriverID: driver, Status: from}
+		s := trip.State{DriverID: driver, TransporterID: transporter, Status: from}
 		for _, to := range trip.Statuses() {
 			step := trip.ChangeStatus{By: by, To: to}
 			if got, want := s.AsksWhere(step, p), judged[to] && from.CanBecome(to); got != want {

@@ -114,7 +114,7 @@ func lostAfterKill(t *testing.T, hastily bool) (lost, acknowledged int) {
 				for i := range batch {
 					batch[i] = track.Fix{TS: begin - n*perBatch - int64(i), Lat: 12.97, Lng: 77.59, Accuracy: 5}
 				}
-				if _, err := r.Record(ctx, crashDriver(d), "", batch); err != nil {
+				if _, err := r.Record(ctx, fleet.Member{Driver: crashDriver(d)}, "", batch); err != nil {
 					return // the server is gone
 				}
 				mu.Lock()

@@ -73,19 +73,19 @@ func (r *TripReads) Live(ctx context.Context, by access.By, limit int) ([]access
 	return collectTrips(rows)
 }
 
-// OfDriver gives a page of a driver's trips, newest first.
-func (r *TripReads) OfDriver(ctx context.Context, driver fleet.UserID, statuses []trip.Status, offset, limit int) ([]access.Row, int, error) {
+// OfDriver gives a page of the trips that a driver has driven for a fleet, newest first.
+func (r *TripReads) OfDriver(ctx context.Context, driver fleet.Member, statuses []trip.Status, offset, limit int) ([]access.Row, int, error) {
 	names := make([]string, len(statuses))
 	for i, s := range statuses {
 		names[i] = string(s)
 	}
-	const where = ` FROM trip WHERE driver_id = $1 AND (cardinality($2::text[]) = 0 OR status = ANY ($2))`
+	const where = ` FROM trip WHERE driver_id = $1 AND transporter_id = $3 AND (cardinality($2::text[]) = 0 OR status = ANY ($2))`
 	var total int
-	if err := r.db.General.QueryRow(ctx, `SELECT count(*)`+where, string(driver), names).Scan(&total); err != nil {
+	if err := r.db.General.QueryRow(ctx, `SELECT count(*)`+where, string(driver.Driver), names, string(driver.Fleet)).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count trips of driver: %w", err)
 	}
-	rows, err := r.db.General.Query(ctx, `SELECT version, state`+where+` ORDER BY created_at DESC, id OFFSET $3 LIMIT $4`,
-		string(driver), names, offset, limit)
+	rows, err := r.db.General.Query(ctx, `SELECT version, state`+where+` ORDER BY created_at DESC, id OFFSET $4 LIMIT $5`,
+		string(driver.Driver), names, string(driver.Fleet), offset, limit)
 	if err != nil {
 		return nil, 0, fmt.Errorf("trips of driver: %w", err)
 	}
@@ -100,17 +100,17 @@ func (r *TripReads) Windows(ctx context.Context, asks []history.Ask) ([]history.
 	if len(asks) == 0 {
 		return ws, nil
 	}
-	drivers, trips := make([]string, len(asks)), make([]string, len(asks))
+	drivers, fleets, trips := make([]string, len(asks)), make([]string, len(asks)), make([]string, len(asks))
 	for i, a := range asks {
-		drivers[i], trips[i] = string(a.Driver), a.TripID
+		drivers[i], fleets[i], trips[i] = string(a.Driver), string(a.Fleet), a.TripID
 	}
 	rows, err := r.db.General.Query(ctx, `
-		SELECT a.at, t.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS a (driver, trip, at)
+		SELECT a.at, t.* FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS a (driver, fleet, trip, at)
 		CROSS JOIN LATERAL (
 			SELECT id, (state ->> 'acceptedAt')::bigint AS accepted, coalesce((state ->> 'endedAt')::bigint, 0) AS ended
 			FROM trip
-			WHERE driver_id = a.driver AND (a.trip = '' OR id = a.trip) AND state ? 'acceptedAt'
-			ORDER BY created_at DESC LIMIT 1) t`, drivers, trips)
+			WHERE driver_id = a.driver AND transporter_id = a.fleet AND (a.trip = '' OR id = a.trip) AND state ? 'acceptedAt'
+			ORDER BY created_at DESC LIMIT 1) t`, drivers, fleets, trips)
 	if err != nil {
 		return nil, fmt.Errorf("trip windows: %w", err)
 	}

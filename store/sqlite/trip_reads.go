@@ -68,29 +68,29 @@ func (r *TripReads) Live(ctx context.Context, by access.By, limit int) ([]access
 	return r.collect(ctx, `SELECT version, state FROM trip WHERE live AND `+where+` ORDER BY created_at DESC, id LIMIT ?`, key, limit)
 }
 
-// OfDriver gives a page of a driver's trips, newest first.
-func (r *TripReads) OfDriver(ctx context.Context, driver fleet.UserID, statuses []trip.Status, offset, limit int) ([]access.Row, int, error) {
+// OfDriver gives a page of the trips that a driver has driven for a fleet, newest first.
+func (r *TripReads) OfDriver(ctx context.Context, driver fleet.Member, statuses []trip.Status, offset, limit int) ([]access.Row, int, error) {
 	names, err := json.Marshal(append([]trip.Status{}, statuses...))
 	if err != nil {
 		return nil, 0, fmt.Errorf("trips of driver: %w", err)
 	}
-	const where = ` FROM trip WHERE driver_id = ?1 AND (json_array_length(?2) = 0 OR status IN (SELECT value FROM json_each(?2)))`
+	const where = ` FROM trip WHERE driver_id = ?1 AND transporter_id = ?3 AND (json_array_length(?2) = 0 OR status IN (SELECT value FROM json_each(?2)))`
 	var total int
-	if err := r.db.Read.QueryRowContext(ctx, `SELECT count(*)`+where, string(driver), string(names)).Scan(&total); err != nil {
+	if err := r.db.Read.QueryRowContext(ctx, `SELECT count(*)`+where, string(driver.Driver), string(names), string(driver.Fleet)).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count trips of driver: %w", err)
 	}
-	page, err := r.collect(ctx, `SELECT version, state`+where+` ORDER BY created_at DESC, id LIMIT ?4 OFFSET ?3`,
-		string(driver), string(names), offset, limit)
+	page, err := r.collect(ctx, `SELECT version, state`+where+` ORDER BY created_at DESC, id LIMIT ?5 OFFSET ?4`,
+		string(driver.Driver), string(names), string(driver.Fleet), offset, limit)
 	return page, total, err
 }
 
 // askedWindows is one statement for all: each of its own would take and give back the read lock.
 const askedWindows = `
-WITH ask AS (SELECT key AS at, value ->> 0 AS driver, value ->> 1 AS trip FROM json_each(?))
+WITH ask AS (SELECT key AS at, value ->> 0 AS driver, value ->> 1 AS fleet, value ->> 2 AS trip FROM json_each(?))
 SELECT ask.at, t.id, t.state ->> 'acceptedAt', coalesce(t.state ->> 'endedAt', 0)
 FROM ask JOIN trip t ON t.id = (
 	SELECT id FROM trip
-	WHERE driver_id = ask.driver AND (ask.trip = '' OR id = ask.trip) AND state ->> 'acceptedAt' IS NOT NULL
+	WHERE driver_id = ask.driver AND transporter_id = ask.fleet AND (ask.trip = '' OR id = ask.trip) AND state ->> 'acceptedAt' IS NOT NULL
 	ORDER BY created_at DESC LIMIT 1)`
 
 // Windows gives the span of each asked trip. A driver's newest accepted trip is his live one if he
@@ -100,11 +100,11 @@ func (r *TripReads) Windows(ctx context.Context, asks []history.Ask) ([]history.
 	if len(asks) == 0 {
 		return ws, nil
 	}
-	pairs := make([][2]string, len(asks))
+	named := make([][3]string, len(asks))
 	for i, a := range asks {
-		pairs[i] = [2]string{string(a.Driver), a.TripID}
+		named[i] = [3]string{string(a.Driver), string(a.Fleet), a.TripID}
 	}
-	list, err := json.Marshal(pairs)
+	list, err := json.Marshal(named)
 	if err != nil {
 		return nil, fmt.Errorf("trip windows: %w", err)
 	}

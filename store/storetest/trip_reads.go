@@ -121,22 +121,29 @@ func TripReads(t *testing.T, open func(t *testing.T) (TripReader, func(s trip.St
 		for n, status := range []trip.Status{trip.Completed, trip.DriverDeclined, trip.Completed, trip.InTransit} {
 			put(state(n, status), 1)
 		}
+		former := state(4, trip.Completed)
+		former.TransporterID = "t2"
+		put(former, 1)
 		for _, c := range []struct {
+			fleet         fleet.UserID
 			statuses      []trip.Status
 			offset, limit int
 			want          []string
 			total         int
 		}{
-			{nil, 0, 3, []string{"trip-03", "trip-02", "trip-01"}, 4},
-			{nil, 3, 3, []string{"trip-00"}, 4},
-			{[]trip.Status{trip.Completed}, 0, 10, []string{"trip-02", "trip-00"}, 2},
-			{[]trip.Status{trip.Completed, trip.InTransit}, 0, 1, []string{"trip-03"}, 3},
-			{[]trip.Status{trip.Cancelled}, 0, 10, nil, 0},
+			{"t1", nil, 0, 3, []string{"trip-03", "trip-02", "trip-01"}, 4},
+			{"t1", nil, 3, 3, []string{"trip-00"}, 4},
+			{"t1", []trip.Status{trip.Completed}, 0, 10, []string{"trip-02", "trip-00"}, 2},
+			{"t1", []trip.Status{trip.Completed, trip.InTransit}, 0, 1, []string{"trip-03"}, 3},
+			{"t1", []trip.Status{trip.Cancelled}, 0, 10, nil, 0},
+			{"t2", nil, 0, 10, []string{"trip-04"}, 1},
+			{"t3", nil, 0, 10, nil, 0},
+			{"", nil, 0, 10, nil, 0},
 		} {
-			got, total, err := r.OfDriver(t.Context(), driverA, c.statuses, c.offset, c.limit)
+			got, total, err := r.OfDriver(t.Context(), fleet.Member{Driver: driverA, Fleet: c.fleet}, c.statuses, c.offset, c.limit)
 			must(t, err)
 			if diff := cmp.Diff(c.want, ids(got)); diff != "" || total != c.total {
-				t.Errorf("%v from %d: total %d want %d (-want +got):\n%s", c.statuses, c.offset, total, c.total, diff)
+				t.Errorf("%v for %q from %d: total %d want %d (-want +got):\n%s", c.statuses, c.fleet, c.offset, total, c.total, diff)
 			}
 		}
 	})
@@ -155,19 +162,22 @@ func TripReads(t *testing.T, open func(t *testing.T) (TripReader, func(s trip.St
 		}
 		endedTo := ended.EndedMS + (10 * time.Minute).Milliseconds()
 		got, err := r.Windows(t.Context(), []history.Ask{
-			{Driver: driverA},
-			{Driver: driverA, TripID: ended.ID},
-			{Driver: driverB, TripID: ended.ID}, // somebody else's
-			{Driver: driverB},                   // not accepted yet
-			{Driver: driverA, TripID: "trip-99"},
-			{Driver: driverA, TripID: live.ID},
+			{Driver: driverA, Fleet: "t1"},
+			{Driver: driverA, Fleet: "t1", TripID: ended.ID},
+			{Driver: driverB, Fleet: "t1", TripID: ended.ID}, // somebody else's
+			{Driver: driverB, Fleet: "t1"},                   // not accepted yet
+			{Driver: driverA, Fleet: "t1", TripID: "trip-99"},
+			{Driver: driverA, Fleet: "t2"}, // driven for another fleet
+			{Driver: driverA, Fleet: "t2", TripID: ended.ID},
+			{Driver: driverA, TripID: ended.ID}, // for nobody
+			{Driver: driverA, Fleet: "t1", TripID: live.ID},
 		})
 		must(t, err)
-		want := []history.Window{of(live, math.MaxInt64), of(ended, endedTo), {}, {}, {}, of(live, math.MaxInt64)}
+		want := []history.Window{of(live, math.MaxInt64), of(ended, endedTo), {}, {}, {}, {}, {}, {}, of(live, math.MaxInt64)}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("windows (-want +got):\n%s", diff)
 		}
-		for _, w := range want[2:5] {
+		for _, w := range want[2:8] {
 			if w.Contains(t0) {
 				t.Error("the zero window contains something")
 			}
@@ -185,7 +195,7 @@ func TripReads(t *testing.T, open func(t *testing.T) (TripReader, func(s trip.St
 		older, last := state(1, trip.Completed), state(2, trip.Completed)
 		put(older, 1)
 		put(last, 1)
-		got, err := r.Windows(t.Context(), []history.Ask{{Driver: driverA}})
+		got, err := r.Windows(t.Context(), []history.Ask{{Driver: driverA, Fleet: "t1"}})
 		must(t, err)
 		if got[0].TripID != last.ID {
 			t.Errorf("found %q, want the trip that ended last", got[0].TripID)

@@ -25,7 +25,7 @@ func (d *day) answer(random *rand.Rand) {
 	j := d.jobs[n]
 	d.jobs = slices.Delete(d.jobs, n, n+1)
 	d.book.Unlock()
-	by := trip.By{User: j.driver, Role: fleet.Driver}
+	by := trip.By{User: j.driver, Role: fleet.Driver, Fleet: j.owner}
 	accept := func(random *rand.Rand) { d.drive(random, j, doAccept, trip.Accept{By: by}) }
 	end := func(random *rand.Rand) {
 		d.drive(random, j, doEnd, trip.Cancel{By: trip.By{User: j.owner, Role: fleet.Transporter}, Reason: "no diesel"})

@@ -184,7 +184,7 @@ func (a *Access) Offers(ctx context.Context, who token.Identity) ([]hub.Offer, e
 }
 
 // Welcome gives a driver's live trip and his newest fix in history.
-func (a *Access) Welcome(ctx context.Context, driver fleet.UserID) (trip string, lastFixMS int64, err error) {
+func (a *Access) Welcome(ctx context.Context, driver token.Identity) (trip string, lastFixMS int64, err error) {
 	return a.reads.Welcome(ctx, driver)
 }
 

@@ -118,6 +118,11 @@ func who(role fleet.Role, id fleet.UserID) token.Identity {
 	return token.Identity{UserID: id, Role: role}
 }
 
+// of is a driver as one of a fleet.
+func of(transporter, driver fleet.UserID) token.Identity {
+	return token.Identity{UserID: driver, Role: fleet.Driver, TransporterID: transporter}
+}
+
 func trips(views []protocol.TripView) (list []string) {
 	for _, v := range views {
 		list = append(list, v.TripID)
@@ -129,9 +134,10 @@ func TestWhoMayWatchWhat(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	people := map[string]token.Identity{
-		"driver": who(fleet.Driver, driver1), "driver2": who(fleet.Driver, driver2), "transporter": who(fleet.Transporter, "t1"), "customer": who(fleet.Customer, "c1"),
+		"driver": of("t1", driver1), "driver2": of("t1", driver2), "transporter": who(fleet.Transporter, "t1"), "customer": who(fleet.Customer, "c1"),
 		"rival": who(fleet.Transporter, "t2"), "stranger": who(fleet.Customer, "c2"), "ops": who(fleet.Ops, "o"), "nobody": {},
-		"impostor": who(fleet.Customer, "t1"), // the transporter's id in another role
+		"impostor": who(fleet.Customer, "t1"),                                                                  // the transporter's id in another role
+		"former":   of("t2", driver1), "former2": of("t2", driver2), "of no fleet": who(fleet.Driver, driver1), // they drove for t1
 	}
 	scope := func(kind hub.ScopeKind, id string) hub.Scope { return hub.Scope{Kind: kind, ID: id} }
 	for _, c := range []struct {
@@ -224,7 +230,7 @@ func TestOrdersOnTheMap(t *testing.T) {
 	if err != nil || len(got) != 1 || got[0].OrderID != "o3" || got[0].Status != "active" {
 		t.Errorf("ops see %+v, %v", got, err)
 	}
-	for _, identity := range []token.Identity{who(fleet.Customer, "c1"), who(fleet.Transporter, "t1"), who(fleet.Driver, driver1), {}} {
+	for _, identity := range []token.Identity{who(fleet.Customer, "c1"), who(fleet.Transporter, "t1"), of("t1", driver1), {}} {
 		if got, err := s.OrderViews(t.Context(), identity); err == nil || got != nil {
 			t.Errorf("%+v sees %+v", identity, got)
 		}
@@ -240,7 +246,7 @@ func TestThePositionOfATripIsItsOwn(t *testing.T) {
 	}
 	last := func() *track.Fix {
 		t.Helper()
-		views, err := s.Watch(t.Context(), who(fleet.Driver, driver1), hub.Scope{Kind: hub.Trip, ID: "moving"})
+		views, err := s.Watch(t.Context(), of("t1", driver1), hub.Scope{Kind: hub.Trip, ID: "moving"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -269,14 +275,14 @@ func TestThePositionOfATripIsItsOwn(t *testing.T) {
 	if got := last(); got == nil || got.Lat != 4 {
 		t.Errorf("the last position reported: %+v", got)
 	}
-	trip, ms, err := s.Welcome(t.Context(), driver1)
+	trip, ms, err := s.Welcome(t.Context(), of("t1", driver1))
 	if err != nil || trip != "moving" || ms != fix(time.Hour, 2).TS {
 		t.Errorf("welcome %q, %d, %v; want the newest fix that is in history", trip, ms, err)
 	}
-	if trip, ms, err = s.Welcome(t.Context(), driver2); err != nil || trip != "pending" || ms != 0 {
+	if trip, ms, err = s.Welcome(t.Context(), of("t1", driver2)); err != nil || trip != "pending" || ms != 0 {
 		t.Errorf("welcome of a pending trip %q, %d, %v", trip, ms, err)
 	}
-	if trip, ms, err = s.Welcome(t.Context(), "d5"); err != nil || trip != "" || ms != 0 {
+	if trip, ms, err = s.Welcome(t.Context(), of("t1", "d5")); err != nil || trip != "" || ms != 0 {
 		t.Errorf("welcome without a trip %q, %d, %v", trip, ms, err)
 	}
 }
@@ -296,7 +302,7 @@ func TestWithoutPositionsHistoryAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := access.New(reads.New(sqlite.NewTripReads(s.db), deaf{}, s.fixes, track.DefaultRules(), time.Now))
-	views, err := a.Live(t.Context(), who(fleet.Driver, driver1))
+	views, err := a.Live(t.Context(), of("t1", driver1))
 	if err != nil || len(views) != 1 || views[0].Live == nil || views[0].Live.Lat != 2 {
 		t.Errorf("views %+v, %v", views, err)
 	}

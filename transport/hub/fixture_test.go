@@ -281,15 +281,25 @@ func newWorld() *world {
 	return w
 }
 
+// identity is a session of somebody; every driver drives for t1.
 func identity(user string, role fleet.Role) token.Identity {
-	return token.Identity{UserID: fleet.UserID(user), Role: role, SessionID: "sid-" + user}
+	who := token.Identity{UserID: fleet.UserID(user), Role: role, SessionID: "sid-" + user}
+	if role == fleet.Driver {
+		who.TransporterID = "t1"
+	}
+	return who
 }
 
 // connect attaches a socket and begins it.
 func (w *world) connect(t *testing.T, user string, role fleet.Role, device string, r *hub.Resume) (*hub.Socket, *pipe) {
 	t.Helper()
+	return w.connectAs(t, identity(user, role), device, r)
+}
+
+func (w *world) connectAs(t *testing.T, who token.Identity, device string, r *hub.Resume) (*hub.Socket, *pipe) {
+	t.Helper()
 	p := newPipe()
-	s := w.Attach(hub.Attachment{Identity: identity(user, role), Device: device, Codec: words{join: 64}, Transport: p})
+	s := w.Attach(hub.Attachment{Identity: who, Device: device, Codec: words{join: 64}, Transport: p})
 	t.Cleanup(func() { w.Detach(s) })
 	plan, err := s.Plan(t.Context(), r, time.Now())
 	if err != nil {

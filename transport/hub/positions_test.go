@@ -319,6 +319,10 @@ func TestTheNewestStateLetsOthersGo(t *testing.T) {
 			sockets[user], pipes[user] = w.connect(t, user, role, "d", nil)
 			watch(t, sockets[user], "w", hub.Scope{Kind: hub.Trip, ID: "a"})
 		}
+		former := identity("d1", fleet.Driver) // d1, who drives for another by now
+		former.TransporterID = "t2"
+		sockets["f2"], pipes["f2"] = w.connectAs(t, former, "his other phone", nil)
+		watch(t, sockets["f2"], "w", hub.Scope{Kind: hub.Trip, ID: "a"})
 		synctest.Wait()
 		for _, p := range pipes {
 			p.take()

@@ -155,7 +155,9 @@ func isOthers(v *protocol.TripView, who token.Identity) bool {
 	on := fleet.UserID("")
 	switch who.Role {
 	case fleet.Driver:
-		on = v.Driver.ID
+		if on = v.Driver.ID; on == who.UserID { // and does he still drive for that fleet?
+			return v.Transporter != "" && v.Transporter != who.TransporterID
+		}
 	case fleet.Transporter:
 		on = v.Transporter
 	case fleet.Customer:

@@ -31,7 +31,7 @@ type TripReader interface {
 	Trip(ctx context.Context, who token.Identity, id string, notFound *fault.Error) (access.Row, error)
 	Live(ctx context.Context, who token.Identity) ([]access.Row, error)
 	OfFleet(ctx context.Context, transporter fleet.UserID) ([]access.Row, error)
-	OfDriver(ctx context.Context, driver fleet.UserID, statuses []trip.Status, offset, limit int) ([]access.Row, int, error)
+	OfDriver(ctx context.Context, driver fleet.Member, statuses []trip.Status, offset, limit int) ([]access.Row, int, error)
 	WithPosition(ctx context.Context, rows []access.Row) ([]access.Seen, error)
 	Track(ctx context.Context, s trip.State, after int64, limit int) (access.Page, error)
 }
@@ -186,7 +186,7 @@ func (d Assignments) ofDriver(ctx context.Context, in *assignmentsOfDriverInput)
 		statuses = append(statuses, s)
 	}
 	offset := (in.Page - 1) * in.Limit
-	rows, total, err := d.Trips.OfDriver(ctx, Caller(ctx).UserID, statuses, offset, in.Limit)
+	rows, total, err := d.Trips.OfDriver(ctx, Caller(ctx).Member(), statuses, offset, in.Limit)
 	if err != nil {
 		return assignmentsPage{}, err
 	}
@@ -199,8 +199,7 @@ func (d Assignments) ofDriver(ctx context.Context, in *assignmentsOfDriverInput)
 
 // byCaller names who asks.
 func byCaller(ctx context.Context) trip.By {
-	who := Caller(ctx)
-	return trip.By{User: who.UserID, Role: who.Role}
+	return access.Principal(Caller(ctx))
 }
 
 // askTrip sends a command to a trip. An id that no trip can have never reaches an actor.

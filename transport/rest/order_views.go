@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"weelo/internal/access"
 	"weelo/internal/order"
 	"weelo/internal/token"
 	"weelo/internal/trip"
@@ -115,7 +116,7 @@ func orderDispute(d *order.DisputeOutcome) *OrderDisputeData {
 }
 
 // asker names who asks, for what an order shows of other people.
-func asker(who token.Identity) order.By { return order.By{User: who.UserID, Role: who.Role} }
+func asker(who token.Identity) order.By { return access.Principal(who) }
 
 func orderData(s order.State, by order.By, now time.Time) OrderData {
 	v := s.Info(by, now)

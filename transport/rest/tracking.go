@@ -18,7 +18,7 @@ import (
 
 // Recorder puts batches of fixes into history and answers after the commit: *history.Recorder.
 type Recorder interface {
-	Record(ctx context.Context, driver fleet.UserID, tripID string, fixes []track.Fix) (history.Result, error)
+	Record(ctx context.Context, driver fleet.Member, tripID string, fixes []track.Fix) (history.Result, error)
 }
 
 // Tracking is what the routes of tracking need.
@@ -162,7 +162,7 @@ func (d Tracking) batch(ctx context.Context, in *batchInput) (BatchData, error) 
 }
 
 func (d Tracking) record(ctx context.Context, tripID string, fixes []track.Fix) (BatchData, error) {
-	driver := Caller(ctx).UserID
+	driver := Caller(ctx).Member()
 	r, err := d.Recorder.Record(ctx, driver, tripID, fixes)
 	if err != nil {
 		return BatchData{}, err
@@ -171,7 +171,7 @@ func (d Tracking) record(ctx context.Context, tripID string, fixes []track.Fix) 
 		return BatchData{}, errNoTracking // not his, not accepted, or not there
 	}
 	if r.HasFresh {
-		d.Drivers.Report(driver, r.NewestFresh)
+		d.Drivers.Report(driver.Driver, r.NewestFresh)
 	}
 	return BatchData{
 		TripID: r.TripID, Processed: r.Processed, Accepted: r.Accepted, Stale: r.Stale, Duplicate: r.Duplicate, Invalid: r.Invalid,

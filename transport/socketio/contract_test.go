@@ -236,7 +236,8 @@ func (p *play) drive(id string, c trip.Command) {
 }
 
 func (p *play) driver(id string) trip.By {
-	return trip.By{User: p.trips[id].State.DriverID, Role: fleet.Driver}
+	s := p.trips[id].State
+	return trip.By{User: s.DriverID, Role: fleet.Driver, Fleet: s.TransporterID}
 }
 
 // begin orders trucks, offered to asha and kiran.

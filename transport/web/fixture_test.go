@@ -235,14 +235,14 @@ type (
 	noHistory  struct{}
 )
 
-func (noHistory) Record(context.Context, fleet.UserID, string, []track.Fix) (history.Result, error) {
+func (noHistory) Record(context.Context, fleet.Member, string, []track.Fix) (history.Result, error) {
 	return history.Result{}, nil
 }
-func (noHistory) Note(fleet.UserID, track.Fix) {}
+func (noHistory) Note(fleet.Member, track.Fix) {}
 func (noHistory) Windows(context.Context, []history.Ask) ([]history.Window, error) {
 	return nil, nil
 }
-func (noHistory) Welcome(context.Context, fleet.UserID) (string, int64, error) { return "", 0, nil }
+func (noHistory) Welcome(context.Context, token.Identity) (string, int64, error) { return "", 0, nil }
 
 // ask makes a request; headers come in pairs.
 func (w *town) ask(method, path string, headers ...string) (*http.Response, string) {

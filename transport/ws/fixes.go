@@ -75,10 +75,10 @@ func (t *tripCache) stale(now time.Time) bool {
 }
 
 // fetch reads the window; when that fails what was known stays, until the next try.
-func (t *tripCache) fetch(ctx context.Context, windows Windows, driver fleet.UserID, trip string) error {
+func (t *tripCache) fetch(ctx context.Context, windows Windows, driver fleet.Member, trip string) error {
 	ctx, cancel := context.WithTimeout(ctx, callWait)
 	defer cancel()
-	got, err := windows.Windows(ctx, []history.Ask{{Driver: driver, TripID: trip}})
+	got, err := windows.Windows(ctx, []history.Ask{{Driver: driver.Driver, Fleet: driver.Fleet, TripID: trip}})
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.fetching, t.fetched = false, time.Now()
@@ -98,7 +98,7 @@ type metered struct {
 func (m *metered) Unwrap() error { return m.error }
 
 // drove refuses a fix whose trip is not one that the driver drives or drove at that time.
-func (c *conn) drove(ctx context.Context, driver fleet.UserID, trip string, ts int64, now time.Time) error {
+func (c *conn) drove(ctx context.Context, driver fleet.Member, trip string, ts int64, now time.Time) error {
 	inside, found := c.trips.known(trip, ts)
 	if !found {
 		// Costs what another message costs, so that nobody can have trips looked up at the rate of fixes.
@@ -141,7 +141,7 @@ func (p *parked) stop() {
 }
 
 // park keeps a fix instead of reporting it; the newest takes the place of an older one.
-func (c *conn) park(driver fleet.UserID, fix track.Fix) {
+func (c *conn) park(driver fleet.Member, fix track.Fix) {
 	if c.parked == nil {
 		c.parked = &parked{}
 	}

@@ -93,7 +93,7 @@ func (p *parts) Redeem(_ context.Context, ticket string, _ time.Time) (token.Ide
 	return id, nil
 }
 
-func (p *parts) Record(_ context.Context, _ fleet.UserID, trip string, fixes []track.Fix) (history.Result, error) {
+func (p *parts) Record(_ context.Context, _ fleet.Member, trip string, fixes []track.Fix) (history.Result, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.failing {
@@ -114,7 +114,7 @@ func (p *parts) Record(_ context.Context, _ fleet.UserID, trip string, fixes []t
 	return r, nil
 }
 
-func (p *parts) Note(_ fleet.UserID, f track.Fix) {
+func (p *parts) Note(_ fleet.Member, f track.Fix) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.noted = append(p.noted, f)
@@ -133,7 +133,7 @@ func (p *parts) Windows(_ context.Context, asks []history.Ask) ([]history.Window
 	return out, nil
 }
 
-func (p *parts) Welcome(context.Context, fleet.UserID) (string, int64, error) {
+func (p *parts) Welcome(context.Context, token.Identity) (string, int64, error) {
 	return "trip-1", 1700000000000, nil
 }
 

@@ -101,8 +101,8 @@ func (c *conn) onFix(ctx context.Context, member *hub.Socket, now time.Time) err
 	if c.driver == nil {
 		return errForbidden
 	}
-	driver := member.Identity().UserID
-	if !speaksForItself(driver, c.message.Driver) {
+	driver := member.Identity().Member()
+	if !speaksForItself(driver.Driver, c.message.Driver) {
 		return errForbidden
 	}
 	fix := c.message.Fix
@@ -140,7 +140,7 @@ func (c *conn) onFixes(ctx context.Context, member *hub.Socket, now time.Time) e
 	ack := wire.Ack{Re: c.message.ID}
 	var newest track.Fix
 	for _, group := range groups(member.Identity().UserID, c.message.Batch, &ack, now) {
-		r, err := c.server.cfg.Recorder.Record(ctx, member.Identity().UserID, group.trip, group.fixes)
+		r, err := c.server.cfg.Recorder.Record(ctx, member.Identity().Member(), group.trip, group.fixes)
 		if err != nil {
 			return fmt.Errorf("record batch: %w", err)
 		}

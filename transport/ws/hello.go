@@ -131,7 +131,7 @@ func (c *conn) welcome(ctx context.Context, member *hub.Socket, resume *wire.Res
 	if who.Role == fleet.Driver {
 		ctx, cancel := context.WithTimeout(ctx, callWait)
 		defer cancel()
-		if w.Trip, w.LastFixMS, err = c.server.cfg.Facts.Welcome(ctx, who.UserID); err != nil {
+		if w.Trip, w.LastFixMS, err = c.server.cfg.Facts.Welcome(ctx, who); err != nil {
 			return err
 		}
 	}

@@ -22,8 +22,8 @@ type Tickets interface {
 
 // Recorder puts fixes into history. Record answers after the commit; Note never blocks.
 type Recorder interface {
-	Record(ctx context.Context, driver fleet.UserID, tripID string, fixes []track.Fix) (history.Result, error)
-	Note(driver fleet.UserID, fix track.Fix)
+	Record(ctx context.Context, driver fleet.Member, tripID string, fixes []track.Fix) (history.Result, error)
+	Note(driver fleet.Member, fix track.Fix)
 }
 
 var _ Recorder = (*history.Recorder)(nil)
@@ -36,7 +36,7 @@ type Windows interface {
 // Facts are what a welcome tells a driver: his live trip ("" for none) and the ts of the newest fix
 // of his in history (0 for none), so that his phone knows what it need not send again.
 type Facts interface {
-	Welcome(ctx context.Context, driver fleet.UserID) (trip string, lastFixMS int64, err error)
+	Welcome(ctx context.Context, driver token.Identity) (trip string, lastFixMS int64, err error)
 }
 
 // Observer counts frames that came in. Kind is the t of a frame, code the code of an error frame or
