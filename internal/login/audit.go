@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"time"
 
 	"weelo/internal/auditlog"
 	"weelo/internal/fault"
@@ -143,6 +144,6 @@ func (d *Desk) newDevice(ctx context.Context, in *LoggedIn, device string) bool 
 	if d.cfg.Audit == nil || d.cfg.Devices == nil || in.IsNew || device == "" {
 		return false
 	}
-	known, err := d.cfg.Devices.KnownDevice(ctx, in.User.ID, device)
+	known, err := d.cfg.Devices.KnownDevice(ctx, in.User.ID, device, time.Time{})
 	return err == nil && !known
 }

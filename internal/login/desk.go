@@ -68,7 +68,7 @@ type Sessions interface {
 
 // Devices remembers on which devices people logged in before: every session.Store does.
 type Devices interface {
-	KnownDevice(ctx context.Context, user fleet.UserID, device string) (bool, error)
+	KnownDevice(ctx context.Context, user fleet.UserID, device string, since time.Time) (bool, error)
 }
 
 // Dispatcher hands over messages: *notify.Dispatcher.

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"weelo/internal/fault"
 	"weelo/internal/limit"
 	"weelo/internal/otp"
@@ -23,11 +25,29 @@ type GateConfig struct {
 	Tallies limit.Tallies
 	Limits  limit.Login
 	// Origin tells where a request comes from: the client's address and device id, "" when it has none.
-	Origin   func(ctx context.Context) (netip.Addr, string)
+	Origin func(ctx context.Context) (netip.Addr, string)
+	// Devices knows who has logged in where, when the tallies have forgotten it; nil: nobody does.
+	Devices  DeviceMemory
+	Now      func() time.Time
 	Observer limit.Observer // nil: nobody counts
 	Audit    Trail          // nil: nothing is written down
 	Log      *slog.Logger
 }
+
+// DeviceMemory is what is durable about devices: *Desk.
+type DeviceMemory interface {
+	// KnowsDevice tells whether the owner of a phone has logged in on a device since then.
+	KnowsDevice(ctx context.Context, k otp.Key, device string, since time.Time) (bool, error)
+}
+
+// recallRate bounds how many refusals a second ask the durable memory, so that a flood cannot. Beyond it a
+// device is unknown. What it says holds for recallKept.
+const (
+	recallRate  = 50
+	recallBurst = 100
+	recallWait  = time.Second
+	recallKept  = time.Hour
+)
 
 // Gate limits logins before anything is done for them, an actor's activation included. It checks in
 // the order global, address, device, number prefix, daily budget; the limits of a phone are the Desk's.
@@ -39,16 +59,19 @@ type Gate struct {
 	cfg  GateConfig
 	next Logins
 	log  *slog.Logger
+
+	recalls *rate.Limiter
 }
 
 // NewGate stands in front of next.
 func NewGate(next Logins, cfg GateConfig) *Gate {
-	return &Gate{cfg: cfg, next: next, log: cfg.Log.With("component", "login")}
+	return &Gate{cfg: cfg, next: next, log: cfg.Log.With("component", "login"), recalls: rate.NewLimiter(recallRate, recallBurst)}
 }
 
 // visit is one request at the gate: where it is from, and what it took and may be given back.
 type visit struct {
 	*Gate
+	key     otp.Key
 	addr    netip.Addr
 	device  string
 	known   *bool // asked at most once
@@ -58,15 +81,15 @@ type visit struct {
 	by      string // the limit that refused
 }
 
-func (g *Gate) visit(ctx context.Context, full *fault.Error) *visit {
-	v := &visit{Gate: g, full: full}
+func (g *Gate) visit(ctx context.Context, k otp.Key, full *fault.Error) *visit {
+	v := &visit{Gate: g, key: k, full: full}
 	v.addr, v.device = g.cfg.Origin(ctx)
 	return v
 }
 
 // SendCode implements Logins.
 func (g *Gate) SendCode(ctx context.Context, m *SendCode) (*CodeSent, error) {
-	v := g.visit(ctx, ErrTooManyAsks)
+	v := g.visit(ctx, m.Key, ErrTooManyAsks)
 	if err := v.maySend(ctx, m.Key); err != nil {
 		v.giveBack(ctx)
 		g.auditUnsent(m, v.by, err)
@@ -86,7 +109,7 @@ func (g *Gate) SendCode(ctx context.Context, m *SendCode) (*CodeSent, error) {
 
 // SubmitCode implements Logins. A try is counted before it is made, and given back if it did not fail.
 func (g *Gate) SubmitCode(ctx context.Context, m *SubmitCode) (*LoggedIn, error) {
-	v := g.visit(ctx, ErrTries)
+	v := g.visit(ctx, m.Key, ErrTries)
 	if err := v.mayTry(ctx, m.Key); err != nil {
 		v.giveBack(ctx)
 		g.auditUntried(m, v.by, err)
@@ -106,7 +129,7 @@ func (g *Gate) SubmitCode(ctx context.Context, m *SubmitCode) (*LoggedIn, error)
 		g.watch(ctx, 0)
 		g.tally(ctx, "prefix:"+prefix(m.Key), g.cfg.Limits.Span, 0, 1)
 		if v.device != "" && m.Key.Flow != otp.Onboard {
-			g.know(ctx, v.device)
+			g.know(ctx, v.device, g.cfg.Limits.Known)
 		}
 	}
 	return in, err
@@ -290,10 +313,28 @@ func (v *visit) isKnown(ctx context.Context) (bool, error) {
 		if err != nil {
 			return false, ErrUnavailable.Because(err)
 		}
-		known := t.All > 0
+		known := t.All > 0 || v.recall(ctx)
 		v.known = &known
 	}
 	return *v.known, nil
+}
+
+// recall asks the durable memory about a device that the tallies do not know: they may have been flushed.
+func (v *visit) recall(ctx context.Context) bool {
+	if v.cfg.Devices == nil || v.key.Flow == otp.Onboard || !v.recalls.AllowN(v.cfg.Now(), 1) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, recallWait)
+	defer cancel()
+	known, err := v.cfg.Devices.KnowsDevice(ctx, v.key, v.device, v.cfg.Now().Add(-v.cfg.Limits.Known))
+	if err != nil {
+		v.log.WarnContext(ctx, "a device is taken for unknown", "error", err)
+		return false
+	}
+	if known {
+		v.know(ctx, v.device, min(recallKept, v.cfg.Limits.Known))
+	}
+	return known
 }
 
 func (v *visit) giveBack(ctx context.Context) {
@@ -328,8 +369,8 @@ func (g *Gate) tally(ctx context.Context, key string, span time.Duration, all, s
 }
 
 // know makes a device known from now on: the span is that of its last login, not of its first.
-func (g *Gate) know(ctx context.Context, device string) {
-	if err := g.cfg.Tallies.Begin(context.WithoutCancel(ctx), "device:"+device, g.cfg.Limits.Known); err != nil {
+func (g *Gate) know(ctx context.Context, device string, span time.Duration) {
+	if err := g.cfg.Tallies.Begin(context.WithoutCancel(ctx), "device:"+device, span); err != nil {
 		g.log.WarnContext(ctx, "a device that logged in is not known", "error", err)
 	}
 }

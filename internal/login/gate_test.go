@@ -30,7 +30,18 @@ type yard struct {
 	tried    int
 	mu       sync.Mutex
 	refusals map[string]int
-	book     *book // what is written down
+	book     *book                // what is written down
+	durable  map[string]time.Time // last login of a phone and a device
+	asked    int
+}
+
+func (y *yard) KnowsDevice(_ context.Context, k otp.Key, device string, since time.Time) (bool, error) {
+	y.asked++
+	if device == "of nobody" {
+		return false, errors.New("away")
+	}
+	last, ok := y.durable[k.Phone.E164()+device]
+	return ok && !last.Before(since), nil
 }
 
 func (y *yard) LimitRefused(name string) { y.mu.Lock(); y.refusals[name]++; y.mu.Unlock() }
@@ -62,7 +73,8 @@ func open(change func(*limit.Login)) *yard {
 		change(&table)
 	}
 	y.Gate = login.NewGate(behind{y}, login.GateConfig{
-		Limiter: rates, Tallies: rates, Limits: table, Observer: y, Audit: y.book, Log: slog.New(slog.DiscardHandler),
+		Limiter: rates, Tallies: rates, Limits: table, Devices: y, Now: func() time.Time { return y.now },
+		Observer: y, Audit: y.book, Log: slog.New(slog.DiscardHandler),
 		Origin: func(context.Context) (netip.Addr, string) { return netip.MustParseAddr(y.addr), y.device },
 	})
 	return y
@@ -134,6 +146,40 @@ func TestASoftLimitStopsUnknownDevicesOnly(t *testing.T) {
 	}
 	y.device = "mine"
 	refusedBy(t, y, y.send(t, number(0)), "AUTH_RATE_LIMIT_EXCEEDED", "login-address")
+}
+
+// When the store of limits was flushed, the durable one still knows who has logged in where: he is not refused.
+// It is asked for refusals only, by no flood, and a device that it does not know either stays unknown.
+func TestADeviceIsRememberedAfterAFlush(t *testing.T) {
+	t.Parallel()
+	y := open(nil)
+	for i := range 10 {
+		must(t, y.send(t, number(i)))
+	}
+	y.durable = map[string]time.Time{
+		number(0).Phone.E164() + "mine":  y.now.Add(-30 * 24 * time.Hour),
+		number(1).Phone.E164() + "older": y.now.Add(-30*24*time.Hour - 1),
+	}
+	y.device = "mine"
+	refusedBy(t, y, y.send(t, number(1)), "AUTH_RATE_LIMIT_EXCEEDED", "login-address") // another's phone
+	must(t, y.send(t, number(0)))
+	asked := y.asked
+	must(t, y.send(t, number(0))) // kept for an hour
+	if y.asked != asked {
+		t.Error("what was remembered is asked again")
+	}
+	for _, device := range []string{"older", "stranger", "of nobody"} {
+		y.device = device
+		refusedBy(t, y, y.send(t, number(1)), "AUTH_RATE_LIMIT_EXCEEDED", "login-address")
+	}
+	y.asked = 0
+	for i := range 300 {
+		y.device = fmt.Sprint("flood ", i)
+		_ = y.send(t, number(2))
+	}
+	if y.asked == 0 || y.asked > 100 {
+		t.Errorf("a flood of 300 refusals asked the durable store %d times", y.asked)
+	}
 }
 
 // An IPv6 client owns its /64; the /48 around it has ten times as much.

@@ -130,19 +130,27 @@ func failsOf(k otp.Key) string {
 	return k.Phone.E164()
 }
 
-// lane tells whether the sender's device has logged in before and has a try left in its own window.
-func (d *Desk) lane(ctx context.Context, m *SubmitCode) (bool, error) {
-	if d.cfg.Devices == nil || m.DeviceID == "" {
+// KnowsDevice tells whether the owner of a phone has logged in on a device since then, from the durable store.
+func (d *Desk) KnowsDevice(ctx context.Context, k otp.Key, device string, since time.Time) (bool, error) {
+	if d.cfg.Devices == nil || device == "" {
 		return false, nil
 	}
-	u, err := d.cfg.Users.ByPhone(ctx, m.Key.Phone.E164(), m.Key.Role)
+	u, err := d.cfg.Users.ByPhone(ctx, k.Phone.E164(), k.Role)
 	if errors.Is(err, fleet.ErrNoUser) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	known, err := d.cfg.Devices.KnownDevice(ctx, u.ID, m.DeviceID)
+	return d.cfg.Devices.KnownDevice(ctx, u.ID, device, since)
+}
+
+// lane tells whether the sender's device has logged in before and has a try left in its own window.
+func (d *Desk) lane(ctx context.Context, m *SubmitCode) (bool, error) {
+	if d.cfg.Devices == nil || m.DeviceID == "" {
+		return false, nil
+	}
+	known, err := d.KnowsDevice(ctx, m.Key, m.DeviceID, time.Time{})
 	if err != nil || !known {
 		return false, err
 	}

@@ -65,8 +65,9 @@ type Store interface {
 	RevokeUser(ctx context.Context, user fleet.UserID, why string, at time.Time) ([]string, error)
 	// RevokedSince gives revocations with At >= since, oldest first, at most limit.
 	RevokedSince(ctx context.Context, since time.Time, limit int) ([]Revocation, error)
-	// KnownDevice tells whether the user has ever opened a family on that device, live or not.
-	KnownDevice(ctx context.Context, user fleet.UserID, device string) (bool, error)
+	// KnownDevice tells whether the user has opened a family on that device since then, live or not. Families
+	// that are over for long are forgotten.
+	KnownDevice(ctx context.Context, user fleet.UserID, device string, since time.Time) (bool, error)
 	// Prune removes families whose EndsAt is before, at most limit, and gives how many.
 	Prune(ctx context.Context, before time.Time, limit int) (int, error)
 }

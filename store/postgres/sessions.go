@@ -135,11 +135,11 @@ func (s *Sessions) RevokedSince(ctx context.Context, since time.Time, limit int)
 	return list, nil
 }
 
-// KnownDevice tells whether the user has ever opened a family on that device.
-func (s *Sessions) KnownDevice(ctx context.Context, user fleet.UserID, device string) (bool, error) {
+// KnownDevice tells whether the user has opened a family on that device since then.
+func (s *Sessions) KnownDevice(ctx context.Context, user fleet.UserID, device string, since time.Time) (bool, error) {
 	var known bool
-	if err := s.db.General.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM session_family WHERE user_id = $1 AND device = $2)`,
-		string(user), device).Scan(&known); err != nil {
+	if err := s.db.General.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM session_family WHERE user_id = $1 AND device = $2 AND created_at >= $3)`,
+		string(user), device, since).Scan(&known); err != nil {
 		return false, fmt.Errorf("look for a device of %s: %w", user, err)
 	}
 	return known, nil

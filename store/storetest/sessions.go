@@ -320,9 +320,13 @@ func Sessions(t *testing.T, open func(t *testing.T) (session.Store, session.User
 		for _, c := range []struct {
 			user   int
 			device string
+			since  time.Time
 			want   bool
-		}{{1, "phone", true}, {1, "other", false}, {2, "phone", false}, {1, "", false}} {
-			if known, err := s.KnownDevice(t.Context(), person(c.user, "").ID, c.device); known != c.want || err != nil {
+		}{
+			{1, "phone", time.Time{}, true}, {1, "phone", family(1).CreatedAt, true}, {1, "phone", family(1).CreatedAt.Add(time.Microsecond), false},
+			{1, "other", time.Time{}, false}, {2, "phone", time.Time{}, false}, {1, "", time.Time{}, false},
+		} {
+			if known, err := s.KnownDevice(t.Context(), person(c.user, "").ID, c.device, c.since); known != c.want || err != nil {
 				t.Errorf("%+v: %v, %v", c, known, err)
 			}
 		}
