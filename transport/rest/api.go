@@ -4,14 +4,18 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weelo/internal/auditlog"
+	"weelo/internal/fault"
 	"weelo/internal/limit"
 	"weelo/internal/token"
 )
@@ -117,6 +121,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a.observed(w, r, pattern, func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case !legible(r.URL.Path):
+			a.refuse(w, r, errNoRoute) // no id of ours has such characters
+		case !legibleQuery(r.URL):
+			a.refuse(w, r, fault.Invalid("query", "The address has characters that cannot be read."))
 		case pattern != "":
 			a.mux.ServeHTTP(w, r)
 		case r.Method == http.MethodOptions && w.Header().Get("Access-Control-Allow-Origin") != "":
@@ -125,6 +133,22 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			a.unrouted(w, r, h)
 		}
 	})
+}
+
+// legible tells whether a text that came escaped is UTF-8 without U+0000, which Postgres cannot compare with.
+func legible(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
+func legibleQuery(u *url.URL) bool {
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return false
+	}
+	for name, texts := range values {
+		if !legible(name) || slices.ContainsFunc(texts, func(s string) bool { return !legible(s) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // unrouted answers what no pattern matched. The standard mux knows whether only the method was wrong;
@@ -168,6 +192,8 @@ func headers(w http.ResponseWriter, req Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Permissions-Policy", "geolocation=()")
+	// Of effect behind TLS only: browsers pass it over on plain http, as on a developer's machine.
+	h.Set("Strict-Transport-Security", "max-age=31536000")
 }
 
 // cors lets listed web origins read answers. No credentials: a token is sent by script or not at all.
@@ -184,12 +210,15 @@ func (a *API) cors(w http.ResponseWriter, r *http.Request) {
 	h.Set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id")
 }
 
+// MaxHeader bounds the request line and the headers, in bytes. net/http reads 4 KiB more than it is told.
+const MaxHeader = 16 << 10
+
 // NewServer wraps a handler with the deadlines and limits of a public edge. IdleTimeout exceeds the
 // 60 s of the load balancer in front, which otherwise answers 502 on a connection we have closed.
 // WriteTimeout does not apply to sockets: hijacking clears it.
 func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 15 * time.Second,
-		IdleTimeout: 75 * time.Second, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		IdleTimeout: 75 * time.Second, MaxHeaderBytes: MaxHeader - 4<<10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }

@@ -215,6 +215,18 @@ func TestRefusalsAreTheEnvelope(t *testing.T) {
 	driver.With("Content-Type", "text/plain").Call(http.MethodPost, "/api/v1/echo/7", `{"name":"a"}`).Refused(415, "UNSUPPORTED_MEDIA_TYPE")
 	driver.With("Content-Type", "").Call(http.MethodPost, "/api/v1/echo/7", `{"name":"a"}`).Refused(415, "UNSUPPORTED_MEDIA_TYPE")
 	driver.With("Content-Type", "application/json; charset=utf-8").Call(http.MethodPost, "/api/v1/echo/7", `{"name":"a"}`).Want(200)
+	driver.With("Content-Type", "application/json; charset=utf-16").Call(http.MethodPost, "/api/v1/echo/7", `{"name":"a"}`).Refused(415, "UNSUPPORTED_MEDIA_TYPE")
+	driver.With("Content-Encoding", "gzip").Call(http.MethodPost, "/api/v1/echo/7", `{"name":"a"}`).Refused(415, "UNSUPPORTED_MEDIA_TYPE")
+	driver.With("Content-Encoding", "identity").Call(http.MethodPost, "/api/v1/echo/7", `{"name":"a"}`).Want(200)
+	for _, body := range []string{`{"name":"a\u0000"}`, `{"name":"a","nested":[{"plateNumber":"\u0000"}]}`, `{"name":"a","\u0000":1}`, "{\"name\":\"a\xff\"}"} {
+		echo(body).Refused(400, "VALIDATION_ERROR")
+	}
+	for _, path := range []string{"/api/v1/echo/%00", "/api/v1/echo/7%ff", "/api/v1/echo/%F0%28%8C%28"} {
+		driver.Call(http.MethodPost, path, `{"name":"a"}`).Refused(404, "NOT_FOUND")
+	}
+	for _, query := range []string{"note=%00", "note=%ff", "%00=1", "note=%zz"} {
+		driver.Call(http.MethodPost, "/api/v1/echo/7?"+query, `{"name":"a"}`).Refused(400, "VALIDATION_ERROR")
+	}
 	driver.Call(http.MethodPost, "/api/v1/echo/7?limit=0", `{"name":"a"}`).Refused(400, "VALIDATION_ERROR")
 	driver.Call(http.MethodPost, "/api/v1/echo/7?limit=many", `{"name":"a"}`).Refused(400, "VALIDATION_ERROR")
 
@@ -399,6 +411,21 @@ func TestServerEdge(t *testing.T) {
 		_ = res.Body.Close()
 		if res.StatusCode != want {
 			t.Errorf("%d dots: %d, want %d", dots, res.StatusCode, want)
+		}
+	}
+	for size, want := range map[int]int{rest.MaxHeader - 1024: http.StatusNotFound, rest.MaxHeader + 1024: http.StatusRequestHeaderFieldsTooLarge} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/api/v1/auth/me", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Padding", strings.Repeat("x", size))
+		res, err := s.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("a header of %d bytes: %d, want %d", size, res.StatusCode, want)
 		}
 	}
 	if c := s.Config; c.ReadHeaderTimeout == 0 || c.ReadTimeout == 0 || c.WriteTimeout == 0 || c.IdleTimeout <= 60*time.Second {
