@@ -19,11 +19,17 @@ import (
 type providers struct {
 	routes []notify.Route
 	meter  *notify.Meter
+	// changed hears that a provider is left alone, and that it is asked again. nil: nobody does.
+	changed func(traffic, provider string, open bool)
 }
 
 // of makes routes for one kind of traffic, with breakers of their own.
 func (p providers) of(traffic string, log *slog.Logger) *notify.Routes {
-	return notify.NewRoutes(notify.RoutesConfig{Traffic: traffic, Now: time.Now, Log: log, Meter: p.meter}, p.routes...)
+	cfg := notify.RoutesConfig{Traffic: traffic, Now: time.Now, Log: log, Meter: p.meter}
+	if p.changed != nil {
+		cfg.Changed = func(provider string, open bool) { p.changed(traffic, provider, open) }
+	}
+	return notify.NewRoutes(cfg, p.routes...)
 }
 
 // smsRoutes are the providers that the environment names.

@@ -23,3 +23,11 @@ func (t tripped) LimitRefused(name string) {
 
 // refusals is whom limits tell that they refused somebody.
 func (h *house) refusals() tripped { return tripped{h.p.metrics.Limits, h.trail} }
+
+// breakerChanged writes down that an SMS provider is left alone because it failed, or asked again.
+func (h *house) breakerChanged(traffic, provider string, open bool) {
+	state := map[bool]string{true: "open", false: "closed"}[open]
+	h.trail.Note(auditlog.Event{
+		Actor: auditlog.System, Action: auditlog.BreakerChanged, Subject: "provider:" + provider, Reason: state, Details: map[string]any{"traffic": traffic},
+	})
+}

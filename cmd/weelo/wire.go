@@ -99,6 +99,7 @@ func (h *house) auditing(_ context.Context, keys config.Secrets) error {
 	h.trail = auditlog.NewRecorder(auditlog.Config{
 		Store: h.st.log, Keys: auditlog.Keys{Kid: pepper.ID, Secret: pepper.Secret}, Now: time.Now, Log: h.p.log,
 	})
+	h.sms.changed = h.breakerChanged
 	h.p.metrics.WatchAuditLog(h.trail.Waiting)
 	h.p.run("audit log", h.trail.Run)
 	return nil

@@ -27,6 +27,8 @@ type RoutesConfig struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 	Meter   *Meter // nil: nobody counts
+	// Changed hears that a provider is left alone, and that it is asked again. nil: nobody does.
+	Changed func(provider string, open bool)
 }
 
 // Routes send by the first provider, and by the next one what the first has certainly not taken: because
@@ -120,6 +122,9 @@ func (r *Routes) ask(ctx context.Context, one *route, s SMS) (Class, error) {
 	isOpen := one.breaker.Open()
 	one.mu.Unlock()
 	r.cfg.Meter.breaker(one.Name, r.cfg.Traffic, isOpen)
+	if r.cfg.Changed != nil && wasOpen != isOpen {
+		r.cfg.Changed(one.Name, isOpen)
+	}
 	switch {
 	case opened:
 		r.log.ErrorContext(ctx, "sms provider fails: sending stops", "provider", one.Name, "pause", providerRule.Pause, "error", err)
