@@ -84,8 +84,9 @@ type Crews interface {
 	// membership version 1, one who was there before keeps his id and gets the next version. Joining the
 	// fleet that he is in changes nothing. ErrInFleet, and nothing changed, when he is in another.
 	Join(ctx context.Context, i Invitation, id UserID, at time.Time) (User, error)
-	// Leave takes a driver out of the fleet: his next membership version, and not available. ErrNoUser
-	// when the transporter has no such driver; ErrDriverBusy, and nothing changed, while he is on a live
-	// trip.
+	// Leave takes a driver out of the fleet: his next membership version, and not available. What he was told
+	// of it is taken out of his inbox with the same step, so that no session of another fleet is told again.
+	// ErrNoUser when the transporter has no such driver; ErrDriverBusy, and nothing changed, while he is on a
+	// live trip.
 	Leave(ctx context.Context, transporter, driver UserID, at time.Time) error
 }

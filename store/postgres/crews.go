@@ -79,14 +79,19 @@ func (s *Crews) Join(ctx context.Context, i fleet.Invitation, id fleet.UserID, a
 
 // Leave takes a driver who is on no live trip out of the fleet.
 func (s *Crews) Leave(ctx context.Context, transporter, driver fleet.UserID, at time.Time) error {
-	done, err := s.db.General.Exec(ctx, `
-		UPDATE app_user SET transporter_id = NULL, membership_version = membership_version + 1, available = false, updated_at = $3
-		WHERE id = $1 AND transporter_id = $2 AND NOT EXISTS (SELECT 1 FROM trip t WHERE t.driver_id = $1 AND t.live)`,
-		string(driver), string(transporter), at)
+	var left bool
+	err := s.db.General.QueryRow(ctx, `
+		WITH gone AS (
+			UPDATE app_user SET transporter_id = NULL, membership_version = membership_version + 1, available = false, updated_at = $3
+			WHERE id = $1 AND transporter_id = $2 AND NOT EXISTS (SELECT 1 FROM trip t WHERE t.driver_id = $1 AND t.live)
+			RETURNING id
+		), told AS (DELETE FROM inbox USING gone WHERE recipient = gone.id)
+		SELECT EXISTS (SELECT 1 FROM gone)`,
+		string(driver), string(transporter), at).Scan(&left)
 	if err != nil {
 		return fmt.Errorf("leave a fleet: %w", err)
 	}
-	if done.RowsAffected() == 1 {
+	if left {
 		return nil
 	}
 	var known bool

@@ -6,6 +6,7 @@ import (
 
 	"weelo/internal/fleet"
 	"weelo/internal/history"
+	"weelo/internal/ledger"
 	"weelo/internal/servertest"
 	"weelo/internal/trip"
 	"weelo/store/postgres"
@@ -91,5 +92,13 @@ func TestCrews(t *testing.T) {
 	storetest.Crews(t, func(t *testing.T) (fleet.Crews, func(fleet.User)) {
 		db := freshDB(t)
 		return postgres.NewCrews(db), putUser(t, db)
+	})
+}
+
+func TestLeaving(t *testing.T) {
+	t.Parallel()
+	storetest.Leaving(t, func(t *testing.T) (fleet.Crews, func(fleet.User), ledger.Writer, ledger.Inbox) {
+		db := freshDB(t)
+		return postgres.NewCrews(db), putUser(t, db), postgres.NewWriter(db, postgres.Options{}), postgres.NewInbox(db)
 	})
 }

@@ -82,15 +82,12 @@ func (s *Crews) Join(ctx context.Context, i fleet.Invitation, id fleet.UserID, a
 
 // Leave takes a driver who is on no live trip out of the fleet.
 func (s *Crews) Leave(ctx context.Context, transporter, driver fleet.UserID, at time.Time) error {
-	done, err := s.db.Write.ExecContext(ctx, `
-		UPDATE app_user SET transporter_id = NULL, membership_version = membership_version + 1, available = 0, updated_at = ?3
-		WHERE id = ?1 AND transporter_id = ?2 AND NOT EXISTS (SELECT 1 FROM trip t WHERE t.driver_id = ?1 AND t.live)`,
-		string(driver), string(transporter), micros(at))
+	left, err := s.leave(ctx, transporter, driver, at)
 	if err != nil {
 		return fmt.Errorf("leave a fleet: %w", err)
 	}
-	if n, err := done.RowsAffected(); err != nil || n == 1 {
-		return err
+	if left {
+		return nil
 	}
 	var known bool
 	err = s.db.Write.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM app_user WHERE id = ?1 AND transporter_id = ?2)`,
@@ -102,4 +99,27 @@ func (s *Crews) Leave(ctx context.Context, transporter, driver fleet.UserID, at 
 		return fleet.ErrDriverBusy
 	}
 	return fleet.ErrNoUser
+}
+
+// leave takes him out and empties his inbox, both or neither.
+func (s *Crews) leave(ctx context.Context, transporter, driver fleet.UserID, at time.Time) (left bool, err error) {
+	tx, err := s.db.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = tx.Rollback() }()
+	done, err := tx.ExecContext(ctx, `
+		UPDATE app_user SET transporter_id = NULL, membership_version = membership_version + 1, available = 0, updated_at = ?3
+		WHERE id = ?1 AND transporter_id = ?2 AND NOT EXISTS (SELECT 1 FROM trip t WHERE t.driver_id = ?1 AND t.live)`,
+		string(driver), string(transporter), micros(at))
+	if err != nil {
+		return false, err
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return false, err
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM inbox WHERE recipient = ?1`, string(driver)); err != nil {
+		return false, err
+	}
+	return true, tx.Commit()
 }

@@ -6,6 +6,7 @@ import (
 
 	"weelo/internal/fleet"
 	"weelo/internal/history"
+	"weelo/internal/ledger"
 	"weelo/internal/trip"
 	"weelo/store/sqlite"
 	"weelo/store/storetest"
@@ -97,5 +98,13 @@ func TestCrews(t *testing.T) {
 	storetest.Crews(t, func(t *testing.T) (fleet.Crews, func(fleet.User)) {
 		db := freshDB(t)
 		return sqlite.NewCrews(db), putUser(t, db)
+	})
+}
+
+func TestLeaving(t *testing.T) {
+	t.Parallel()
+	storetest.Leaving(t, func(t *testing.T) (fleet.Crews, func(fleet.User), ledger.Writer, ledger.Inbox) {
+		db := freshDB(t)
+		return sqlite.NewCrews(db), putUser(t, db), sqlite.NewWriter(db, sqlite.Options{}), sqlite.NewInbox(db)
 	})
 }

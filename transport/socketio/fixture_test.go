@@ -230,6 +230,7 @@ func (b *inbox) Read(_ context.Context, user string, from int64, limit int) ([]l
 type people struct {
 	mu      sync.Mutex
 	onTrip  string
+	onFleet fleet.UserID // whose trip that is
 	counts  map[string]int
 	changed chan struct{} // closed and renewed at every change
 	reports []track.Fix
@@ -237,7 +238,7 @@ type people struct {
 }
 
 func newPeople() *people {
-	return &people{onTrip: trip1, counts: map[string]int{}, changed: make(chan struct{})}
+	return &people{onTrip: trip1, onFleet: asha, counts: map[string]int{}, changed: make(chan struct{})}
 }
 
 func (p *people) note(what string) {
@@ -326,7 +327,7 @@ func (p *people) Beat(fleet.UserID)                                      {}
 func (p *people) SetAvailable(context.Context, fleet.UserID, bool) error { return nil }
 func (p *people) Get(_ context.Context, driver fleet.UserID) (*protocol.Driver, error) {
 	p.note("driver asked")
-	return &protocol.Driver{ID: driver, Trip: &protocol.LiveTrip{TripID: p.onTrip}}, nil
+	return &protocol.Driver{ID: driver, Trip: &protocol.LiveTrip{TripID: p.onTrip, Transporter: p.onFleet}}, nil
 }
 
 func (p *people) Register(_ context.Context, _ token.Identity, pushToken string) error {

@@ -231,7 +231,7 @@ func (c *conn) mayReport(tripID string) error {
 	if err != nil {
 		return err
 	}
-	if d.Trip == nil || d.Trip.TripID != tripID {
+	if d.Trip == nil || d.Trip.TripID != tripID || d.Trip.Transporter != c.who.TransporterID {
 		c.refuseFor(tripID, now)
 		return errNoTrip
 	}

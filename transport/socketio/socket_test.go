@@ -190,6 +190,21 @@ func TestOwnershipIsAskedOncePerTrip(t *testing.T) {
 	}
 }
 
+// TestATripOfAFleetThatHeLeftIsNotHis: his actor may still name it; his session is of another fleet.
+func TestATripOfAFleetThatHeLeftIsNotHis(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.people.onFleet = "another"
+	c := w.connect("mohan", "")
+	c.send(fmt.Sprintf(`42["update_location",{"tripId":%q,"latitude":12.9,"longitude":77.5}]`, trip1))
+	if got := c.event("error"); got["code"] != "NOT_FOUND" {
+		t.Errorf("%v", got)
+	}
+	if n := w.people.count("report"); n != 0 {
+		t.Errorf("%d reports, want none", n)
+	}
+}
+
 // TestBadInputIsRefusedAndChangesNothing is the table of what a phone, or somebody else, may send.
 func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
 	t.Parallel()
