@@ -60,12 +60,19 @@ func limitNames() []string {
 	return names
 }
 
-// counting counts limits that guard no secret: together with the other tasks, or alone while Redis is away.
+// counting counts limits that guard no secret: together with the other tasks, or its share of them while Redis is away.
 func (h *house) counting() limit.Limiter {
 	if h.counted == nil {
-		h.counted = limit.NewFallback(limit.FallbackConfig{
+		cfg := limit.FallbackConfig{
 			Shared: h.st.rates, Local: memory.NewRates(time.Now), Now: time.Now, Observer: h.p.metrics.Limits, Log: h.p.log,
-		})
+		}
+		if h.st.roll != nil {
+			all := &roll{list: h.st.roll, log: h.p.log}
+			h.p.run("roll of tasks", all.Run)
+			h.p.metrics.WatchTasks(all.tasks.Count)
+			cfg.Tasks = all.tasks.Count
+		}
+		h.counted = limit.NewFallback(cfg)
 	}
 	return h.counted
 }
@@ -79,7 +86,7 @@ func (h *house) requestLimits() limit.Limiter {
 }
 
 // refreshes limits refreshes by family and address. A refresh guards no code that could be guessed, and
-// refusing all of them would log everybody out: while the shared store is away each task counts alone.
+// refusing all of them would log everybody out: while the shared store is away each task counts its share.
 type refreshes struct {
 	*session.Keeper
 	mint   *token.Mint

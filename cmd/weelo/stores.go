@@ -15,6 +15,7 @@ import (
 	"weelo/internal/fleet"
 	"weelo/internal/history"
 	"weelo/internal/ledger"
+	"weelo/internal/limit"
 	"weelo/internal/login"
 	"weelo/internal/order"
 	"weelo/internal/otp"
@@ -81,6 +82,7 @@ type stores struct {
 	tickets   session.TicketStore
 	index     session.Index // nil on dev
 	memory    login.Memory  // nil on dev: this process forgets only when it ends
+	roll      limit.Roll    // nil on dev: there is one process
 	// clock is the one that deadlines are compared with; shared is the one of codes and limits, nil on dev.
 	clock, shared *offsetClock
 }
@@ -136,7 +138,7 @@ func shared(ctx context.Context, p *process) (*stores, error) {
 		fixes: postgres.NewFixes(db), trips: postgres.NewTripReads(db),
 		orders: postgres.NewOrderReads(db), offers: postgres.NewOffers(db), supply: postgres.NewSupply(db), crews: postgres.NewCrews(db), log: postgres.NewAuditLog(db), registry: postgres.NewRegistry(db), lister: postgres.NewSessions(db), phones: postgres.NewPhones(db), shares: postgres.NewShares(db),
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), rates: redis.NewRates(client), presence: redis.NewPresence(client), positions: redis.NewPositions(client),
-		tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client), memory: redis.NewWitness(client),
+		tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client), memory: redis.NewWitness(client), roll: redis.NewRoll(client, nodeName()),
 		clock:  &offsetClock{whose: "the database", ask: db.Now},
 		shared: &offsetClock{whose: "Redis", ask: redis.NewClock(client).Now, rebuildable: true},
 	}

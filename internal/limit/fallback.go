@@ -22,12 +22,13 @@ type FallbackConfig struct {
 	Shared   Limiter
 	Local    Limiter // bounded, and never failing: store/memory
 	Now      func() time.Time
+	Tasks    func() int    // how many tasks there are; nil: this one
 	Observer LocalObserver // nil: nobody counts
 	Log      *slog.Logger
 }
 
-// Fallback counts in a shared store and, while that is away, in this process: each task then allows as
-// much as all of them did. For limits that protect the service and guard no secret. Its Take, Wait and
+// Fallback counts in a shared store and, while that is away, in this process: each task then allows its share
+// (security.md §4). For limits that protect the service and guard no secret. Its Take, Wait and
 // Return never fail unless Local does.
 type Fallback struct {
 	cfg   FallbackConfig
@@ -47,7 +48,7 @@ func (f *Fallback) Take(ctx context.Context, l Limit, key string) (wait time.Dur
 	if f.shared(ctx, l, func() (err error) { wait, err = f.cfg.Shared.Take(ctx, l, key); return err }) {
 		return wait, nil
 	}
-	return f.cfg.Local.Take(ctx, l, key)
+	return f.cfg.Local.Take(ctx, f.share(l), key)
 }
 
 // Wait implements Limiter.
@@ -55,7 +56,7 @@ func (f *Fallback) Wait(ctx context.Context, l Limit, key string) (wait time.Dur
 	if f.shared(ctx, l, func() (err error) { wait, err = f.cfg.Shared.Wait(ctx, l, key); return err }) {
 		return wait, nil
 	}
-	return f.cfg.Local.Wait(ctx, l, key)
+	return f.cfg.Local.Wait(ctx, f.share(l), key)
 }
 
 // Return implements Limiter.
@@ -63,7 +64,16 @@ func (f *Fallback) Return(ctx context.Context, l Limit, key string) error {
 	if f.shared(ctx, l, func() error { return f.cfg.Shared.Return(ctx, l, key) }) {
 		return nil
 	}
-	return f.cfg.Local.Return(ctx, l, key)
+	return f.cfg.Local.Return(ctx, f.share(l), key)
+}
+
+func (f *Fallback) share(l Limit) Limit { return l.Share(f.tasks()) }
+
+func (f *Fallback) tasks() int {
+	if f.cfg.Tasks == nil {
+		return 1
+	}
+	return f.cfg.Tasks()
 }
 
 // shared tells whether the shared store was asked and answered.
@@ -100,7 +110,7 @@ func (f *Fallback) gone(ctx context.Context, err error) {
 	told := f.told.Load()
 	if now.UnixNano()-told >= tellAgain.Nanoseconds() && f.told.CompareAndSwap(told, now.UnixNano()) {
 		f.owed.Store(true)
-		f.cfg.Log.WarnContext(ctx, "limits are counted by this process alone: the shared store is away", "error", err)
+		f.cfg.Log.WarnContext(ctx, "limits are counted by this process alone: the shared store is away", "tasks", f.tasks(), "error", err)
 	}
 }
 

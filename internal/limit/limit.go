@@ -56,6 +56,15 @@ func (l Limit) Times(n int, name string) Limit {
 	return l
 }
 
+// Share is the part of one of n tasks that each count alone: the n-th of the rate, and of what is allowed at once, but
+// at least one.
+func (l Limit) Share(n int) Limit {
+	if n > 1 {
+		l.Per, l.Burst = l.Per*time.Duration(n), max(1, l.Burst/n)
+	}
+	return l
+}
+
 // State is what is kept of a key. The zero State is a key that was never used.
 type State struct {
 	// Due is when the key will be as good as new.

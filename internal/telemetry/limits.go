@@ -25,3 +25,11 @@ func (m *LimitMetrics) LimitRefused(name string) { m.refused.WithLabelValues(nam
 
 // LimitLocal counts one event that was counted here alone.
 func (m *LimitMetrics) LimitLocal(name string) { m.local.WithLabelValues(name).Inc() }
+
+// WatchTasks shows how many tasks this one believes to share its limits with while the shared store is away, itself
+// included. Call it once.
+func (m *Metrics) WatchTasks(count func() int) {
+	m.Registry.MustRegister(prometheus.NewGaugeFunc(
+		prometheus.GaugeOpts{Name: "weelo_tasks", Help: "Tasks on the same Redis when it was last asked, this one included."},
+		func() float64 { return float64(count()) }))
+}
