@@ -21,7 +21,6 @@ import (
 	"weelo/internal/login"
 	"weelo/internal/notify"
 	"weelo/internal/otp"
-	"weelo/internal/phone"
 	"weelo/internal/presence"
 	"weelo/internal/pricing"
 	"weelo/internal/push"
@@ -51,6 +50,8 @@ type house struct {
 	again   *session.Recheck // of the sessions that hold sockets
 	tickets *session.Tickets
 	desk    *login.Desk
+
+	operators operators
 
 	reads    *reads.Reads
 	views    *access.Access // what sockets may see
@@ -124,9 +125,12 @@ func (h *house) sessions(ctx context.Context, keys config.Secrets) (err error) {
 	h.tickets = session.NewTickets(h.st.tickets, rand.Reader)
 	policy := session.DefaultPolicy()
 	policy.Idle = cfg.Login.RefreshIdle.D()
+	if h.operators, err = operatorsOf(cfg.Login.OpsPhones); err != nil {
+		return err
+	}
 	h.keeper = session.NewKeeper(session.Config{
 		Store: h.st.sessions, Users: h.st.users, Mint: h.mint, Index: h.st.index, Policy: policy.Scaled(scale),
-		Random: rand.Reader, Revoked: h.revoked.Learn, Log: h.p.log, Audit: h.trail,
+		Random: rand.Reader, Revoked: h.revoked.Learn, Operator: h.operators.has, Log: h.p.log, Audit: h.trail,
 	})
 	h.again = session.NewRecheck(session.RecheckConfig{
 		Store: h.st.sessions, Policy: policy.Scaled(scale), Over: h.revoked.Learn, Now: time.Now, Log: h.p.log,
@@ -148,21 +152,13 @@ func (h *house) login(_ context.Context, keys config.Secrets) (err error) {
 	if previous := keys.PepperPrevious.Reveal(); len(previous) > 0 {
 		peppers = append(peppers, otp.PepperOf(previous))
 	}
-	ops := make([]phone.Number, 0, len(cfg.Login.OpsPhones))
-	for _, typed := range cfg.Login.OpsPhones {
-		n, err := phone.Parse(typed)
-		if err != nil {
-			return fmt.Errorf("OPS_PHONES: %w", err)
-		}
-		ops = append(ops, n)
-	}
 	policy := otp.DefaultPolicy()
 	policy.Life = time.Duration(cfg.Login.OTPMinutes) * time.Minute
 	h.desk, err = login.New(login.Config{
 		Codes: h.st.codes, Limits: h.st.limits, Fails: h.st.fails, Users: h.st.users, Crews: h.st.crews, Sessions: h.keeper, Devices: h.st.sessions, SMS: sms,
 		Peppers: peppers, Policy: policy.Scaled(cfg.Tests.LoginTimeScale),
 		Hashes: notify.Hashes{Customer: cfg.SMS.RetrieverCust, Captain: cfg.SMS.RetrieverCapt},
-		Ops:    ops, NoLimits: cfg.LimitsOff(), Random: rand.Reader, Log: p.log, Observer: p.metrics.OTP, Audit: h.trail,
+		Ops:    h.operators, NoLimits: cfg.LimitsOff(), Random: rand.Reader, Log: p.log, Observer: p.metrics.OTP, Audit: h.trail,
 	})
 	return err
 }
@@ -194,6 +190,7 @@ func (h *house) services(ctx context.Context, _ config.Secrets) (err error) {
 	if err := h.revoked.Load(ctx); err != nil {
 		return fmt.Errorf("revoked sessions: %w", err)
 	}
+	h.endFormerOperators(ctx)
 	h.p.run("revocations", h.revoked.Run)
 	h.p.run("sessions of sockets", h.again.Run)
 	return nil

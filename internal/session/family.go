@@ -43,7 +43,8 @@ const (
 	LeftFleet  = "left_fleet"
 	Suspension = "suspended"
 	ByOps      = "ended_by_ops"
-	Ended      = "ended" // of a family that was not revoked: its life is over, or it is not there
+	NoOperator = "no_operator" // any more
+	Ended      = "ended"       // of a family that was not revoked: its life is over, or it is not there
 )
 
 // Store is the durable truth about families.

@@ -23,7 +23,9 @@ var (
 const (
 	indexBudget = 150 * time.Millisecond // Redis is a convenience here
 	touchEvery  = time.Minute
-	attempts    = 3
+
+	maxOperators = 1000 // who ever had the role ops
+	attempts     = 3
 )
 
 // Config is what a Keeper needs.
@@ -34,6 +36,8 @@ type Config struct {
 	Index  Index // nil: none
 	Policy Policy
 	Random io.Reader // crypto/rand.Reader; gives the jti of access tokens
+	// Operator tells whether a phone (E.164) may have sessions of role ops; nil: every one may.
+	Operator func(phone string) bool
 	// Revoked is told of each family that this task revoked, at once. Other tasks learn from the store.
 	Revoked func(Revocation)
 	Log     *slog.Logger
@@ -143,6 +147,8 @@ func (k *Keeper) owner(ctx context.Context, f Family, now time.Time) (fleet.User
 		return fleet.User{}, errUnavailable.Because(err)
 	case u.Suspended:
 		return fleet.User{}, errors.Join(k.revoke(ctx, f, Suspension, now), token.ErrRefresh)
+	case f.Role == fleet.Ops && k.cfg.Operator != nil && !k.cfg.Operator(u.Phone):
+		return fleet.User{}, errors.Join(k.revoke(ctx, f, NoOperator, now), token.ErrRefresh)
 	case f.Role != fleet.Driver:
 		return u, nil
 	case u.TransporterID != f.Transporter || u.MembershipVersion != f.Membership:
@@ -201,6 +207,29 @@ func (k *Keeper) End(ctx context.Context, user fleet.UserID, why string, now tim
 		k.revoked(ctx, Family{ID: id, User: user}, why, now)
 	}
 	return len(ids), nil
+}
+
+// EndFormerOperators revokes every session of users with role ops whose phone may not have any more, and gives how
+// many. Of more users than maxOperators the oldest are left to their next refresh.
+func (k *Keeper) EndFormerOperators(ctx context.Context, registry fleet.Registry, now time.Time) (ended int, err error) {
+	if k.cfg.Operator == nil {
+		return 0, nil
+	}
+	users, err := registry.Find(ctx, "", fleet.Ops, maxOperators)
+	if err != nil {
+		return 0, errUnavailable.Because(err)
+	}
+	for _, u := range users {
+		if k.cfg.Operator(u.Phone) {
+			continue
+		}
+		n, err := k.End(ctx, u.ID, NoOperator, now)
+		if err != nil {
+			return ended, err
+		}
+		ended += n
+	}
+	return ended, nil
 }
 
 // EndOne revokes one session, whoever's it is, and gives whose it was. ErrNoFamily when there is none.

@@ -66,13 +66,14 @@ func TestJudge(t *testing.T) {
 }
 
 type bench struct {
-	keeper  *session.Keeper
-	mint    *token.Mint
-	store   session.Store
-	users   session.Users
-	user    fleet.User
-	mu      sync.Mutex
-	revoked []session.Revocation
+	keeper   *session.Keeper
+	mint     *token.Mint
+	store    session.Store
+	users    session.Users
+	registry fleet.Registry
+	user     fleet.User
+	mu       sync.Mutex
+	revoked  []session.Revocation
 }
 
 func newBench(t *testing.T) *bench {
@@ -94,7 +95,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	users := sqlite.NewUsers(db)
-	b.users = users
+	b.users, b.registry = users, sqlite.NewRegistry(db)
 	b.user, _, err = users.Enrol(t.Context(), fleet.User{ID: "u1", Phone: "+919876543210", Role: fleet.Customer, CreatedAt: noon, UpdatedAt: noon})
 	if err != nil {
 		t.Fatal(err)
@@ -225,6 +226,54 @@ func TestOnesOwnSessionOnly(t *testing.T) {
 	}
 	if alive, err := b.keeper.Alive(t.Context(), "nobody", noon); alive || err != nil {
 		t.Errorf("nobody lives: %v", err)
+	}
+}
+
+// Who is no operator any more loses his sessions: when he refreshes, and all of them when a task starts.
+func TestFormerOperators(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	users := b.users.(*sqlite.Users)
+	may := map[string]bool{"+919000000001": true, "+919000000002": true}
+	keeper := session.NewKeeper(session.Config{
+		Store: b.store, Users: users, Mint: b.mint, Policy: session.DefaultPolicy(), Random: rand.Reader, Log: slog.New(slog.DiscardHandler),
+		Operator: func(phone string) bool { return may[phone] },
+	})
+	open := func(id, phone string, role fleet.Role) session.Pair {
+		t.Helper()
+		u, _, err := users.Enrol(t.Context(), fleet.User{ID: fleet.UserID(id), Phone: phone, Role: role, CreatedAt: noon, UpdatedAt: noon})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := keeper.Open(t.Context(), "of-"+id, u, "phone", noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	stays, goes := open("o1", "+919000000001", fleet.Ops), open("o2", "+919000000002", fleet.Ops)
+	leaves := open("o3", "+919000000003", fleet.Ops)
+	customer := open("c2", "+919000000002", fleet.Customer) // the same phone in another role
+	if _, err := keeper.Refresh(t.Context(), leaves.Refresh, noon); !errors.Is(err, token.ErrRefresh) {
+		t.Errorf("a phone that is not listed refreshes: %v", err)
+	}
+	if f, err := b.store.Family(t.Context(), "of-o3"); err != nil || f.RevokedWhy != session.NoOperator {
+		t.Errorf("%+v, %v", f, err)
+	}
+	delete(may, "+919000000002")
+	if n, err := keeper.EndFormerOperators(t.Context(), b.registry, noon); n != 1 || err != nil {
+		t.Errorf("%d ended, %v", n, err)
+	}
+	if _, err := keeper.Refresh(t.Context(), goes.Refresh, noon); !errors.Is(err, token.ErrRefresh) {
+		t.Errorf("he who was taken off the list refreshes: %v", err)
+	}
+	for name, p := range map[string]session.Pair{"an operator": stays, "a customer": customer} {
+		if _, err := keeper.Refresh(t.Context(), p.Refresh, noon); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n, err := b.keeper.EndFormerOperators(t.Context(), b.registry, noon); n != 0 || err != nil {
+		t.Errorf("without a list %d ended, %v", n, err)
 	}
 }
 

@@ -111,3 +111,38 @@ func sid(t testing.TB, tokens client.Tokens) string {
 	}
 	return id
 }
+
+// TestAnOperatorIsTakenOffTheList deploys with a shorter OPS_PHONES: whoever is not on it any more has no session left,
+// on any task, and the others keep theirs.
+func TestAnOperatorIsTakenOffTheList(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	stays, goes := w.phone("7055000001", "ops"), w.phone("7055001002", "ops")
+	before := w.serve(t, "OPS_PHONES="+stays.number+","+goes.number)
+	kept, lost := stays.login(t, before), goes.login(t, before)
+	end := closed(t, goes.socket(t, before, lost.AccessToken))
+	after := w.serve(t, "OPS_PHONES="+stays.number)
+	select {
+	case code := <-end:
+		if code != 4401 {
+			t.Errorf("his socket is closed with %d, not 4401", code)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("his socket at the task before stays open")
+	}
+	for name, s := range map[string]*servertest.Weelo{"before": before, "after": after} {
+		for who, c := range map[*phone]struct {
+			tokens client.Tokens
+			status int
+		}{&stays: {kept, http.StatusOK}, &goes: {lost, http.StatusUnauthorized}} {
+			me, err := who.api(s).As(c.tokens.AccessToken).Do(t.Context(), http.MethodGet, "auth/me", "", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a := who.refresh(t, s, c.tokens.RefreshToken); me.Status != c.status || a.Status != c.status {
+				t.Errorf("%s at the task %s: who am I %d, refresh %d, want %d", who.number, name, me.Status, a.Status, c.status)
+			}
+		}
+	}
+	refused(t, "a code for him", goes.send(t, after), http.StatusBadRequest, "VALIDATION_ERROR")
+}
