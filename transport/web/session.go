@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -19,6 +20,10 @@ func (s *Site) session(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "ORIGIN_NOT_ALLOWED", "Only the map itself may ask for its session.")
 		return
 	}
+	if !fromThisMachine(r) {
+		refuse(w, http.StatusForbidden, "NOT_THIS_MACHINE", "The map shows everybody's trips: open it on the machine that weelo dev runs on.")
+		return
+	}
 	session, err := s.cfg.Sessions.MapSession(r.Context())
 	if err != nil {
 		s.log.ErrorContext(r.Context(), "no session for the map", "error", err)
@@ -28,6 +33,13 @@ func (s *Site) session(w http.ResponseWriter, r *http.Request) {
 	answer(w, map[string]any{
 		"token": session.Token, "expMs": session.Expires.UnixMilli(), "serverMs": time.Now().UnixMilli(),
 	})
+}
+
+// fromThisMachine tells whether the connection comes from this machine itself. Headers are not asked: whoever is no
+// browser writes them as he likes.
+func fromThisMachine(r *http.Request) bool {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && from.Addr().Unmap().IsLoopback()
 }
 
 // sameOrigin tells whether a request was made by a page of this server. Every browser that can draw

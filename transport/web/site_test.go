@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"path"
 	"regexp"
 	"strings"
@@ -131,6 +132,30 @@ func TestBadInputIsRefused(t *testing.T) {
 	}
 	if w.sessions != 0 {
 		t.Errorf("%d sessions were given away", w.sessions)
+	}
+}
+
+// Another machine writes Host and Origin as it likes, but comes from another address.
+func TestTheSessionStaysOnThisMachine(t *testing.T) {
+	t.Parallel()
+	for remote, want := range map[string]bool{
+		"127.0.0.1:5000": true, "[::1]:5000": true, "[::ffff:127.0.0.1]:5000": true, "127.9.9.9:1": true,
+		"192.0.2.2:5000": false, "10.0.0.1:5000": false, "[2001:db8::1]:5000": false, "[::ffff:192.0.2.2]:1": false, "": false, "localhost:1": false,
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost:3000/dev/session", nil)
+		r.RemoteAddr = remote
+		r.Header.Set("X-Forwarded-For", "127.0.0.1")
+		if got := fromThisMachine(r); got != want {
+			t.Errorf("%s: %v", remote, got)
+		}
+	}
+	w := newTown(t, nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, w.url+"/dev/session", nil)
+	r.Header.Set("Origin", w.url)
+	answer := httptest.NewRecorder()
+	w.site.session(answer, r) // httptest's requests come from 192.0.2.1
+	if answer.Code != http.StatusForbidden || !strings.Contains(answer.Body.String(), "NOT_THIS_MACHINE") || w.sessions != 0 {
+		t.Errorf("%d %s", answer.Code, answer.Body)
 	}
 }
 
