@@ -16,6 +16,7 @@ import (
 type REST struct {
 	BaseURL string
 	Token   string
+	Reason  string       // why an operator looks at something; goes into the audit log
 	HTTP    *http.Client // nil: one with a time-out of 20 s, as the apps have
 }
 
@@ -96,6 +97,9 @@ func (r REST) Do(ctx context.Context, method, path, key string, in any) (Answer,
 	}
 	if r.Token != "" {
 		req.Header.Set("Authorization", "Bearer "+r.Token)
+	}
+	if r.Reason != "" {
+		req.Header.Set("X-Reason", r.Reason)
 	}
 	if key != "" {
 		req.Header.Set("X-Idempotency-Key", key)

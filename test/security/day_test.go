@@ -222,12 +222,12 @@ func (d *day) administration(ops *user) (audit string) {
 	ops.post("admin/users/"+d.customer.id+"/logout-all", object{"reason": d.phone()})
 	ops.ask(http.MethodPut, "/api/v1/admin/transporters/"+d.crew.id+"/kyc", object{"status": "VERIFIED", "reason": "seen; +91 " + d.phone()})
 	ops.ask(http.MethodDelete, "/api/v1/admin/sessions/"+d.phone(), why)
-	ops.get("admin/users?phone=" + d.crew.phone).ok()
+	ops.get("admin/users?phone="+d.crew.phone, "X-Reason", "ticket 4711").ok()
 	ops.get("admin/users?phone="+d.phone(), "X-Reason", "he called from "+d.phone())
-	ops.get("admin/users/" + d.phone() + "/sessions")
-	ops.get("admin/audit?subject=" + d.phone() + "&actor=" + d.phone() + "&action=" + d.phone()).ok()
+	ops.get("admin/users/"+d.phone()+"/sessions", "X-Reason", "ticket 4711")
+	ops.get("admin/audit?subject="+d.phone()+"&actor="+d.phone()+"&action="+d.phone(), "X-Reason", "ticket 4711").ok()
 	for cursor := ""; ; {
-		page := ops.get("admin/audit?limit=500&cursor=" + cursor).ok()
+		page := ops.get("admin/audit?limit=500&cursor="+cursor, "X-Reason", "ticket 4711").ok()
 		audit += strings.ReplaceAll(page.body, "},{", "},\n{")
 		var more struct {
 			Cursor  string

@@ -184,7 +184,7 @@ func theSameBodyAfterAFailure(t *testing.T, h *house, stall func() (release func
 		h.stranger(t).post("auth/verify-otp", login).refused(400)
 		ops := h.login(t, h.opsUser, "ops")
 		var sessions struct{ Sessions []object }
-		ops.get("admin/users/" + first.text("user", "id") + "/sessions").ok().data(&sessions)
+		ops.get("admin/users/"+first.text("user", "id")+"/sessions", "X-Reason", "his phone was stolen").ok().data(&sessions)
 		if len(sessions.Sessions) != 1 {
 			t.Errorf("one login made %d sessions: %v", len(sessions.Sessions), sessions.Sessions)
 		}

@@ -76,7 +76,7 @@ func RegisterAdmin(a *API, d Admin) {
 // audited writes an action down and then does it. What came to nothing gets a second row.
 func (d Admin) audited(ctx context.Context, action, subject, reason string, details map[string]any, do func() error) error {
 	reason = strings.TrimSpace(reason)
-	if len([]rune(reason)) < 3 {
+	if !isReason(reason) {
 		return fault.Invalid("reason", "Say why, in 3 to 500 characters.")
 	}
 	who := Caller(ctx)

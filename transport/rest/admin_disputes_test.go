@@ -31,7 +31,9 @@ func desk(shelf *lameLog) func(y *yard) {
 	}
 }
 
-func (y *yard) asOps() *resttest.Client { return y.as("ops-1", fleet.Ops) }
+func (y *yard) asOps() *resttest.Client {
+	return y.as("ops-1", fleet.Ops).With("X-Reason", "ticket 4711")
+}
 
 // complain brings a new order with one truck onto the road, and lets its customer complain.
 func (y *yard) complain(notes string) (orderID, tripID, disputeID string) {

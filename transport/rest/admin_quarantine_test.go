@@ -31,6 +31,7 @@ func TestOperatorsSettleQuarantinedCommands(t *testing.T) {
 	onBoth(t, func(t *testing.T, p pair) {
 		k := start(t, p, options{})
 		ops, opsID := k.logIn(t, ops1, "ops")
+		ops = ops.With("X-Reason", "ticket 4711")
 		for n := range 4 {
 			broken(t, p, "trip-"+fmt.Sprint(n), "key-"+fmt.Sprint(n))
 		}
@@ -100,6 +101,7 @@ func TestOperatorsReleaseAnActor(t *testing.T) {
 	onBoth(t, func(t *testing.T, p pair) {
 		k := start(t, p, options{})
 		ops, _ := k.logIn(t, ops1, "ops")
+		ops = ops.With("X-Reason", "ticket 4711")
 		ref := ledger.Ref{Kind: ledger.Order, ID: "order-1"}
 		out := ledger.Harm{Ref: ref, CommandID: ledger.WholeActor, Message: "actor", Reason: "no such slot", At: time.Now()}
 		if _, err := p.harm.Strike(t.Context(), out); err != nil {
@@ -146,6 +148,7 @@ func TestQuarantineRefusals(t *testing.T) {
 	p.log = shelf
 	k := start(t, p, options{})
 	ops, _ := k.logIn(t, ops1, "ops")
+	ops = ops.With("X-Reason", "ticket 4711")
 	customer, _ := k.logIn(t, c1, "customer")
 	broken(t, p, "trip", "key")
 	list, err := p.harm.List(t.Context(), ledger.QuarantineQuery{Limit: 1})

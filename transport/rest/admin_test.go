@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,6 +48,7 @@ func TestASuspensionEndsEverything(t *testing.T) {
 		k := start(t, p, options{})
 		boss, driver := people(t, p)
 		ops, opsID := k.logIn(t, ops1, "ops")
+		ops = ops.With("X-Reason", "ticket 4711")
 		transporter, _ := k.logIn(t, t1, "transporter")
 		his := k.logInDriver(t)
 		user := "/api/v1/admin/users/" + string(boss)
@@ -108,6 +110,7 @@ func TestAdminReadsAndSessions(t *testing.T) {
 		k := start(t, p, options{})
 		boss, _ := people(t, p)
 		ops, _ := k.logIn(t, ops1, "ops")
+		ops = ops.With("X-Reason", "ticket 4711")
 		transporter, id := k.logIn(t, t1, "transporter")
 		if id != string(boss) {
 			t.Fatalf("logged in as %s", id)
@@ -175,6 +178,7 @@ func TestAdminRefusals(t *testing.T) {
 	k := start(t, p, options{})
 	boss, _ := people(t, p)
 	ops, _ := k.logIn(t, ops1, "ops")
+	ops = ops.With("X-Reason", "ticket 4711")
 	customer, _ := k.logIn(t, c1, "customer")
 	calls := []struct{ method, path, body, missing string }{
 		{"GET", "/users/%s", "", "USER_NOT_FOUND"},
@@ -191,9 +195,12 @@ func TestAdminRefusals(t *testing.T) {
 		k.Call(c.method, at(string(boss)), c.body).Refused(401, "UNAUTHORIZED")
 		ops.Call(c.method, at("nobody"), c.body).Refused(404, c.missing)
 		if c.method == "GET" {
+			for _, reason := range []string{"", "no", " - ", strings.Repeat("x", 501)} {
+				ops.With("X-Reason", reason).Call(c.method, at(string(boss)), nil).Refused(400, "REASON_REQUIRED")
+			}
 			continue
 		}
-		for _, reason := range []string{`{}`, `{"reason":"no"}`, `{"reason":"     "}`} {
+		for _, reason := range []string{`{}`, `{"reason":"no"}`, `{"reason":"     "}`, `{"reason":"\u200b\u200b\u200b"}`} {
 			ops.Call(c.method, at(string(boss)), reason).Refused(400, "VALIDATION_ERROR")
 		}
 	}

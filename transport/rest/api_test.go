@@ -144,6 +144,21 @@ func (f fixture) token(t *testing.T, role fleet.Role) string {
 }
 
 // TestAKeyThatCannotBeKeptIsRefused: to do without it would run the repeat a second time.
+// A request's id is written down everywhere, so one that has a phone number in it is replaced.
+func TestARequestIDNamesNoPhone(t *testing.T) {
+	t.Parallel()
+	f := newAPI(t)
+	for id, kept := range map[string]bool{
+		"request-0001": true, "0b0c9c52-93ad-4c0b-8f4d-b6cf5a2f3c90": true, "req-1764509696123": true, "1764509696": true, "98765432109876543210": true,
+		"req9123400077": false, "9123400077": false, "+919123400077": false, "req-09123400077-x": false, "919123400077": false,
+	} {
+		a := f.With("X-Request-Id", id).Call(http.MethodGet, "/nothing", nil).Refused(404, "NOT_FOUND")
+		if got := a.Header.Get("X-Request-Id"); (got == id) != kept || len(got) < 8 {
+			t.Errorf("%s: answered %s", id, got)
+		}
+	}
+}
+
 func TestAKeyThatCannotBeKeptIsRefused(t *testing.T) {
 	t.Parallel()
 	f := newAPI(t)

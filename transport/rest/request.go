@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strings"
 
 	"weelo/internal/token"
@@ -61,7 +62,7 @@ const (
 // an idempotency key that would be a promise not kept, so keyed refuses it.
 func facts(r *http.Request, trustedHops int) Request {
 	id := printable(r.Header.Get("X-Request-Id"), 64)
-	if len(id) < 8 {
+	if len(id) < 8 || namesPhone.MatchString(id) { // it is written down everywhere
 		id = newRequestID()
 	}
 	return Request{
@@ -70,6 +71,9 @@ func facts(r *http.Request, trustedHops int) Request {
 		UserAgent: printable(r.UserAgent(), maxAgent), Host: printable(r.Host, 253+6),
 	}
 }
+
+// namesPhone finds a run of digits that is a phone number as people write it, glued to letters or not.
+var namesPhone = regexp.MustCompile(`(?:^|[^0-9])(?:91|0)?[6-9][0-9]{9}(?:[^0-9]|$)`)
 
 func newRequestID() string {
 	var b [12]byte

@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -90,6 +92,10 @@ func register[I, O any](a *API, route Route, h func(ctx context.Context, in *I) 
 		op.Security = []map[string][]string{{"bearer": {}}}
 		op.Middlewares = append(op.Middlewares, a.authenticate(route))
 	}
+	if route.Method == http.MethodGet && strings.HasPrefix(route.Path, adminBase) {
+		op.Parameters = append(op.Parameters, &huma.Param{Name: reasonHeader, In: "header", Required: true,
+			Description: "Why the operator looks; it goes into the audit log", Schema: &huma.Schema{Type: huma.TypeString}})
+	}
 	if route.Method != http.MethodGet {
 		op.Middlewares = append(op.Middlewares, a.keyed)
 	}
@@ -168,16 +174,36 @@ func (a *API) guarded(limit int64, body reflect.Type) func(huma.Context, func(hu
 	}
 }
 
-// reasonHeader says why an operator looks at something. It is not required.
-const reasonHeader = "X-Reason"
+// reasonHeader says why an operator looks at something. Under /api/v1/admin it is required.
+const (
+	reasonHeader = "X-Reason"
+	adminBase    = "/api/v1/admin/"
+)
+
+var errNoReason = fault.New(fault.InvalidArgument, "REASON_REQUIRED", "Say why you look, in 3 to 500 ASCII characters, in the header X-Reason.")
+
+// isReason tells whether a text says something: three letters or digits at least.
+func isReason(s string) bool {
+	said := 0
+	for _, r := range s {
+		if unicode.IsLetter(r) || unicode.IsNumber(r) {
+			said++
+		}
+	}
+	return said >= 3
+}
 
 // auditRead writes down what an operator looks at, or refuses to show it.
 func (a *API) auditRead(r *http.Request, route Route, id token.Identity) error {
 	if a.audit == nil || id.Role != fleet.Ops || route.Method != http.MethodGet {
 		return nil
 	}
+	reason := printable(r.Header.Get(reasonHeader), auditlog.MaxReason)
+	if strings.HasPrefix(route.Path, adminBase) && !isReason(reason) {
+		return errNoReason
+	}
 	e := auditlog.Event{At: a.now(), Actor: string(id.UserID), Role: string(id.Role), Action: auditlog.OpsRead, Subject: "path:" + r.URL.Path,
-		Reason: printable(r.Header.Get(reasonHeader), auditlog.MaxReason), From: auditlog.SourceOf(r.Context()), Details: map[string]any{"route": route.Name}}
+		Reason: reason, From: auditlog.SourceOf(r.Context()), Details: map[string]any{"route": route.Name}}
 	if n, err := phone.Parse(r.URL.Query().Get("phone")); err == nil {
 		e.Phone = n.E164() // of whom he searched for; the query itself is not kept
 	}

@@ -52,7 +52,7 @@ type conn struct {
 	// reader only
 	who      token.Identity
 	codec    *codec
-	socket   *hub.Socket // nil until CONNECT was accepted
+	socket   *hub.Socket   // nil until CONNECT was accepted
 	limiter  *rate.Limiter // of the user
 	flood    *rate.Limiter // of all frames
 	strikes  strikeCount
