@@ -220,7 +220,7 @@ func (p *pipe) open() *end {
 		return s.raw, err
 	}}}
 	var err error
-	if s.ws, _, err = websocket.Dial(p.t.Context(), address, &websocket.DialOptions{HTTPClient: client}); err != nil { //nolint:bodyclose // it is the connection
+	if s.ws, _, err = websocket.Dial(p.t.Context(), address, &websocket.DialOptions{HTTPClient: client}); err != nil {
 		p.t.Fatal(err)
 	}
 	s.ws.SetReadLimit(1 << 20)
