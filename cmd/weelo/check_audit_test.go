@@ -53,6 +53,10 @@ func TestUpkeepPrunesTheAuditLog(t *testing.T) {
 		if span, err := auditlog.Check(t.Context(), st.log); err != nil || span.Base.Seq != c.want {
 			t.Errorf("%s: the log reaches over %+v: %v", c.keep, span, err)
 		}
+		told, err := st.log.Rows(t.Context(), auditlog.Query{Action: auditlog.LogPruned, Limit: 10})
+		if err != nil || (len(told) == 1) != (c.want > 0) {
+			t.Errorf("%s: it is written as %+v: %v", c.keep, told, err)
+		}
 	}
 }
 

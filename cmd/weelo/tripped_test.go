@@ -49,7 +49,7 @@ func TestRefusalsOfLimitsAreWrittenDown(t *testing.T) {
 			h.refusals().LimitRefused("login-global")
 		}
 		h.refusals().LimitRefused("socket-address")
-		time.Sleep(10 * time.Second) // of the bubble
+		<-time.After(10 * time.Second) // of the bubble
 		if err := h.trail.Drain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestAProviderLeftAloneIsWrittenDown(t *testing.T) {
 			_, _ = routes.Send(t.Context(), notify.SMS{})
 		}
 		provider.well = true
-		time.Sleep(10 * time.Minute) // of the bubble: longer than the pause
+		<-time.After(10 * time.Minute) // of the bubble: longer than the pause
 		for range 3 {
 			_, _ = routes.Send(t.Context(), notify.SMS{})
 		}

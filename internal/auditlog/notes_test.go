@@ -53,14 +53,14 @@ func TestNotesAreCounted(t *testing.T) {
 		r.Note(refused("", "198.51.100.1"))
 		rows := []string{"0s 203.0.113.0/24 {}", "0s 198.51.100.0/24 {}"}
 		expect("at once", rows...)
-		time.Sleep(500 * time.Millisecond) // of the bubble, as all of these
+		<-time.After(500 * time.Millisecond) // of the bubble, as all of these
 		for range 90 {
 			r.Note(refused("", "203.0.113.7"))
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		rows = append(rows, `1m0s 203.0.113.0/24 {"repeated":10059,"within_s":60}`)
 		expect("after 90 s", rows...)
-		time.Sleep(119*time.Second + 500*time.Millisecond)
+		<-time.After(119*time.Second + 500*time.Millisecond)
 		rows = append(rows, `2m0s 203.0.113.0/24 {"repeated":30,"within_s":60}`)
 		expect("when it has been quiet", rows...)
 		r.Note(refused("", "203.0.113.7"))
@@ -83,7 +83,7 @@ func TestAFloodFromEverywhere(t *testing.T) {
 		s := &shelf{}
 		r := recorder(s, 1000)
 		running(t, r)
-		time.Sleep(500 * time.Millisecond) // of the bubble
+		<-time.After(500 * time.Millisecond) // of the bubble
 		n := 0
 		for range minutes * 60 {
 			for range perSecond {
@@ -91,7 +91,7 @@ func TestAFloodFromEverywhere(t *testing.T) {
 				n++
 			}
 			r.LimitTripped("login-global")
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		if err := r.Drain(t.Context()); err != nil {
 			t.Fatal(err)
