@@ -33,8 +33,9 @@ is the right one.
 With --orders it plays the whole market: customers book, transporters hold and confirm, drivers accept,
 drive and complete. --races adds a bad day on purpose: transporters who fire within 5 ms of one another,
 double taps, requests given up and made again, cancellations while drivers accept, phones that never
-answer, holds that are forgotten, foul confirmations. At the end it judges from the outside what
-everybody saw; with --check (DATABASE_URL) or --dir it also audits the store, as weelo inspect check.
+answer, holds that are forgotten, foul confirmations, trucks that break down, goods that are not all taken,
+orders for later, disputes. At the end it judges from the outside what everybody saw; with --check
+(DATABASE_URL) or --dir it also audits the store, as weelo inspect check.
 
 It exits with 1 when anything was wrong.
 

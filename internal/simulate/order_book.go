@@ -31,6 +31,9 @@ type booking struct {
 	gun          time.Time
 	over         chan struct{} // closed at the first end
 	accepted     chan struct{} // closed at the first driver's acceptance
+	onTheWay     chan struct{} // closed when the first truck has left with its goods
+	opens        time.Time     // of a scheduled order: nobody may be shown it before
+	dispute      string        // the one that he raised
 }
 
 // sight is an offer on a transporter's screen.
@@ -48,6 +51,7 @@ type journey struct {
 	accepted                     bool // the driver's accept was answered with success
 	half                         bool // and its double was refused
 	ended                        string
+	reported                     string // the end that its driver reported and that the server took
 	over                         chan struct{}
 }
 
@@ -59,7 +63,7 @@ func newBook(m *meter) *book {
 func (b *book) order(id string) *booking {
 	o := b.orders[id]
 	if o == nil {
-		o = &booking{id: id, over: make(chan struct{}), accepted: make(chan struct{})}
+		o = &booking{id: id, over: make(chan struct{}), accepted: make(chan struct{}), onTheWay: make(chan struct{})}
 		b.orders[id] = o
 	}
 	return o
@@ -138,8 +142,13 @@ func (b *book) offered(transporter, order, offer string, version int64) (fresh b
 	if version < s.version || version == s.version && !s.open {
 		return false // a repeated older frame changes nothing on a screen
 	}
-	if o := b.orders[order]; o != nil && len(o.ends) > 0 && time.Since(o.endedAt) > lateOffer {
-		b.meter.fail("offered after its end", fmt.Errorf("order %s to %s", order, transporter))
+	if o := b.orders[order]; o != nil {
+		if len(o.ends) > 0 && time.Since(o.endedAt) > lateOffer {
+			b.meter.fail("offered after its end", fmt.Errorf("order %s to %s", order, transporter))
+		}
+		if early := time.Until(o.opens); !o.opens.IsZero() && early > 0 {
+			b.meter.fail("offered before its time", fmt.Errorf("order %s to %s, %s early", order, transporter, early))
+		}
 	}
 	fresh = version > s.version && s.tries < triesPerOffer
 	s.open, s.told, s.version = true, false, version

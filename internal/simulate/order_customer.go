@@ -41,6 +41,7 @@ type bookingBody struct {
 	DistanceKm          int           `json:"distanceKm"`
 	VehicleRequirements []requirement `json:"vehicleRequirements"`
 	GoodsType           string        `json:"goodsType"`
+	ScheduledAt         string        `json:"scheduledAt,omitempty"`
 }
 
 func (e errand) body(rng *rand.Rand) bookingBody {
@@ -56,8 +57,9 @@ func (e errand) body(rng *rand.Rand) bookingBody {
 }
 
 // patience is how long an order may take in product time: the search with every extension, the
-// acceptances, and trips of at most 20 minutes with loading and unloading, twice over.
-const patience = 60 * time.Minute
+// acceptances, and trips of at most 20 minutes with loading and unloading, twice over; and the half hour for
+// which an order waits whose truck broke down and for which there is no other.
+const patience = 100 * time.Minute
 
 // slack is what is added in real time, for a machine that is busy.
 const slack = 60 * time.Second
@@ -71,7 +73,9 @@ func (c *customerAgent) shop(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	book := shot{http.MethodPost, "bookings/orders", token, newKey(rng), errand.body(rng)}
+	body := errand.body(rng)
+	wanted, sent := m.plan(&body, n), time.Now()
+	book := shot{http.MethodPost, "bookings/orders", token, newKey(rng), body}
 	answer, err := m.keyed(ctx, book, rng)
 	if err != nil {
 		return err
@@ -84,6 +88,7 @@ func (c *customerAgent) shop(ctx context.Context, n int) error {
 			ID          string `json:"id"`
 			TotalTrucks int    `json:"totalTrucks"`
 		} `json:"order"`
+		ServerMS int64 `json:"serverTimeMs"`
 	}
 	if err := json.Unmarshal(answer.Data, &made); err != nil || made.Order.ID == "" {
 		return fmt.Errorf("POST bookings/orders: no order in %s: %w", short(answer.Body), errors.Join(err))
@@ -92,6 +97,9 @@ func (c *customerAgent) shop(ctx context.Context, n int) error {
 		m.meter.fail("another order than was booked", fmt.Errorf("%d trucks instead of %d", made.Order.TotalTrucks, errand.trucks()))
 	}
 	o := m.book.booked(made.Order.ID, c.person.ID, token, errand.trucks())
+	if !wanted.IsZero() && made.ServerMS > 0 {
+		m.book.planned(o, m.opens(wanted, sent, made.ServerMS))
+	}
 	m.tally.orders.Add(1)
 	c.repeat(ctx, book, answer, rng)
 	return c.attend(ctx, o, rng)
@@ -118,12 +126,15 @@ func (c *customerAgent) repeat(ctx context.Context, s shot, first client.Answer,
 func (c *customerAgent) attend(ctx context.Context, o *booking, rng *rand.Rand) error {
 	m := c.market
 	var cancelAt, accepted <-chan time.Time
-	var inAccept <-chan struct{}
+	var inAccept, onTheWay <-chan struct{}
 	switch dice := rng.Float64(); {
 	case dice < m.manners.cancel:
 		cancelAt = time.After(m.product(time.Duration(rng.Float64() * float64(150*time.Second))))
 	case dice < m.manners.cancel+m.manners.cancelInAccept:
 		inAccept = o.accepted
+	}
+	if rng.Float64() < m.manners.dispute {
+		onTheWay = o.onTheWay
 	}
 	deadline := time.NewTimer(m.product(patience) + slack)
 	defer deadline.Stop()
@@ -139,6 +150,9 @@ func (c *customerAgent) attend(ctx context.Context, o *booking, rng *rand.Rand) 
 		case <-accepted:
 			accepted = nil
 			c.cancel(ctx, o, rng)
+		case <-onTheWay:
+			onTheWay = nil
+			c.complain(ctx, o, rng)
 		case <-deadline.C:
 			m.meter.fail("no end", fmt.Errorf("order %s of %d trucks is %s", o.id, o.trucks, m.statusOf(ctx, o)))
 			return nil
@@ -185,19 +199,25 @@ func (c *customerAgent) take(f client.Frame) {
 	}
 	c.market.tally.events.Add(1)
 	var data struct {
-		OrderID string `json:"orderId"`
-		Status  string `json:"status"`
-		TripID  string `json:"tripId"`
+		OrderID string          `json:"orderId"`
+		Status  string          `json:"status"`
+		TripID  string          `json:"tripId"`
+		Dispute json.RawMessage `json:"dispute"` // what became of it; no news of the order
 	}
 	if json.Unmarshal(f.Data, &data) != nil {
 		return
 	}
 	switch f.Type {
 	case "order_status":
-		c.market.book.orderStatus(or(f.Order, data.OrderID), data.Status)
+		if data.Dispute == nil {
+			c.market.book.orderStatus(or(f.Order, data.OrderID), data.Status)
+		}
 	case "trip_status":
-		if data.Status == "driver_accepted" {
+		switch data.Status {
+		case "driver_accepted":
 			c.market.book.driverAccepted(or(f.Order, data.OrderID))
+		case "in_transit":
+			c.market.book.goodsOnTheWay(or(f.Order, data.OrderID))
 		}
 	}
 }

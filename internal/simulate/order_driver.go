@@ -170,7 +170,8 @@ func (d *driverAgent) accept(ctx context.Context, token string, j *journey, rng 
 // longestTrip is how much of a trace a trip plays, in product time.
 const longestTrip = 20 * time.Minute
 
-// drive stands at the pickup until the goods are loaded, drives to the drop, and completes.
+// drive stands at the pickup until the goods are loaded, drives to the drop, and completes, unless the truck
+// breaks down.
 func (d *driverAgent) drive(ctx context.Context, token string, j *journey, data assignedData, rng *rand.Rand) error {
 	m := d.market
 	lane := world.Lane{From: world.Stop{At: data.Pickup.point()}, To: world.Stop{At: data.Drop.point()}}
@@ -192,17 +193,27 @@ func (d *driverAgent) drive(ctx context.Context, token string, j *journey, data 
 	defer stop()
 	streaming.Go(func() { r.stream(ctx, time.Now(), arrived, m.Interval) })
 
-	for _, step := range []string{"at_pickup", "loading_complete", "in_transit"} {
+	fate := m.fateOf(rng)
+	for i, step := range []string{"at_pickup", "loading_complete", "in_transit"} {
 		if !m.think(ctx, rng, 60*time.Second) {
 			return ctx.Err()
+		}
+		if fate.breaksAfter == i {
+			return d.breakDown(ctx, token, j, rng)
 		}
 		if err := r.stepThere(ctx, step, true); err != nil {
 			return err
 		}
 	}
 	r.leave()
+	if fate.breaksAfter > 0 {
+		takes = time.Duration(rng.Float64() * float64(takes))
+	}
 	if !pause(ctx, time.Duration(float64(takes)/m.Speed)) {
 		return ctx.Err()
+	}
+	if fate.breaksAfter > 0 {
+		return d.breakDown(ctx, token, j, rng)
 	}
 	stop()
 	streaming.Wait()
@@ -211,7 +222,14 @@ func (d *driverAgent) drive(ctx context.Context, token string, j *journey, data 
 			return err
 		}
 	}
-	return r.stepThere(ctx, "completed", false)
+	if err := r.stepThere(ctx, fate.end, false); err != nil {
+		return err
+	}
+	m.book.reported(j, fate.end)
+	if fate.end == "partial_delivery" {
+		m.tally.partial.Add(1)
+	}
+	return nil
 }
 
 // active is the trip that the server says he is on; "": none.

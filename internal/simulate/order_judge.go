@@ -3,9 +3,7 @@ package simulate
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"weelo/internal/world"
@@ -66,14 +64,22 @@ type orderAnswer struct {
 		Status string `json:"status"`
 		TripID string `json:"tripId"`
 	} `json:"requests"`
+	Dispute *struct {
+		ID string `json:"disputeId"`
+	} `json:"dispute"`
 }
 
 func (m *market) judgeOrders(ctx context.Context) {
 	m.book.mu.Lock()
-	orders := slices.Collect(maps.Values(m.book.orders))
+	var orders []*booking // copies: an answer may still be on its way to the book
+	for _, o := range m.book.orders {
+		seen := *o
+		orders = append(orders, &seen)
+	}
 	trips := make(map[string][]*journey, len(orders))
 	for _, t := range m.book.trips {
-		trips[t.order] = append(trips[t.order], t)
+		seen := *t
+		trips[t.order] = append(trips[t.order], &seen)
 	}
 	m.book.mu.Unlock()
 	for _, o := range orders {
@@ -117,6 +123,9 @@ func judgeOrder(o *booking, a orderAnswer, trips []*journey) (broken []breach) {
 	if len(a.Requests) != o.trucks || a.Order.TotalTrucks != o.trucks {
 		fail("slots are not conserved", "%d slots and %d trucks of %d booked", len(a.Requests), a.Order.TotalTrucks, o.trucks)
 	}
+	if o.dispute != "" && (a.Dispute == nil || a.Dispute.ID != o.dispute) {
+		fail("a dispute was lost", "the customer raised %s, it has %+v", o.dispute, a.Dispute)
+	}
 	// A slot has one winner: of all trips that were confirmed for it, at most one was driven to its end.
 	won, holder := map[string]int{}, map[string]string{}
 	filled := 0
@@ -134,6 +143,9 @@ func judgeOrder(o *booking, a orderAnswer, trips []*journey) (broken []breach) {
 	for _, t := range trips {
 		if t.ended == "" {
 			fail("a trip without an end", "trip %s", t.id)
+		}
+		if t.reported != "" && t.ended != "" && t.ended != t.reported {
+			fail("another end than the driver reported", "trip %s is %s, he said %s", t.id, t.ended, t.reported)
 		}
 		if t.ended == "completed" || t.ended == "partial_delivery" {
 			won[t.slot]++

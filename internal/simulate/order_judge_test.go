@@ -78,6 +78,14 @@ func TestJudgeOrder(t *testing.T) {
 			ts[1].half = true
 			return ts
 		},
+		"a dispute was lost": func(o *booking, _ *orderAnswer, ts []*journey) []*journey {
+			o.dispute = "d1"
+			return ts
+		},
+		"another end than the driver reported": func(_ *booking, _ *orderAnswer, ts []*journey) []*journey {
+			ts[1].reported = "cancelled" // his truck broke down
+			return ts
+		},
 		"trucksFilled is wrong": func(_ *booking, a *orderAnswer, ts []*journey) []*journey {
 			a.Order.TrucksFilled = 1
 			return ts

@@ -25,6 +25,8 @@ type tally struct {
 	ignored, declined                            atomic.Int64
 	cancels, cancelsRefused                      atomic.Int64
 	doubles, gaveUp                              atomic.Int64
+	scheduled, disputes, disputesRefused         atomic.Int64
+	breakdowns, partial                          atomic.Int64
 	ordersCompleted, ordersPartly                atomic.Int64
 	ordersCancelled, ordersExpired, ordersUnsure atomic.Int64
 
@@ -102,6 +104,8 @@ func (m *market) summary() OrderSummary {
 	line("trips       %d: %d accepted, %d lost before that, %d declined, %d not answered, %d completed",
 		s.Trips, t.accepts.Load(), t.acceptsLost.Load(), t.driverDeclined.Load(), t.silent.Load(), s.TripsCompleted)
 	line("cancels     %d, %d refused", t.cancels.Load(), t.cancelsRefused.Load())
+	line("trouble     %d scheduled, %d breakdowns, %d partial deliveries, %d disputes raised, %d refused",
+		t.scheduled.Load(), t.breakdowns.Load(), t.partial.Load(), t.disputes.Load(), t.disputesRefused.Load())
 	line("thumbs      %d double taps, %d requests given up and made again", s.DoubleTaps, t.gaveUp.Load())
 	line("fixes       %d sent; %d events received, %d reconnects", m.meter.samples.Load(), t.events.Load(), m.meter.reconnects.Load())
 	return s

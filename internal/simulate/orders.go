@@ -66,6 +66,10 @@ type manners struct {
 	driverSilent, driverDeclines float64
 	// Of customers: at any time of the search, and in the moment in which a driver accepts.
 	cancel, cancelInAccept float64
+	// Of customers: for later; and when the goods are on their way.
+	schedule, dispute float64
+	// Of trips that have begun: the truck breaks down; not all goods are taken.
+	breakdown, partial float64
 }
 
 // rushHour is a bad day, on purpose.
@@ -73,6 +77,7 @@ func rushHour() manners {
 	return manners{
 		thumb: manner{doubleTap: 0.15, impatient: 0.1}, ignore: 0.08, decline: 0.06, abandon: 0.06, release: 0.06, extend: 0.1, foul: 0.04,
 		driverSilent: 0.05, driverDeclines: 0.07, cancel: 0.06, cancelInAccept: 0.06,
+		schedule: 0.16, dispute: 0.15, breakdown: 0.08, partial: 0.06,
 	}
 }
 
@@ -118,7 +123,7 @@ func newMarket(o OrderOptions, m manners, tokens tokenSource) (*market, error) {
 }
 
 // Orders books orders against a running server and plays everybody in them: customers who book, cancel
-// and wait; transporters who hold, confirm, decline and forget; drivers who accept, drive and complete.
+// and wait; transporters who hold, confirm, decline and forget; drivers who accept, drive and complete, or break down.
 // At the end it judges what they saw and what the server says, and writes a summary to out. An error
 // means that it could not begin or was interrupted; violations are in the summary.
 func Orders(ctx context.Context, o OrderOptions, out io.Writer) (OrderSummary, error) {

@@ -97,5 +97,8 @@ func (a *api) decline(ctx context.Context, c crew, tripID string) error {
 // step reports a status, by its name in the apps.
 func (a *api) step(ctx context.Context, c crew, tripID, status string) error {
 	body := map[string]string{"status": status}
+	if status == "partial_delivery" {
+		body["reason"] = "Two crates are damaged and stay on the truck."
+	}
 	return a.call(ctx, http.MethodPut, "tracking/trip/"+tripID+"/status", c.driver.Token, body, nil)
 }

@@ -34,7 +34,7 @@ func TestSimulateOrders(t *testing.T) {
 			}
 			s.command(t, seed...)
 			said := s.command(t, simulate...)
-			for _, want := range []string{`violations  0`, `0 breaches`, `[1-9]\d* double taps`, `holds .* [1-9]\d* won, [1-9]\d* lost`} {
+			for _, want := range []string{`violations  0`, `0 breaches`, `[1-9]\d* double taps`, `holds .* [1-9]\d* won, [1-9]\d* lost`, `[1-9]\d* scheduled`} {
 				if !regexp.MustCompile(want).MatchString(said) {
 					t.Errorf("simulate does not say %q:\n%s", want, said)
 				}
