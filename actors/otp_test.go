@@ -34,7 +34,7 @@ type slowCodes struct {
 	explode atomic.Bool
 }
 
-func (s *slowCodes) Try(ctx context.Context, k otp.Key, id string, limit int) (otp.Attempt, error) {
+func (s *slowCodes) Try(ctx context.Context, k otp.Key, by otp.Sender, limit int) (otp.Attempt, error) {
 	s.most.Store(max(s.most.Load(), s.inside.Add(1)))
 	defer s.inside.Add(-1)
 	if s.explode.Load() {
@@ -47,7 +47,7 @@ func (s *slowCodes) Try(ctx context.Context, k otp.Key, id string, limit int) (o
 			return otp.Attempt{}, ctx.Err()
 		}
 	}
-	return s.Store.Try(ctx, k, id, limit)
+	return s.Store.Try(ctx, k, by, limit)
 }
 
 // noFails and onePerson are the durable side, of which these tests ask nothing.

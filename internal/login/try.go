@@ -23,7 +23,8 @@ func (d *Desk) try(ctx context.Context, m *SubmitCode, now time.Time) (a otp.Att
 		return a, 0, err
 	}
 	_, tries := d.cfg.Policy.Of(m.Key.Flow)
-	outlook, err := d.cfg.Codes.Look(ctx, m.Key, m.Challenge, tries)
+	by := otp.Sender{Challenge: m.Challenge, Devices: d.cfg.Peppers.Devices(m.Device)}
+	outlook, err := d.cfg.Codes.Look(ctx, m.Key, by, tries)
 	if err != nil {
 		return a, 0, ErrUnavailable.Because(err)
 	}
@@ -35,7 +36,7 @@ func (d *Desk) try(ctx context.Context, m *SubmitCode, now time.Time) (a otp.Att
 			return a, 0, err
 		}
 	}
-	a, err = d.cfg.Codes.Try(ctx, m.Key, m.Challenge, tries)
+	a, err = d.cfg.Codes.Try(ctx, m.Key, by, tries)
 	if err != nil {
 		err = ErrUnavailable.Because(err)
 	} else {

@@ -21,13 +21,13 @@ type meddled struct {
 	tries  int // counted
 }
 
-func (m *meddled) Try(ctx context.Context, k otp.Key, id string, limit int) (otp.Attempt, error) {
+func (m *meddled) Try(ctx context.Context, k otp.Key, by otp.Sender, limit int) (otp.Attempt, error) {
 	if m.before != nil {
 		if err := m.before(); err != nil {
 			return otp.Attempt{}, err
 		}
 	}
-	a, err := m.Store.Try(ctx, k, id, limit)
+	a, err := m.Store.Try(ctx, k, by, limit)
 	if a.Standing == otp.Counted {
 		m.tries++
 	}
@@ -184,7 +184,7 @@ func TestWhatIsHopelessIsWrittenNowhere(t *testing.T) {
 
 func mustTry(t *testing.T, s otp.Store) otp.Attempt {
 	t.Helper()
-	a, err := s.Try(t.Context(), own, "", 5)
+	a, err := s.Try(t.Context(), own, otp.Sender{}, 5)
 	if err != nil {
 		t.Error(err)
 	}

@@ -80,21 +80,32 @@ type Attempt struct {
 	Claim    *Claim // a consumed code that its device may repeat, to compare with too
 }
 
-// Try counts a try, before anybody compares. id names one challenge, "" any of the live ones.
-func (c Challenge) Try(id string, limit int, now time.Time) (Challenge, Attempt) {
+// Sender is who tries.
+type Sender struct {
+	Challenge string   // the one challenge that he means; "": any of the live ones
+	Devices   []string // his device as a claim would name it, see Peppers.Devices
+}
+
+// means tells whether he means a challenge.
+func (s Sender) means(id string) bool { return s.Challenge == "" || s.Challenge == id }
+
+// Try counts a try, before anybody compares. A consumed code is there for the device that won it alone: to all others
+// it is gone, so that none of them uses up the tries that are left to repeat it.
+func (c Challenge) Try(by Sender, limit int, now time.Time) (Challenge, Attempt) {
 	c = c.expire(now)
 	a := Attempt{Tries: c.Attempts}
 	for _, code := range c.Codes {
-		if id == "" || code.ID == id {
+		if by.means(code.ID) {
 			a.Codes = append(a.Codes, code)
 		}
 	}
-	if c.Claim.ID != "" && (id == "" || c.Claim.ID == id) {
+	mine := c.Claim.ID != "" && slices.Contains(by.Devices, c.Claim.Device)
+	if mine && by.means(c.Claim.ID) {
 		claim := c.Claim
 		a.Claim = &claim
 	}
 	switch {
-	case len(c.Codes) == 0 && c.Claim.ID == "":
+	case len(c.Codes) == 0 && !mine:
 		a.Standing = Missing
 	case len(a.Codes) == 0 && a.Claim == nil:
 		a.Standing = Foreign
@@ -114,8 +125,8 @@ type Outlook struct {
 }
 
 // Look tells what Try would, and counts nothing.
-func (c Challenge) Look(id string, limit int, now time.Time) Outlook {
-	_, a := c.Try(id, limit, now)
+func (c Challenge) Look(by Sender, limit int, now time.Time) Outlook {
+	_, a := c.Try(by, limit, now)
 	return Outlook{a.Standing, len(a.Codes) > 0}
 }
 

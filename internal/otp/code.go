@@ -96,6 +96,15 @@ func (p Pepper) Hash(k Key, challenge, code string) string {
 // Device hides what a client says of itself; it is compared (SameDevice), never shown.
 func (ps Peppers) Device(name string) string { return ps[0].mac("device/v1", name) }
 
+// Devices hides a device under each of the live peppers: a claim may name it by any of them.
+func (ps Peppers) Devices(name string) []string {
+	hidden := make([]string, len(ps))
+	for i, p := range ps {
+		hidden[i] = p.mac("device/v1", name)
+	}
+	return hidden
+}
+
 // SameDevice tells whether a device was hidden under any of the live peppers: its answer may have been lost
 // just when the pepper changed. In constant time.
 func (ps Peppers) SameDevice(hidden, name string) bool {

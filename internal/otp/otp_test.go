@@ -166,7 +166,7 @@ func TestChallengeInvariants(t *testing.T) {
 				before := fmt.Sprint(c)
 				old := c
 				id := rapid.SampledFrom([]string{"", "c1", fmt.Sprint("c", sends)}).Draw(t, "id")
-				after, a := c.Try(id, limit, now)
+				after, a := c.Try(otp.Sender{Challenge: id, Devices: []string{"d"}}, limit, now)
 				if fmt.Sprint(old) != before {
 					t.Fatal("the input was changed")
 				}
@@ -201,7 +201,7 @@ func TestChallengeInvariants(t *testing.T) {
 					t.Fatalf("%d codes", len(c.Codes))
 				}
 				if end := c.Forgettable(30 * time.Second); !end.IsZero() {
-					_, a := c.Try("", limit, end)
+					_, a := c.Try(otp.Sender{Devices: []string{"d"}}, limit, end)
 					if a.Standing != otp.Missing {
 						t.Fatalf("forgettable, yet %+v", a)
 					}

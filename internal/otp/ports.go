@@ -14,9 +14,9 @@ type Store interface {
 	// Withdraw takes back a code that was not sent; unknown ones are no error.
 	Withdraw(ctx context.Context, k Key, id string) error
 	// Look tells what a try would be and changes nothing; see Challenge.Look.
-	Look(ctx context.Context, k Key, id string, limit int) (Outlook, error)
+	Look(ctx context.Context, k Key, by Sender, limit int) (Outlook, error)
 	// Try counts a try; see Challenge.Try.
-	Try(ctx context.Context, k Key, id string, limit int) (Attempt, error)
+	Try(ctx context.Context, k Key, by Sender, limit int) (Attempt, error)
 	// Consume lets one caller win; see Challenge.Consume. The claim's Until is set by the store, window
 	// from now.
 	Consume(ctx context.Context, k Key, c Claim, window time.Duration) (standing Claim, won bool, err error)

@@ -58,15 +58,15 @@ func (s *OTP) Withdraw(_ context.Context, k otp.Key, id string) error {
 }
 
 // Look tells what a try would be.
-func (s *OTP) Look(_ context.Context, k otp.Key, id string, limit int) (otp.Outlook, error) {
+func (s *OTP) Look(_ context.Context, k otp.Key, by otp.Sender, limit int) (otp.Outlook, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	return s.load(k, now).Look(id, limit, now), nil
+	return s.load(k, now).Look(by, limit, now), nil
 }
 
 // Try counts a try.
-func (s *OTP) Try(_ context.Context, k otp.Key, id string, limit int) (otp.Attempt, error) {
+func (s *OTP) Try(_ context.Context, k otp.Key, by otp.Sender, limit int) (otp.Attempt, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
@@ -75,7 +75,7 @@ func (s *OTP) Try(_ context.Context, k otp.Key, id string, limit int) (otp.Attem
 		return otp.Attempt{Standing: otp.Missing}, nil
 	}
 	var a otp.Attempt
-	old.Challenge, a = old.Try(id, limit, now)
+	old.Challenge, a = old.Try(by, limit, now)
 	s.challenges[k] = old
 	return a, nil
 }

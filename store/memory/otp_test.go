@@ -70,8 +70,8 @@ type forgetful struct {
 	tries atomic.Int64
 }
 
-func (f *forgetful) Try(ctx context.Context, k otp.Key, id string, limit int) (otp.Attempt, error) {
-	a, err := f.Store.Try(ctx, k, id, limit)
+func (f *forgetful) Try(ctx context.Context, k otp.Key, by otp.Sender, limit int) (otp.Attempt, error) {
+	a, err := f.Store.Try(ctx, k, by, limit)
 	if f.tries.Add(1)%3 == 0 && a.Standing == otp.Counted {
 		a.Tries--
 	}

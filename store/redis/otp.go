@@ -62,10 +62,10 @@ func (s *OTP) Withdraw(ctx context.Context, k otp.Key, id string) error {
 }
 
 // Look tells what a try would be.
-func (s *OTP) Look(ctx context.Context, k otp.Key, id string, limit int) (otp.Outlook, error) {
+func (s *OTP) Look(ctx context.Context, k otp.Key, by otp.Sender, limit int) (otp.Outlook, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBudget)
 	defer cancel()
-	got, err := otpTry.Run(ctx, s.client, []string{k.Literal()}, id, limit, "look").Int64Slice()
+	got, err := otpTry.Run(ctx, s.client, []string{k.Literal()}, trying(by, limit, "look")...).Int64Slice()
 	if err != nil {
 		return otp.Outlook{}, fmt.Errorf("look at a code: %w", err)
 	}
@@ -76,10 +76,10 @@ func (s *OTP) Look(ctx context.Context, k otp.Key, id string, limit int) (otp.Ou
 }
 
 // Try counts a try.
-func (s *OTP) Try(ctx context.Context, k otp.Key, id string, limit int) (otp.Attempt, error) {
+func (s *OTP) Try(ctx context.Context, k otp.Key, by otp.Sender, limit int) (otp.Attempt, error) {
 	ctx, cancel := context.WithTimeout(ctx, callBudget)
 	defer cancel()
-	got, err := otpTry.Run(ctx, s.client, []string{k.Literal()}, id, limit, "count").Slice()
+	got, err := otpTry.Run(ctx, s.client, []string{k.Literal()}, trying(by, limit, "count")...).Slice()
 	if err != nil {
 		return otp.Attempt{}, fmt.Errorf("count a try: %w", err)
 	}
@@ -98,6 +98,15 @@ func (s *OTP) Try(ctx context.Context, k otp.Key, id string, limit int) (otp.Att
 		a.Claim = &claim
 	}
 	return a, nil
+}
+
+// trying are the arguments of otp_try.lua.
+func trying(by otp.Sender, limit int, what string) []any {
+	args := []any{by.Challenge, limit, what}
+	for _, device := range by.Devices {
+		args = append(args, device)
+	}
+	return args
 }
 
 // Consume lets one caller win.

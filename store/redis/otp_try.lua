@@ -1,5 +1,5 @@
 -- Counts a try before anybody compares (otp.Challenge.Try), or tells what one would be (otp.Challenge.Look).
--- KEYS[1] the challenge (see otp_issue.lua) · ARGV id or '', limit, 'count' or 'look'
+-- KEYS[1] the challenge (see otp_issue.lua) · ARGV id or '', limit, 'count' or 'look', and the device of who tries, under each pepper
 -- Standing: 0 missing, 1 foreign, 2 exhausted, 3 counted.
 -- Looking returns {standing, codes to compare with} and changes nothing; counting returns
 -- {standing, tries, {code…}, {claim}} where a code is {id, kid, hash, binding, expires ms} and a claim the
@@ -16,7 +16,10 @@ for slot = 1, 2 do
   end
 end
 local claim = redis.call('HMGET', key, 'kcode', 'kid_', 'khash_', 'kbind', 'kexp', 'kdev', 'ksid', 'kuntil')
-local claimed = claim[1] and tonumber(claim[8]) > now
+local claimed = false
+if claim[1] and tonumber(claim[8]) > now then
+  for i = 4, #ARGV do claimed = claimed or claim[6] == ARGV[i] end -- to others it is gone
+end
 local used = tonumber(redis.call('HGET', key, 'a') or '0')
 local standing = 3
 if live == 0 and not claimed then

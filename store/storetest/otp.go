@@ -60,14 +60,14 @@ func OTP(t *testing.T, open func(t *testing.T) Clocked[otp.Store]) {
 	}
 	try := func(t *testing.T, s otp.Store, k otp.Key, id string) otp.Attempt {
 		t.Helper()
-		a, err := s.Try(t.Context(), k, id, tries)
+		a, err := s.Try(t.Context(), k, otp.Sender{Challenge: id, Devices: []string{"another", "d"}}, tries)
 		must(t, err)
 		return a
 	}
 
 	look := func(t *testing.T, s otp.Store, id string) otp.Outlook {
 		t.Helper()
-		o, err := s.Look(t.Context(), key, id, tries)
+		o, err := s.Look(t.Context(), key, otp.Sender{Challenge: id, Devices: []string{"d"}}, tries)
 		must(t, err)
 		return o
 	}
@@ -148,6 +148,39 @@ func OTP(t *testing.T, open func(t *testing.T) Clocked[otp.Store]) {
 		}
 	})
 
+	t.Run("to another device a consumed code is gone, and its tries cost the winner none", func(t *testing.T) {
+		t.Parallel()
+		c := open(t)
+		issue(t, c.Store, key, "a", life, time.Millisecond)
+		if _, won, err := c.Store.Consume(t.Context(), key, otp.Claim{Code: otpCode("a"), Device: "d", Session: "s"}, time.Minute); !won || err != nil {
+			t.Fatalf("not consumed: %v", err)
+		}
+		stranger := otp.Sender{Devices: []string{"another", "one more"}}
+		for _, by := range []otp.Sender{stranger, {Challenge: "a", Devices: stranger.Devices}, {Challenge: "a"}, {}} {
+			for range tries {
+				if a, err := c.Store.Try(t.Context(), key, by, tries); err != nil || a.Standing != otp.Missing || a.Claim != nil {
+					t.Fatalf("%+v: %+v, %v", by, a, err)
+				}
+				if o, err := c.Store.Look(t.Context(), key, by, tries); err != nil || o.Standing != otp.Missing {
+					t.Fatalf("%+v sees %+v, %v", by, o, err)
+				}
+			}
+		}
+		for n := 1; n <= tries; n++ {
+			if a := try(t, c.Store, key, "a"); a.Standing != otp.Counted || a.Tries != n || a.Claim == nil || a.Claim.Session != "s" {
+				t.Fatalf("the winner's repeat %d: %+v", n, a)
+			}
+		}
+		if a := try(t, c.Store, key, ""); a.Standing != otp.Exhausted { // he may not guess either
+			t.Fatalf("after his last try: %+v", a)
+		}
+		c.Advance(5 * time.Millisecond)
+		issue(t, c.Store, key, "b", life, time.Millisecond)
+		if a, err := c.Store.Try(t.Context(), key, stranger, tries); err != nil || a.Standing != otp.Counted || codeIDs(a.Codes) != "b" || a.Claim != nil {
+			t.Fatalf("a stranger at the next code: %+v, %v", a, err)
+		}
+	})
+
 	t.Run("racing tries are counted one by one", func(t *testing.T) {
 		t.Parallel()
 		c := open(t)
@@ -157,7 +190,7 @@ func OTP(t *testing.T, open func(t *testing.T) Clocked[otp.Store]) {
 		seen := map[string]int{}
 		for range 40 {
 			wg.Go(func() {
-				a, err := c.Store.Try(t.Context(), key, "", tries)
+				a, err := c.Store.Try(t.Context(), key, otp.Sender{}, tries)
 				mu.Lock()
 				defer mu.Unlock()
 				seen[fmt.Sprint(a.Standing, " ", a.Tries, " ", err)]++
@@ -291,8 +324,8 @@ func OTP(t *testing.T, open func(t *testing.T) Clocked[otp.Store]) {
 		if len(winners) != 1 || len(standing) != 1 || !standing[winners[0]] {
 			t.Fatalf("winners %v, claims told %v", winners, standing)
 		}
-		a := try(t, c.Store, key, "")
-		if a.Standing != otp.Counted || a.Tries != 1 || len(a.Codes) != 0 || a.Claim == nil || a.Claim.Session != winners[0] ||
+		a, err := c.Store.Try(t.Context(), key, otp.Sender{Devices: []string{"d" + winners[0][1:]}}, tries)
+		if err != nil || a.Standing != otp.Counted || a.Tries != 1 || len(a.Codes) != 0 || a.Claim == nil || a.Claim.Session != winners[0] ||
 			!strings.HasPrefix(a.Claim.Hash, "hash-") || !strings.HasPrefix(a.Claim.Binding, "bound-") || a.Claim.Until.IsZero() {
 			t.Fatalf("after: %+v", a)
 		}
@@ -381,6 +414,9 @@ func OTPModel(t *testing.T, open func(t *testing.T) (Clocked[otp.Store], func() 
 		pick := func() string {
 			return rapid.SampledFrom([]string{"", fmt.Sprint("m", next), fmt.Sprint("m", max(0, next-1)), "m0", "stranger"}).Draw(rt, "id")
 		}
+		who := func() otp.Sender {
+			return otp.Sender{Challenge: pick(), Devices: rapid.SampledFrom([][]string{nil, {"d"}, {"e"}, {"f", "d"}}).Draw(rt, "devices")}
+		}
 		const life, cool, window, limit = 500 * time.Millisecond, 100 * time.Millisecond, 150 * time.Millisecond, 3
 		equal := func(what string, want, got any) {
 			rt.Helper()
@@ -402,25 +438,25 @@ func OTPModel(t *testing.T, open func(t *testing.T) (Clocked[otp.Store], func() 
 				equal("wait", want, got)
 			},
 			"try": func(*rapid.T) {
-				id := pick()
-				got, err := s.Try(t.Context(), key, id, limit)
+				by := who()
+				got, err := s.Try(t.Context(), key, by, limit)
 				if err != nil {
 					rt.Fatal(err)
 				}
 				var want otp.Attempt
-				model, want = model.Try(id, limit, now())
+				model, want = model.Try(by, limit, now())
 				if want.Standing == otp.Missing {
 					want.Tries, got.Tries = 0, 0
 				}
 				equal("attempt", want, got)
 			},
 			"look": func(*rapid.T) {
-				id := pick()
-				got, err := s.Look(t.Context(), key, id, limit)
+				by := who()
+				got, err := s.Look(t.Context(), key, by, limit)
 				if err != nil {
 					rt.Fatal(err)
 				}
-				equal("outlook", model.Look(id, limit, now()), got)
+				equal("outlook", model.Look(by, limit, now()), got)
 			},
 			"consume": func(*rapid.T) {
 				claim := otp.Claim{Code: otpCode(pick()), Device: "d", Session: fmt.Sprint("s", next)}

@@ -47,16 +47,19 @@ func (c otpCall) apply(s otp.Challenge) (otp.Challenge, otpAnswer) {
 	case "withdraw":
 		return s.Withdraw(c.id), otpAnswer{}
 	case "try":
-		s, a := s.Try(c.id, otpTries, noon)
+		s, a := s.Try(c.by(), otpTries, noon)
 		return s, answered(a)
 	case "look":
-		o := s.Look(c.id, otpTries, noon)
+		o := s.Look(c.by(), otpTries, noon)
 		return s, otpAnswer{standing: o.Standing, live: o.Live}
 	default:
-		s, claim, won := s.Consume(otp.Claim{Code: otp.Code{ID: c.id}, Session: c.session, Until: far}, noon)
+		s, claim, won := s.Consume(otp.Claim{Code: otp.Code{ID: c.id}, Device: "d", Session: c.session, Until: far}, noon)
 		return s, otpAnswer{claim: claim.Session, won: won}
 	}
 }
+
+// by is who tries: the device that wins every claim here.
+func (c otpCall) by() otp.Sender { return otp.Sender{Challenge: c.id, Devices: []string{"d"}} }
 
 func answered(a otp.Attempt) otpAnswer {
 	out := otpAnswer{standing: a.Standing, tries: a.Tries, codes: codeIDs(a.Codes)}
@@ -84,12 +87,12 @@ func (c otpCall) run(t *testing.T, s otp.Store, k otp.Key) otpAnswer {
 	case "withdraw":
 		return otpAnswer{failed: s.Withdraw(t.Context(), k, c.id) != nil}
 	case "try":
-		a, err := s.Try(t.Context(), k, c.id, otpTries)
+		a, err := s.Try(t.Context(), k, c.by(), otpTries)
 		out := answered(a)
 		out.failed = err != nil
 		return out
 	case "look":
-		o, err := s.Look(t.Context(), k, c.id, otpTries)
+		o, err := s.Look(t.Context(), k, c.by(), otpTries)
 		return otpAnswer{standing: o.Standing, live: o.Live, failed: err != nil}
 	default:
 		claim, won, err := s.Consume(t.Context(), k, otp.Claim{Code: otpCode(c.id), Device: "d", Session: c.session}, life)

@@ -66,6 +66,9 @@ func oneDeviceWins(t *testing.T, h *house) {
 	body := submitting(phone, "customer", h.sms.next(t, phone).Code)
 	first := c.post("auth/verify-otp", body).ok()
 	h.stranger(t).post("auth/verify-otp", body).refused(400, "OTP_EXPIRED", "OTP_NOT_FOUND")
+	for range 6 { // strangers who guess take nothing from him
+		h.stranger(t).post("auth/verify-otp", submitting(phone, "customer", wrong(body["otp"].(string), 0))).refused(400, "OTP_EXPIRED", "OTP_NOT_FOUND")
+	}
 	again := c.post("auth/verify-otp", body).ok()
 	for _, path := range [][]string{{"user", "id"}, {"tokens", "refreshToken"}} {
 		if again.text(path...) != first.text(path...) {

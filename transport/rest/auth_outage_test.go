@@ -115,11 +115,11 @@ func (awayCodes) Issue(context.Context, otp.Key, otp.Code, time.Duration, time.D
 	return 0, errors.New("connection refused")
 }
 
-func (awayCodes) Look(context.Context, otp.Key, string, int) (otp.Outlook, error) {
+func (awayCodes) Look(context.Context, otp.Key, otp.Sender, int) (otp.Outlook, error) {
 	return otp.Outlook{}, errors.New("connection refused")
 }
 
-func (awayCodes) Try(context.Context, otp.Key, string, int) (otp.Attempt, error) {
+func (awayCodes) Try(context.Context, otp.Key, otp.Sender, int) (otp.Attempt, error) {
 	return otp.Attempt{}, errors.New("connection refused")
 }
 
