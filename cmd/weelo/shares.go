@@ -27,6 +27,22 @@ func (h *house) sharing() {
 		h.hub.Disconnect(token.ViewersOf(link), link, hub.CodeUnauthorized, "the link is over")
 	}, h.p.log)
 	h.p.run("share links", h.viewers.Run)
+	if h.st.seats != nil && !h.p.cfg.LimitsOff() {
+		h.p.run("viewers of share links", share.NewUsher(h.st.seats, hub.MaxViewers, h.following, time.Now, h.p.log).Run)
+	}
+}
+
+// following are the viewers of share links on this task.
+func (h *house) following() map[string][]share.Viewer {
+	links := map[string][]share.Viewer{}
+	for link, sockets := range h.hub.Viewers() {
+		for _, s := range sockets {
+			links[link] = append(links[link], share.Viewer{Name: s.Device(), End: func() {
+				s.Kill(hub.CodeReplaced, "replaced by a newer viewer of the link")
+			}})
+		}
+	}
+	return links
 }
 
 // over tells whether a session or a share link is known to be over.

@@ -80,6 +80,7 @@ type stores struct {
 	presence  presence.Store
 	positions presence.Positions
 	tickets   session.TicketStore
+	seats     share.Seats   // nil on dev: the hub bounds the viewers of the one process
 	index     session.Index // nil on dev
 	memory    login.Memory  // nil on dev: this process forgets only when it ends
 	roll      limit.Roll    // nil on dev: there is one process
@@ -138,7 +139,7 @@ func shared(ctx context.Context, p *process) (*stores, error) {
 		fixes: postgres.NewFixes(db), trips: postgres.NewTripReads(db),
 		orders: postgres.NewOrderReads(db), offers: postgres.NewOffers(db), supply: postgres.NewSupply(db), crews: postgres.NewCrews(db), log: postgres.NewAuditLog(db), registry: postgres.NewRegistry(db), lister: postgres.NewSessions(db), phones: postgres.NewPhones(db), shares: postgres.NewShares(db),
 		codes: redis.NewOTP(client), limits: redis.NewLimits(client), rates: redis.NewRates(client), presence: redis.NewPresence(client), positions: redis.NewPositions(client),
-		tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client), memory: redis.NewWitness(client), roll: redis.NewRoll(client, nodeName()),
+		tickets: redis.NewTickets(client), index: redis.NewSessionIndex(client), seats: redis.NewSeats(client), memory: redis.NewWitness(client), roll: redis.NewRoll(client, nodeName()),
 		clock:  &offsetClock{whose: "the database", ask: db.Now},
 		shared: &offsetClock{whose: "Redis", ask: redis.NewClock(client).Now, rebuildable: true},
 	}

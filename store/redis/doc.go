@@ -1,5 +1,5 @@
 // Package redis keeps what several tasks share and may be rebuilt: login challenges, limits, presence,
-// positions, socket tickets, an index of sessions.
+// positions, socket tickets, an index of sessions, who follows share links.
 //
 // Invariants: one step is one command or one named script (*.lua, with its contract at its head) on
 // one key, so everything works in cluster mode, where a command over two slots fails; the clock of
