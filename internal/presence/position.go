@@ -24,6 +24,8 @@ type Positions interface {
 	Put(ctx context.Context, spots []Spot) error
 	// Last gives the last positions of those users who have one received after now − PositionLife.
 	Last(ctx context.Context, users []fleet.UserID, now time.Time) (map[fleet.UserID]track.Fix, error)
+	// Remove forgets where one user was; harmless when nobody knows.
+	Remove(ctx context.Context, user fleet.UserID) error
 	// Forget removes what is older than PositionLife and says how many there were.
 	Forget(ctx context.Context, now time.Time) (int, error)
 }

@@ -145,6 +145,14 @@ func (p *Positions) Last(_ context.Context, users []fleet.UserID, now time.Time)
 	return found, nil
 }
 
+// Remove forgets where one user was.
+func (p *Positions) Remove(_ context.Context, user fleet.UserID) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.last, user)
+	return nil
+}
+
 // Forget removes old positions.
 func (p *Positions) Forget(_ context.Context, now time.Time) (int, error) {
 	p.mu.Lock()

@@ -71,6 +71,14 @@ func (p *Positions) Last(ctx context.Context, users []fleet.UserID, now time.Tim
 	return found, nil
 }
 
+// Remove forgets where one user was.
+func (p *Positions) Remove(ctx context.Context, user fleet.UserID) error {
+	if err := p.client.HDel(ctx, positionKey(presence.Bucket(user)), string(user)).Err(); err != nil {
+		return fmt.Errorf("remove a position: %w", err)
+	}
+	return nil
+}
+
 // Forget removes old positions.
 func (p *Positions) Forget(ctx context.Context, now time.Time) (int, error) {
 	oldest := now.Add(-presence.PositionLife).UnixMilli()

@@ -196,6 +196,25 @@ func Positions(t *testing.T, open func(t *testing.T) presence.Positions) {
 		}
 	})
 
+	t.Run("one is forgotten, and may come again", func(t *testing.T) {
+		t.Parallel()
+		s := open(t)
+		must(t, s.Remove(t.Context(), "d1"))
+		must(t, s.Put(t.Context(), []presence.Spot{{User: "d1", Fix: fix(10)}, {User: "d2", Fix: fix(5)}}))
+		must(t, s.Remove(t.Context(), "d1"))
+		left, err := s.Last(t.Context(), []fleet.UserID{"d1", "d2"}, now)
+		must(t, err)
+		if diff := cmp.Diff(map[fleet.UserID]track.Fix{"d2": fix(5)}, left); diff != "" {
+			t.Errorf("left (-want +got):\n%s", diff)
+		}
+		must(t, s.Put(t.Context(), []presence.Spot{{User: "d1", Fix: fix(9)}}))
+		again, err := s.Last(t.Context(), []fleet.UserID{"d1"}, now)
+		must(t, err)
+		if again["d1"] != fix(9) {
+			t.Errorf("again %+v", again)
+		}
+	})
+
 	t.Run("old positions are neither given nor kept", func(t *testing.T) {
 		t.Parallel()
 		s := open(t)

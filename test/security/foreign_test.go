@@ -219,7 +219,7 @@ func (k *household) names(text string) (found []string) {
 func whatIsOthersIsNotThere(t *testing.T, h *house) {
 	theirs, mine := h.household(t), h.household(t)
 	roles := map[string]*caller{"customer": mine.customer.caller, "transporter": mine.crew.caller, "driver": mine.driver.caller}
-	if found := theirs.names(theirs.customer.get("trips/" + theirs.trip).ok().body + theirs.orders.get("bookings/orders/"+theirs.ids["orderId"]).ok().body); len(found) < 3 {
+	if found := theirs.names(theirs.customer.get("trips/"+theirs.trip).ok().body + theirs.orders.get("bookings/orders/"+theirs.ids["orderId"]).ok().body); len(found) < 3 {
 		t.Fatalf("their own people are told of %v only", found)
 	}
 	table := rows()

@@ -58,6 +58,9 @@ func aFormerFleetsTripsAreUnknown(t *testing.T, h *house) {
 		}
 	}
 	j.driver.connect().send(fix(1, time.Now(), 12.9716, 77.5946))
+	eventually(t, wait, "he is on the map of his fleet", func() bool {
+		return strings.Contains(j.crew.get("tracking/fleet").ok().body, j.driver.id)
+	})
 	if n := j.driver.get("assignments/driver").ok().number("total"); n != 1 {
 		t.Fatalf("he has %v trips", n)
 	}
@@ -65,6 +68,9 @@ func aFormerFleetsTripsAreUnknown(t *testing.T, h *house) {
 	tripCalls(j.trip)["batch"](j.driver.caller).ok()
 	j.crew.ask(http.MethodDelete, "/api/v1/profile/drivers/"+j.crew.driverID, nil).ok()
 	other.hires(t, j.crew.driverPhone)
+	if a := other.get("tracking/fleet").ok(); strings.Contains(a.body, j.driver.id) {
+		t.Errorf("his new fleet sees where he was when he drove for another: %s", a.body)
+	}
 	he := other.driver(t)
 	if he.id != j.driver.id {
 		t.Fatalf("he was %s and is %s", j.driver.id, he.id)

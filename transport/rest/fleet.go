@@ -26,6 +26,7 @@ type PresenceReader interface {
 type Positions interface {
 	Put(ctx context.Context, spots []presence.Spot) error
 	Last(ctx context.Context, users []fleet.UserID, now time.Time) (map[fleet.UserID]track.Fix, error)
+	Remove(ctx context.Context, user fleet.UserID) error
 }
 
 // Fleet is what the routes of people and vehicles need.
@@ -61,9 +62,9 @@ func (d Fleet) registerPeople(a *API) {
 	transporter := []fleet.Role{fleet.Transporter}
 	Handle(a, Route{Method: http.MethodGet, Path: "/api/v1/driver/list", Name: "drivers-of-fleet", Tag: "drivers", Roles: transporter,
 		Summary: "The caller's drivers, with presence and live trip"}, d.driverList)
-	Handle(a, Route{Method: http.MethodGet, Path: "/api/v1/tracking/fleet", Name: "track-fleet", Tag: "tracking", Roles: transporter,
+	Handle(a, Route{Method: http.MethodGet, Path: "/api/v1/tracking/fleet", Name: "track-fleet", Tag: "tracking", Limit: allowed.Track, Roles: transporter,
 		Summary: "Where the caller's drivers are"}, d.track)
-	Handle(a, Route{Method: http.MethodGet, Path: "/api/v1/profile", Name: "profile", Tag: "profile",
+	Handle(a, Route{Method: http.MethodGet, Path: "/api/v1/profile", Name: "profile", Tag: "profile", Limit: allowed.Profile,
 		Summary: "The caller himself, under both names that the apps read"}, d.profile)
 }
 

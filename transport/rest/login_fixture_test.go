@@ -275,7 +275,7 @@ func start(t *testing.T, p pair, o options) task {
 	api := rest.New(rest.Config{Version: "test", Tokens: k.mint, Revoked: k.watch.Revoked, Log: logger, TrustedHops: 1, Now: k.clock.Now, Audit: k.trail})
 	rest.RegisterAuth(api, actors.NewLogins(system), k.keeper, p.users, k.ticket)
 	rest.RegisterFleet(api, rest.Fleet{Onboarding: rest.Onboarding{Logins: actors.NewLogins(system), Crews: p.crews, Sessions: k.keeper, Audit: k.trail},
-		Drivers: onlineDrivers{k.told}, Notifier: k.told, People: p.people, Trips: noTrips{}, Presence: memory.NewPresence(), Log: logger, Now: k.clock.Now})
+		Drivers: onlineDrivers{k.told}, Notifier: k.told, People: p.people, Trips: noTrips{}, Presence: memory.NewPresence(), Positions: memory.NewPositions(), Log: logger, Now: k.clock.Now})
 	rest.RegisterAdmin(api, rest.Admin{Audit: k.trail, Rows: p.log, Registry: p.registry, Sessions: k.keeper, Lister: p.lister, Quarantine: p.harm, Log: logger, Now: k.clock.Now})
 	k.Client = resttest.New(t, api)
 	return k

@@ -155,6 +155,10 @@ func (d Fleet) onboardDriver(ctx context.Context, in *onboardDriverInput) (Onboa
 		return OnboardedData{}, err
 	}
 	u := joined.User
+	// Where he was last is of the time before he came, and nothing of this fleet.
+	if err := d.Positions.Remove(ctx, u.ID); err != nil {
+		d.Log.WarnContext(ctx, "a driver who joined is shown where he was before, until he moves", "driver", u.ID, "error", err)
+	}
 	d.driverChanged(ctx, driverAdded, u.ID)
 	return OnboardedData{OnboardedDriver{ID: string(u.ID), Name: u.Name, Phone: national(u.Phone), LicenseNumber: u.LicenseNumber, IsVerified: true}}, nil
 }
