@@ -18,6 +18,8 @@ type Requests struct {
 	Hold    Limit // trucks held
 	Confirm Limit // holds confirmed
 	Answer  Limit // assignments accepted or declined by a driver
+	Profile Limit // requests about one's profile
+	Track   Limit // requests about positions, reading and reporting them together
 	Explain Limit // explanations: one answer reads an order's whole history
 	Replay  Limit // replays of broadcasts; over it they are empty
 
@@ -45,6 +47,8 @@ func DefaultRequests() Requests {
 		Hold:    Limit{Name: "hold", Events: 30, Per: minute, Burst: 30, Block: 3 * minute},
 		Confirm: Limit{Name: "hold-confirm", Events: 20, Per: minute, Burst: 20, Block: 5 * minute},
 		Answer:  Limit{Name: "assignment-answer", Events: 10, Per: minute, Burst: 10, Block: minute},
+		Profile: Limit{Name: "profile", Events: 30, Per: minute, Burst: 30},
+		Track:   Limit{Name: "tracking", Events: 120, Per: minute, Burst: 120},
 		Explain: Limit{Name: "order-explain", Events: 30, Per: minute, Burst: 30},
 		Replay:  Limit{Name: "dispatch-replay", Events: 1, Per: 3 * time.Second, Burst: 1},
 
@@ -61,7 +65,7 @@ func DefaultRequests() Requests {
 // Limits lists them in the order of docs/limits.md.
 func (t Requests) Limits() []Limit {
 	return []Limit{
-		t.Driver, t.Transporter, t.Customer, t.Ops, t.Stranger, t.Order, t.Hold, t.Confirm, t.Answer, t.Explain, t.Replay,
+		t.Driver, t.Transporter, t.Customer, t.Ops, t.Stranger, t.Order, t.Hold, t.Confirm, t.Answer, t.Profile, t.Track, t.Explain, t.Replay,
 		t.Switch, t.Switches, t.ShareCreate, t.ShareExchange, t.Socket,
 	}
 }

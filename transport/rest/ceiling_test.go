@@ -81,3 +81,67 @@ func TestCeilings(t *testing.T) {
 	now = now.Add(time.Minute)
 	ping(driver).Want(200)
 }
+
+// TestLimitsOfRoutes: routes that share a limit are counted together, by user, beside the ceiling of his role.
+func TestLimitsOfRoutes(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	limits := &patchy{Limiter: memory.NewRates(func() time.Time { return now })}
+	mint := testMint(t)
+	a := rest.New(rest.Config{Version: "test", Tokens: mint, Revoked: func(string) bool { return false },
+		Log: slog.New(slog.DiscardHandler), Limits: limits, Now: time.Now})
+	few := limit.Limit{Name: "few", Events: 4, Per: time.Minute, Burst: 4}
+	for _, name := range []string{"one", "two", "free"} {
+		r := rest.Route{Method: http.MethodGet, Path: "/api/v1/" + name, Name: name, Tag: "test", Message: "done"}
+		if name != "free" {
+			r.Limit = few
+		}
+		rest.HandleAck(a, r, func(context.Context, *struct{}) error { return nil })
+	}
+	c := resttest.New(t, a)
+	as := func(user string) *resttest.Client {
+		access, _, err := mint.Access(token.Identity{UserID: fleet.UserID(user), Role: fleet.Driver, SessionID: "s-" + user}, time.Now(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.As(access)
+	}
+	call := func(user, path string) resttest.Answer { return as(user).Call(http.MethodGet, "/api/v1/"+path, nil) }
+	for i := range few.Events {
+		call("a", []string{"one", "two"}[i%2]).Want(200)
+	}
+	for _, path := range []string{"one", "two"} {
+		if refused := call("a", path).Refused(429, "RATE_LIMIT_EXCEEDED"); refused.Header.Get("Retry-After") != "15" {
+			t.Errorf("%s: Retry-After %q", path, refused.Header.Get("Retry-After"))
+		}
+	}
+	call("a", "free").Want(200)
+	call("b", "one").Want(200)
+	limits.broken = true
+	call("a", "one").Want(200)
+	limits.broken = false
+	now = now.Add(15 * time.Second)
+	call("a", "two").Want(200)
+	call("a", "two").Refused(429, "RATE_LIMIT_EXCEEDED")
+}
+
+var noonOfLimits = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC) // it stands still
+
+// TestWhichRoutesAreLimited: the numbers of the contract for profile and tracking, at the routes themselves.
+func TestWhichRoutesAreLimited(t *testing.T) {
+	t.Parallel()
+	y := openYard(t, dev(t), func(y *yard) { y.orderLimits = memory.NewRates(func() time.Time { return noonOfLimits }) })
+	table := limit.DefaultRequests()
+	boss := y.asOwner()
+	for range table.Profile.Events {
+		boss.Call("GET", "/api/v1/profile", nil).Want(200)
+	}
+	boss.Call("GET", "/api/v1/profile", nil).Refused(429, "RATE_LIMIT_EXCEEDED")
+	for i := range table.Track.Events {
+		boss.Call("GET", []string{"/api/v1/tracking/fleet", "/api/v1/tracking/nowhere"}[i%2], nil)
+	}
+	for _, path := range []string{"fleet", "nowhere", "history/nowhere", "booking/nowhere", "booking/nowhere/eta"} {
+		boss.Call("GET", "/api/v1/tracking/"+path, nil).Refused(429, "RATE_LIMIT_EXCEEDED")
+	}
+	boss.Call("GET", "/api/v1/vehicles/list", nil).Want(200)
+}

@@ -329,7 +329,7 @@ func (y *yard) serve() {
 	births := &actors.Assignments{Ledger: y.ledger, Router: system, Publisher: hub, Users: y.users, Trucks: y.vehicles,
 		Customers: y.users, Policy: trip.DefaultPolicy(), NewID: uuid.NewString}
 
-	y.api = rest.New(rest.Config{Version: "test", Tokens: y.mint, Revoked: func(string) bool { return false }, Log: log, Now: time.Now})
+	y.api = rest.New(rest.Config{Version: "test", Tokens: y.mint, Revoked: func(string) bool { return false }, Limits: y.orderLimits, Log: log, Now: time.Now})
 	trips := access.New(y.trips, y.positions, y.fixes, track.DefaultRules(), time.Now)
 	rest.RegisterAssignments(y.api, rest.Assignments{Assigner: births, Actors: system, Trips: trips, Limits: y.orderLimits, Log: log})
 	rest.RegisterTracking(y.api, rest.Tracking{Actors: system, Trips: trips, Recorder: recorder, Drivers: onlineDrivers{y.people}, Now: time.Now})

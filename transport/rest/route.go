@@ -15,6 +15,7 @@ import (
 	"weelo/internal/auditlog"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
+	"weelo/internal/limit"
 	"weelo/internal/phone"
 	"weelo/internal/token"
 )
@@ -31,6 +32,7 @@ type Route struct {
 	Public  bool         // no token needed
 	Roles   []fleet.Role // who may call; none: every role
 	MaxBody int64        // bytes; MaxBody when 0
+	Limit   limit.Limit  // of one user over all routes that have it, beside the ceiling of his role; none without a name
 }
 
 // Success is the envelope of an answer.
@@ -138,6 +140,12 @@ func (a *API) authenticate(route Route) func(huma.Context, func(huma.Context)) {
 		if len(route.Roles) > 0 && !slices.Contains(route.Roles, id.Role) {
 			a.refuse(w, r, errForbidden)
 			return
+		}
+		if route.Limit.Name != "" {
+			if err := count(r.Context(), a.limits, a.log, route.Limit, string(id.UserID)); err != nil {
+				a.refuse(w, r, err)
+				return
+			}
 		}
 		if err := a.auditRead(r, route, id); err != nil {
 			a.refuse(w, r, err)

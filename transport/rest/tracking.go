@@ -126,17 +126,17 @@ type historyInput struct {
 func RegisterTracking(a *API, d Tracking) {
 	const base, tag = "/api/v1/tracking", "tracking"
 	driver := []fleet.Role{fleet.Driver}
-	HandleAck(a, Route{Method: http.MethodPut, Path: base + "/trip/{tripId}/status", Name: "change-trip-status", Tag: tag, Roles: driver,
+	HandleAck(a, Route{Method: http.MethodPut, Path: base + "/trip/{tripId}/status", Name: "change-trip-status", Tag: tag, Limit: allowed.Track, Roles: driver,
 		Summary: "Report a step of the trip; the same step again is no error", MaxBody: 4 << 10, Message: "Status updated"}, d.changeStatus)
-	Handle(a, Route{Method: http.MethodPost, Path: base + "/batch", Name: "record-batch", Tag: tag, Roles: driver,
+	Handle(a, Route{Method: http.MethodPost, Path: base + "/batch", Name: "record-batch", Tag: tag, Limit: allowed.Track, Roles: driver,
 		Summary: "Up to 100 positions; answered after they are on disk", MaxBody: 64 << 10, Message: "Batch processed"}, d.batch)
-	Handle(a, Route{Method: http.MethodPost, Path: base + "/update", Name: "record-position", Tag: tag, Roles: driver,
+	Handle(a, Route{Method: http.MethodPost, Path: base + "/update", Name: "record-position", Tag: tag, Limit: allowed.Track, Roles: driver,
 		Summary: "One position; without a timestamp it moves the map and is not kept", MaxBody: 4 << 10, Message: "Location updated"}, d.update)
-	Handle(a, Route{Method: http.MethodGet, Path: base + "/active-trip", Name: "active-trip", Tag: tag, Roles: driver,
+	Handle(a, Route{Method: http.MethodGet, Path: base + "/active-trip", Name: "active-trip", Tag: tag, Limit: allowed.Track, Roles: driver,
 		Summary: "The caller's live trip, or null"}, d.activeTrip)
-	Handle(a, Route{Method: http.MethodGet, Path: base + "/history/{tripId}", Name: "trip-history", Tag: tag,
+	Handle(a, Route{Method: http.MethodGet, Path: base + "/history/{tripId}", Name: "trip-history", Tag: tag, Limit: allowed.Track,
 		Summary: "The track of a trip, sorted by time, in pages"}, d.history)
-	Handle(a, Route{Method: http.MethodGet, Path: base + "/{tripId}", Name: "track-trip", Tag: tag,
+	Handle(a, Route{Method: http.MethodGet, Path: base + "/{tripId}", Name: "track-trip", Tag: tag, Limit: allowed.Track,
 		Summary: "Where the truck of a trip is, and what it has driven"}, d.one)
 	d.registerTrackedTrip(a)
 }

@@ -14,9 +14,9 @@ import (
 
 func (d Orders) registerTracking(a *API) {
 	const base, tag = "/api/v1/tracking/booking/{bookingId}", "tracking"
-	Handle(a, Route{Method: http.MethodGet, Path: base, Name: "track-order", Tag: tag,
+	Handle(a, Route{Method: http.MethodGet, Path: base, Name: "track-order", Tag: tag, Limit: allowed.Track,
 		Summary: "Where the trucks of an order are"}, d.track)
-	Handle(a, Route{Method: http.MethodGet, Path: base + "/eta", Name: "order-eta", Tag: tag,
+	Handle(a, Route{Method: http.MethodGet, Path: base + "/eta", Name: "order-eta", Tag: tag, Limit: allowed.Track,
 		Summary: "When the trucks of an order reach their next stop, by trip"}, d.eta)
 }
 
