@@ -97,7 +97,7 @@ func rows() map[string]row {
 			return object{"latitude": 12.5, "longitude": 77.5, "vehicleId": of["vehicleId"]}
 		}),
 
-		"me": {own: "himself"}, "profile": {own: "himself"}, "logout": {own: "his session"}, "logout-all": {own: "his sessions"},
+		"me": {own: "himself"}, "profile": {own: "himself"}, "logout": {own: "his session"}, "logout-all": {own: "his sessions"}, "leave-fleet": {own: "his fleet"},
 		"driver-logout": {own: "his session"}, "ws-ticket": {own: "his session"},
 		"register-push-token": {own: "his phone"}, "unregister-push-token": {own: "of his phones only"},
 		"assignments-of-driver": {own: "his trips"}, "active-trip": {own: "his trip"},

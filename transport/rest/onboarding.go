@@ -14,6 +14,7 @@ import (
 	"weelo/internal/otp"
 	"weelo/internal/phone"
 	"weelo/internal/session"
+	"weelo/internal/token"
 )
 
 // Onboarding is what the routes need by which drivers join a fleet: with a code that goes to the
@@ -39,6 +40,8 @@ func (d Fleet) registerOnboarding(a *API) {
 		Summary: "Take the driver into the fleet with the code that he tells", Status: http.StatusCreated, MaxBody: 4 << 10}, d.onboardDriver)
 	Handle(a, Route{Method: http.MethodDelete, Path: "/api/v1/profile/drivers/{driverId}", Name: "dismiss-driver", Tag: "drivers", Roles: transporter,
 		Summary: "Take a driver who is on no live trip out of the fleet; his sessions end"}, d.dismissDriver)
+	Handle(a, Route{Method: http.MethodDelete, Path: "/api/v1/profile/my-transporter", Name: "leave-fleet", Tag: "drivers", Roles: []fleet.Role{fleet.Driver},
+		Summary: "Leave the fleet, when on no live trip; all sessions of the driver end"}, d.leaveFleet)
 }
 
 type inviteDriverInput struct {
@@ -170,11 +173,12 @@ type driverIDInput struct {
 var (
 	errNoSuchDriver = fault.New(fault.NotFound, "DRIVER_NOT_FOUND", "This driver is not in your fleet.")
 	errDriverOnTrip = fault.New(fault.Conflict, "DRIVER_ON_TRIP", "This driver is on a trip. He can be removed once it has ended.")
+	errOnTrip       = fault.New(fault.Conflict, "DRIVER_ON_TRIP", "You are on a trip. You can leave once it has ended.")
 )
 
+// dismissDriver: a transporter lets a driver go.
 func (d Fleet) dismissDriver(ctx context.Context, in *driverIDInput) (messageData, error) {
-	driver := fleet.UserID(in.ID)
-	err := d.Onboarding.Crews.Leave(ctx, Caller(ctx).UserID, driver, d.Now())
+	err := d.part(ctx, Caller(ctx).UserID, fleet.UserID(in.ID))
 	switch {
 	case errors.Is(err, fleet.ErrNoUser):
 		return messageData{}, errNoSuchDriver
@@ -183,8 +187,31 @@ func (d Fleet) dismissDriver(ctx context.Context, in *driverIDInput) (messageDat
 	case err != nil:
 		return messageData{}, err
 	}
+	return messageData{Message: "The driver was removed from your fleet."}, nil
+}
+
+// leaveFleet: a driver goes by himself, without asking anybody.
+func (d Fleet) leaveFleet(ctx context.Context, _ *struct{}) (messageData, error) {
+	who := Caller(ctx)
+	err := d.part(ctx, who.TransporterID, who.UserID)
+	switch {
+	case errors.Is(err, fleet.ErrNoUser): // he has left meanwhile
+	case errors.Is(err, fleet.ErrDriverBusy):
+		return messageData{}, errOnTrip
+	case err != nil:
+		return messageData{}, err
+	}
+	return messageData{Message: "You have left the fleet."}, nil
+}
+
+// part takes a driver out of a fleet, whoever of the two wished it.
+func (d Fleet) part(ctx context.Context, transporter, driver fleet.UserID) error {
+	if err := d.Onboarding.Crews.Leave(ctx, transporter, driver, d.Now()); err != nil {
+		return err
+	}
 	if d.Onboarding.Audit != nil {
-		e := auditlog.Event{Actor: string(Caller(ctx).UserID), Role: string(fleet.Transporter), Action: auditlog.DriverLeft, Subject: "user:" + in.ID, From: auditlog.SourceOf(ctx)}
+		who := Caller(ctx)
+		e := auditlog.Event{Actor: string(who.UserID), Role: string(who.Role), Action: auditlog.DriverLeft, Subject: "user:" + string(driver), From: auditlog.SourceOf(ctx)}
 		if err := d.Onboarding.Audit.Record(e); err != nil {
 			d.Log.ErrorContext(ctx, "that a driver left is not in the audit log", "driver", driver, "error", err)
 		}
@@ -198,6 +225,11 @@ func (d Fleet) dismissDriver(ctx context.Context, in *driverIDInput) (messageDat
 	if err := d.Drivers.SetAvailable(ctx, driver, false); err != nil {
 		d.Log.WarnContext(ctx, "a driver who left is shown online until he is silent", "driver", driver, "error", err)
 	}
-	d.driverChanged(ctx, driverDeleted, driver)
-	return messageData{Message: "The driver was removed from your fleet."}, nil
+	d.driverChanged(asTransporter(ctx, transporter), driverDeleted, driver)
+	return nil
+}
+
+// asTransporter is for what a transporter's own devices are told when another has changed his fleet.
+func asTransporter(ctx context.Context, id fleet.UserID) context.Context {
+	return context.WithValue(ctx, callerKey, token.Identity{UserID: id, Role: fleet.Transporter})
 }

@@ -194,3 +194,33 @@ func TestADriverWhoIsRemovedIsLoggedOutAndMayJoinAnother(t *testing.T) {
 		}
 	})
 }
+
+// A driver needs nobody's leave to go: his sessions end, his transporter's devices hear of it, and another fleet may
+// take him.
+func TestADriverLeavesByHimself(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, p pair) {
+		boss, driver := people(t, p)
+		k := start(t, p, options{})
+		k.Call("POST", "/api/v1/driver-auth/send-otp", `{"driverPhone":"`+d1+`"}`).Want(200)
+		var in struct{ AccessToken, RefreshToken string }
+		k.Call("POST", "/api/v1/driver-auth/verify-otp", `{"driverPhone":"`+d1+`","otp":"`+k.sms.all()[0].Code+`"}`).Want(200).Data(&in)
+		const leave = "/api/v1/profile/my-transporter"
+		k.owner(t, boss).Call("DELETE", leave, nil).Refused(403, "FORBIDDEN")
+		k.Call("DELETE", leave, nil).Refused(401, "UNAUTHORIZED")
+		k.As(in.AccessToken).Call("DELETE", leave, nil).Want(200)
+		u, err := p.users.User(t.Context(), driver)
+		if err != nil || u.TransporterID != "" || u.MembershipVersion != 2 {
+			t.Errorf("stored %+v, %v", u, err)
+		}
+		heard := string(boss) + ` driver_changed {"action":"deleted","driverId":"` + string(driver) + `","driverStats":{"total":0,"available":0,"onTrip":0}}`
+		if diff := cmp.Diff([]string{heard}, k.told.noted()); diff != "" {
+			t.Errorf("devices heard (-want +got):\n%s", diff)
+		}
+		k.As(in.AccessToken).Call("DELETE", leave, nil).Refused(401, "UNAUTHORIZED")
+		k.Call("POST", "/api/v1/auth/refresh", `{"refreshToken":"`+in.RefreshToken+`"}`).Refused(401, "INVALID_REFRESH_TOKEN")
+		theirs := k.owner(t, rival(t, p))
+		theirs.Call("POST", initiate, inviteJSON(d1)).Want(200)
+		theirs.Call("POST", verify, verifyJSON(d1, k.sms.all()[1].Code)).Want(201)
+	})
+}
