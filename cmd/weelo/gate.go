@@ -136,7 +136,7 @@ func (h *house) strangers() func(context.Context) time.Duration {
 	if h.p.cfg.LimitsOff() {
 		return nil
 	}
-	all := limit.Strangers{Limit: limit.DefaultRequests().Stranger, Limiter: h.counting(), Known: h.known, Observer: h.p.metrics.Limits}
+	all := limit.Strangers{Limit: limit.DefaultRequests().Stranger, Limiter: h.counting(), Known: h.known, Observer: h.refusals()}
 	return func(ctx context.Context) time.Duration {
 		from := rest.RequestOf(ctx)
 		return all.Take(ctx, from.Client, from.Device)
