@@ -50,6 +50,9 @@ func serve(ctx context.Context, s surroundings) error {
 	if missing := cfg.Borrowing(); len(missing) > 0 {
 		log.Warn("codes go out in the words of another template: these are not set", "names", missing)
 	}
+	if cfg.Production() && len(cfg.Server.PublicHosts) == 0 {
+		log.Warn("PUBLIC_HOSTS is empty: sockets, pages and share links are served under whatever name a request has")
+	}
 	keys, err := cfg.Secrets.WithPeppers()
 	if err != nil {
 		return err

@@ -124,6 +124,7 @@ func TestRefusals(t *testing.T) {
 		{"scale not a number", good("LOGIN_TIME_SCALE=NaN"), "LOGIN_TIME_SCALE"},
 		{"hops", good("TRUSTED_HOPS=11"), "TRUSTED_HOPS"},
 		{"host with a path", good("PUBLIC_HOSTS=a/b"), "PUBLIC_HOSTS"},
+		{"hosts by a pattern", good("PUBLIC_HOSTS=*.weelo.example"), "PUBLIC_HOSTS"},
 		{"map style", good("MAP_STYLE_URL=style.json"), "MAP_STYLE_URL"},
 		{"admin off", good("ADMIN_ADDR=off"), ""},
 		{"admin without port", good("ADMIN_ADDR=localhost"), "ADMIN_ADDR"},

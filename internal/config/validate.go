@@ -172,7 +172,7 @@ func (c Config) common(ps *Problems) {
 		}
 	}
 	for _, h := range c.Server.PublicHosts {
-		if strings.ContainsAny(h, "/ ") {
+		if strings.ContainsAny(h, "/ *\"';,") {
 			ps.addf("PUBLIC_HOSTS", "%q is not a host name", h)
 		}
 	}

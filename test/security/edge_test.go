@@ -51,6 +51,7 @@ func nothingForTheMachineAlone(t *testing.T, h *house) {
 var everywhere = map[string]string{
 	"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
 	"Cross-Origin-Opener-Policy": "same-origin", "Permissions-Policy": "geolocation=()", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+	"Strict-Transport-Security": "max-age=31536000",
 }
 
 func answersCarryTheirHeaders(t *testing.T, h *house) {

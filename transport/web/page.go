@@ -102,9 +102,16 @@ func named(hosts []string, host string) bool {
 }
 
 // contentPolicy is the Content-Security-Policy of every answer. MapLibre draws in a worker of this
-// server and makes images out of blobs; the base map's host is let in when there is one.
-func contentPolicy(styleURL string) (string, error) {
-	base := ""
+// server and makes images out of blobs; the base map's host is let in when there is one, and the sockets of the hosts
+// under which the page is served by name: not every browser takes 'self' for wss.
+func contentPolicy(styleURL string, hosts []string) (string, error) {
+	base, sockets := "", ""
+	for _, h := range hosts {
+		if strings.Contains(h, ":") && !strings.HasPrefix(h, "[") && net.ParseIP(h) != nil {
+			h = "[" + h + "]"
+		}
+		sockets += " wss://" + h
+	}
 	if styleURL != "" {
 		u, err := url.Parse(styleURL)
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -117,7 +124,7 @@ func contentPolicy(styleURL string) (string, error) {
 		"script-src 'self'",
 		"worker-src 'self'",
 		"style-src 'self'",
-		"connect-src 'self'" + base,
+		"connect-src 'self'" + sockets + base,
 		"img-src 'self' data: blob:" + base,
 		"font-src 'self'",
 		"frame-ancestors 'none'",

@@ -31,7 +31,7 @@ var shareAssets = []string{
 
 // NewSharePage reads the embedded assets and makes a SharePage.
 func NewSharePage(cfg ShareConfig) (*SharePage, error) {
-	policy, err := contentPolicy(cfg.StyleURL)
+	policy, err := contentPolicy(cfg.StyleURL, cfg.Hosts)
 	all, missing := readAssets()
 	if err := errors.Join(err, missing); err != nil {
 		return nil, err

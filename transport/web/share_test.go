@@ -132,6 +132,15 @@ func TestABrowserFollowsASharedTruck(t *testing.T) {
 	p.until("nothing is left", `!document.querySelector(".maplibregl-marker") && document.getElementById("who").textContent === ""`)
 }
 
+// TestSocketsOfThePolicy: sockets are let in under the names of the page, and no others.
+func TestSocketsOfThePolicy(t *testing.T) {
+	t.Parallel()
+	policy, err := contentPolicy("https://tiles.example/style.json", []string{"api.weelo.example", "localhost:3000", "::1"})
+	if err != nil || !strings.Contains(policy, "connect-src 'self' wss://api.weelo.example wss://localhost:3000 wss://[::1] https://tiles.example;") {
+		t.Errorf("%q, %v", policy, err)
+	}
+}
+
 // TestTheSharePageIsKeptFromOthers: nobody indexes, keeps or frames it, and it is served under its name only.
 func TestTheSharePageIsKeptFromOthers(t *testing.T) {
 	t.Parallel()
@@ -145,7 +154,7 @@ func TestTheSharePageIsKeptFromOthers(t *testing.T) {
 		}
 	}
 	policy := resp.Header.Get("Content-Security-Policy")
-	for _, want := range []string{"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"} {
+	for _, want := range []string{"default-src 'none'", "script-src 'self'", "connect-src 'self' wss://127.0.0.1;", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"} {
 		if !strings.Contains(policy, want) {
 			t.Errorf("%s is not in %q", want, policy)
 		}

@@ -64,7 +64,7 @@ func New(cfg Config) (*Site, error) {
 			problems = append(problems, errors.New("web: Config."+part.name+" is required"))
 		}
 	}
-	policy, err := contentPolicy(cfg.StyleURL)
+	policy, err := contentPolicy(cfg.StyleURL, nil)
 	problems = append(problems, err)
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
