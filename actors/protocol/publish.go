@@ -30,17 +30,16 @@ type Delivery struct {
 	Numbers map[string]int64 // recipient → seq
 }
 
-// TripEnded tells the hub that watchers of a trip must be let go: all of them when the trip is over, and
-// with WatchForbidden those who may not see it any more.
+// TripEnded tells the hub that all watchers of a trip must be let go.
 type TripEnded struct {
 	TripID string
-	Reason string // WatchEnded, WatchForbidden or WatchReassigned
+	Reason string // WatchEnded or WatchReassigned
 }
 
 // Why a watch ends without its watcher having asked.
 const (
 	WatchEnded      = "ended"      // the trip is over
-	WatchForbidden  = "forbidden"  // the trip goes on, and is not his to see any more
+	WatchForbidden  = "forbidden"  // the trip goes on, and its newest state is not his to see
 	WatchReassigned = "reassigned" // the trip came to nothing, and another truck is looked for
 )
 

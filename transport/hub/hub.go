@@ -83,9 +83,6 @@ type Hub struct {
 
 	users    [shards]userShard
 	watchers [shards]topicShard
-
-	// rechecks are asked for by publishers, who must not wait for Access.
-	rechecks chan recheck
 }
 
 var _ protocol.Publisher = (*Hub)(nil)
@@ -99,7 +96,7 @@ type userShard struct {
 func New(c Config) *Hub {
 	h := &Hub{
 		inbox: c.Inbox, access: c.Access, observer: c.Observer, log: c.Log, revoked: c.Revoked, witness: c.Witness,
-		unlimited: c.Unlimited, seed: maphash.MakeSeed(), rechecks: make(chan recheck, 1024),
+		unlimited: c.Unlimited, seed: maphash.MakeSeed(),
 	}
 	if h.observer == nil {
 		h.observer = unobserved{}
@@ -126,8 +123,8 @@ func New(c Config) *Hub {
 	return h
 }
 
-// Run does what needs a clock: it ends sockets whose write is stuck or whose session is over, and
-// re-checks watches that a change may have made forbidden. It returns when ctx ends.
+// Run does what needs a clock: it ends sockets whose write is stuck or whose session is over. It returns
+// when ctx ends.
 func (h *Hub) Run(ctx context.Context) error {
 	sweep := time.NewTicker(time.Second)
 	defer sweep.Stop()
@@ -141,8 +138,6 @@ func (h *Hub) Run(ctx context.Context) error {
 			h.sweep(now)
 		case <-again.C:
 			h.each(h.endRevoked)
-		case r := <-h.rechecks:
-			h.recheck(ctx, r)
 		}
 	}
 }

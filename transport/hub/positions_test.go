@@ -259,10 +259,10 @@ func TestTripEndedLetsWatchersGo(t *testing.T) {
 		oldPipe.take()
 		pipe.take()
 
-		w.access.forbid("d1", "a")
-		w.TripEnded(protocol.TripEnded{TripID: "a", Reason: protocol.WatchForbidden})
+		w.TripChanged(protocol.TripView{TripID: "a", Status: "in_transit", Driver: protocol.Person{ID: "d2"}})
 		synctest.Wait()
 		equal(t, oldPipe.take(), "unwatched w forbidden")
+		equal(t, pipe.take(), "trip a in_transit watch=w")
 		w.Position(pos("a", 1))
 		synctest.Wait()
 		equal(t, oldPipe.take(), "")

@@ -1,14 +1,11 @@
 package hub
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"weelo/actors/protocol"
-	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/ledger"
 	"weelo/internal/token"
@@ -183,36 +180,10 @@ func (s *Socket) tripChanged(w *watch, v *protocol.TripView) {
 	s.startLocked()
 }
 
-// TripEnded lets the watchers of a trip go. A trip that is over lets everybody go; one that goes on only
-// those whom Access refuses from now on.
+// TripEnded lets all watchers of a trip go, and tells them why.
 func (h *Hub) TripEnded(e protocol.TripEnded) {
-	if e.Reason != protocol.WatchForbidden {
-		for _, w := range h.watching(Scope{Trip, e.TripID}) {
-			w.socket.unwatched(w, e.Reason)
-		}
-		return
-	}
-	select {
-	case h.rechecks <- recheck(e):
-	default: // everybody is let go rather than somebody shown what he may not see
-		for _, w := range h.watching(Scope{Trip, e.TripID}) {
-			w.socket.unwatched(w, e.Reason)
-		}
-	}
-}
-
-type recheck protocol.TripEnded
-
-// recheck asks Access again for every watcher of a trip.
-func (h *Hub) recheck(ctx context.Context, r recheck) {
-	for _, w := range h.watching(Scope{Trip, r.TripID}) {
-		ctx, cancel := context.WithTimeout(ctx, readWait)
-		_, err := h.access.Watch(ctx, w.socket.who, w.scope)
-		cancel()
-		var refusal *fault.Error
-		if errors.As(err, &refusal) && !refusal.Retryable() {
-			w.socket.unwatched(w, r.Reason)
-		}
+	for _, w := range h.watching(Scope{Trip, e.TripID}) {
+		w.socket.unwatched(w, e.Reason)
 	}
 }
 
