@@ -248,7 +248,8 @@ func auditTampering(t *testing.T, open func(t *testing.T) (auditlog.Store, Audit
 		"what says so removed too": {
 			`UPDATE audit_base SET seq = 17, hash = (SELECT hash FROM audit_log WHERE seq = 17)`, `DELETE FROM audit_log`,
 		},
-		"the head lowered": {`UPDATE audit_head SET seq = 16`},
+		"the head's hash changed": {`UPDATE audit_head SET hash = (SELECT hash FROM audit_log WHERE seq = 16)`},
+		"the head lowered":        {`UPDATE audit_head SET seq = 16`},
 	} {
 		t.Run("found by the check: "+name, func(t *testing.T) {
 			t.Parallel()
