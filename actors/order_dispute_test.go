@@ -5,11 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"weelo/actors/actortest"
 	"weelo/actors/protocol"
 	"weelo/internal/fault"
 	"weelo/internal/fleet"
 	"weelo/internal/ledger"
+	"weelo/internal/nudge"
 	"weelo/internal/order"
 	"weelo/internal/trip"
 )
@@ -47,10 +50,12 @@ func (m *market) told(who string) int {
 }
 
 // A resolution is committed once, whatever becomes of the answer and whoever owns the order by then, and
-// the parties are told once.
+// the parties are told once, and woken once.
 func TestADisputeIsResolvedOnce(t *testing.T) {
 	in(t, func(t *testing.T) {
 		m, id, _, dispute := disputedOrder(t)
+		m.policy.Push = true
+		m.restart()
 		before := map[string]int{"C1": m.told("C1"), "T1": m.told("T1"), "D1": m.told("D1")}
 		m.once(ledger.Order, actortest.LostReply)
 		_, err := m.resolve(id, dispute, order.ResolvedUpheld)
@@ -76,6 +81,18 @@ func TestADisputeIsResolvedOnce(t *testing.T) {
 		}
 		if s := m.wants(id, order.InProgress, order.SlotInProgress); len(s.Timers) != 0 {
 			t.Errorf("timers %v", s.Timers)
+		}
+		woken := map[string]int{}
+		pushes, err := m.ledger.Take(t.Context(), []string{nudge.PushChannel}, time.Now(), time.Minute, 100)
+		m.must(err)
+		for _, p := range pushes {
+			woken[p.To]++
+			if !p.Deadline.After(time.Now()) {
+				t.Errorf("to %s until %s, which is past", p.To, p.Deadline)
+			}
+		}
+		if diff := cmp.Diff(map[string]int{"C1": 1, "T1": 1, "D1": 1}, woken); diff != "" {
+			t.Errorf("woken (-want +got):\n%s", diff)
 		}
 	})
 }
