@@ -10,6 +10,7 @@ import (
 	"weelo/internal/fleet"
 	"weelo/internal/presence"
 	"weelo/internal/track"
+	"weelo/internal/trip"
 )
 
 const (
@@ -44,18 +45,25 @@ type LastPositions interface {
 	Last(ctx context.Context, users []fleet.UserID, now time.Time) (map[fleet.UserID]track.Fix, error)
 }
 
+// BelievedTracks tells where a truck was last from the track of its trip: *access.Reads.
+type BelievedTracks interface {
+	// Believed gives the newest fix of the trip that may be believed; ok is false when there is none.
+	Believed(ctx context.Context, s trip.State) (fix track.Fix, ok bool, err error)
+}
+
 // FixObserver counts what became of fixes.
 type FixObserver interface {
 	Fix(v track.Verdict)
 }
 
-// DriverConfig is what the actors of drivers need. Presence, Positions and Fixes may be nil.
+// DriverConfig is what the actors of drivers need. Presence, Positions, Tracks and Fixes may be nil.
 type DriverConfig struct {
 	Publisher protocol.Publisher
 	Users     Users
 	Trips     LiveTrips
 	Presence  PresenceReader
 	Positions LastPositions
+	Tracks    BelievedTracks // asked when Positions do not know somebody who is on a trip
 	Writer    *PresenceWriter
 	Rules     track.Rules
 	Fixes     FixObserver

@@ -300,6 +300,42 @@ func TestReportWithoutASocketMovesThePosition(t *testing.T) {
 	})
 }
 
+// TestWithoutALastPositionTheTrackIsGoneOnFrom: an activation that finds the store of positions empty, or away, does
+// not believe the first fix that comes, wherever it is.
+func TestWithoutALastPositionTheTrackIsGoneOnFrom(t *testing.T) {
+	for name, known := range map[string]bool{"the track knows": true, "nothing is known": false} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				y := newYard(t)
+				s := y.onTrip()
+				last := fixAt(time.Now(), 12.97, 77.59)
+				if known {
+					y.tracks[s.ID] = last
+				}
+				<-time.After(10 * time.Second)
+				y.drivers.Report("D1", fixAt(time.Now(), 17.47, 77.59)) // 500 km
+				synctest.Wait()
+				shown := y.hub.Positions()
+				if d := y.driver(); known && (len(shown) != 0 || d.Live == nil || *d.Live != last) {
+					t.Fatalf("a jump was shown: %+v, the driver is at %+v", shown, d.Live)
+				} else if !known && len(shown) != 1 {
+					t.Fatalf("%d shown, want the first fix of all", len(shown))
+				}
+				if !known {
+					return
+				}
+				near := fixAt(time.Now(), 12.9705, 77.59)
+				near.TS++
+				y.drivers.Report("D1", near)
+				synctest.Wait()
+				if got := y.hub.Positions(); len(got) != 1 || got[0].Fix.Lat != 12.9705 {
+					t.Errorf("shown %+v, want where he went on", got)
+				}
+			})
+		})
+	}
+}
+
 func TestEmptiedStoreIsFilledWithTransportersAgain(t *testing.T) {
 	in(t, func(t *testing.T) {
 		y := newYard(t)

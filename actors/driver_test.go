@@ -32,6 +32,7 @@ type yard struct {
 	rows     *rows
 	presence *memory.Presence
 	spots    *memory.Positions
+	tracks   beliefs
 	trips    *actortest.Probe
 	sys      *actors.System
 	drivers  *actors.Drivers
@@ -75,6 +76,14 @@ func (r *rows) outage(down bool) {
 	r.down = down
 }
 
+// beliefs are where the tracks of trips say that the trucks were last.
+type beliefs map[string]track.Fix
+
+func (b beliefs) Believed(_ context.Context, s trip.State) (track.Fix, bool, error) {
+	fix, ok := b[s.ID]
+	return fix, ok, nil
+}
+
 // judged counts verdicts.
 type judged struct {
 	mu sync.Mutex
@@ -95,7 +104,7 @@ func newYard(t *testing.T) *yard {
 	y := &yard{
 		grid: fleet.NewGrid(presence.TransporterLife),
 		t:    t, people: actortest.SmallWorld(), hub: &actortest.Hub{}, rows: &rows{of: map[fleet.UserID]access.Row{}},
-		presence: memory.NewPresence(), spots: memory.NewPositions(), trips: actortest.NewProbe(protocol.KindTrip),
+		presence: memory.NewPresence(), spots: memory.NewPositions(), tracks: beliefs{}, trips: actortest.NewProbe(protocol.KindTrip),
 	}
 	y.start(y.hub)
 	return y
@@ -108,7 +117,7 @@ func (y *yard) start(publisher protocol.Publisher) {
 	writer := actors.NewPresenceWriter(y.presence, y.spots, actors.LostTo(holder), nil, discard)
 	y.sys = actortest.Start(y.t, actors.Config{}, y.trips.Kind(),
 		actors.DriverActors(actors.DriverConfig{
-			Publisher: publisher, Users: y.people, Trips: y.rows, Presence: y.presence, Positions: y.spots,
+			Publisher: publisher, Users: y.people, Trips: y.rows, Presence: y.presence, Positions: y.spots, Tracks: y.tracks,
 			Writer: writer, Rules: track.DefaultRules(), Fixes: &y.judged,
 		}),
 		actors.TransporterActors(actors.TransporterConfig{

@@ -58,6 +58,11 @@ func readFacts(ctx context.Context, c *DriverConfig, id fleet.UserID) *facts {
 			}
 		}
 	}
+	if f.last == nil && f.trip != nil && c.Tracks != nil { // without it the next fix would be believed, wherever it is
+		if fix, ok, err := c.Tracks.Believed(ctx, f.trip.Trip); err == nil && ok {
+			f.last = &fix
+		}
+	}
 	return f
 }
 

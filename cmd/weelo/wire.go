@@ -209,7 +209,7 @@ func (h *house) actors(context.Context, config.Secrets) (err error) {
 		actors.Trips(actors.TripConfig{Ledger: h.ledger, Publisher: h.hub, Tracks: st.fixes, Policy: h.policy, Rules: h.rules}),
 		h.orderActors(),
 		actors.DriverActors(actors.DriverConfig{
-			Publisher: h.hub, Users: st.users, Trips: st.trips, Presence: st.presence, Positions: st.positions,
+			Publisher: h.hub, Users: st.users, Trips: st.trips, Presence: st.presence, Positions: st.positions, Tracks: h.reads,
 			Writer: presences, Rules: h.rules, Fixes: p.metrics.Fixes,
 		}),
 		actors.TransporterActors(actors.TransporterConfig{

@@ -176,9 +176,7 @@ func (r *Reads) WithPosition(ctx context.Context, rows []Row) ([]Seen, error) {
 		case known && !fix.Mock && row.Trip.Covers(fix.TS):
 			seen[i].Last, seen[i].HasLast = fix, true
 		default:
-			w := windowOf(row.Trip)
-			w.From -= before.Milliseconds()
-			missing, windows = append(missing, i), append(windows, w)
+			missing, windows = append(missing, i), append(windows, judgedWindow(row.Trip))
 		}
 	}
 	found, err := r.fixes.Newest(ctx, windows, judged)
@@ -190,6 +188,26 @@ func (r *Reads) WithPosition(ctx context.Context, rows []Row) ([]Seen, error) {
 		seen[i].Last, seen[i].HasLast = r.believed(s, last[s.DriverID], found[k])
 	}
 	return seen, nil
+}
+
+// Believed gives the newest fix of a trip that its track makes believable; ok is false when there is none.
+// It is for whoever knows no last position and goes on from there.
+func (r *Reads) Believed(ctx context.Context, s trip.State) (fix track.Fix, ok bool, err error) {
+	if s.AcceptedMS == 0 {
+		return track.Fix{}, false, nil
+	}
+	found, err := r.fixes.Newest(ctx, []history.Window{judgedWindow(s)}, judged)
+	if err != nil {
+		return track.Fix{}, false, fmt.Errorf("last position of trip %s: %w", s.ID, err)
+	}
+	fix, ok = r.believed(s, track.Fix{}, found[0])
+	return fix, ok, nil
+}
+
+func judgedWindow(s trip.State) history.Window {
+	w := windowOf(s)
+	w.From -= before.Milliseconds()
+	return w
 }
 
 // believed is the newest of the fixes, sorted by time, that is believed, if it is of the trip. known is the

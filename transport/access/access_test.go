@@ -360,6 +360,16 @@ func TestHistoryIsBelievedByTheSameRules(t *testing.T) {
 		if views[0].Live != nil {
 			got = views[0].Live.Lat
 		}
+		row, err := sqlite.NewTripReads(s.db).Trip(t.Context(), "moving")
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Whoever knows no last position is told what the customer sees with an empty store of them.
+		fix, ok, err := reads.New(nil, nil, s.fixes, track.DefaultRules(), nil).Believed(t.Context(), row.Trip)
+		known, _ := c.positions.(remembers)
+		if len(known) == 0 && (err != nil || ok != (c.want != 0) || fix.Lat != c.want) {
+			t.Errorf("%s: believed %v %+v, %v; want %v", name, ok, fix, err, c.want)
+		}
 		if got != c.want {
 			t.Errorf("%s: the customer sees the truck at %v, want %v", name, got, c.want)
 		}
