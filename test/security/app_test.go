@@ -74,6 +74,21 @@ func (a *appSocket) until(prefix string) string {
 	}
 }
 
+// closed reads until the connection is closed, and expects the code within the limit from now.
+func (a *appSocket) closed(code int, limit time.Duration) {
+	a.t.Helper()
+	ctx, cancel := context.WithTimeout(a.t.Context(), limit)
+	defer cancel()
+	for {
+		if _, _, err := a.conn.Read(ctx); err != nil {
+			if got := int(websocket.CloseStatus(err)); got != code {
+				a.t.Errorf("closed with %d, want %d: %v", got, code, err)
+			}
+			return
+		}
+	}
+}
+
 // event reads to the next event of that name and gives what it carries.
 func (a *appSocket) event(name string) (payload object) {
 	a.t.Helper()

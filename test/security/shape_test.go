@@ -2,6 +2,8 @@ package security
 
 import (
 	"fmt"
+	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -12,6 +14,7 @@ func TestShape(t *testing.T) {
 	onBoth(t, []check{
 		{"P13_NumbersThatAreNone", numbersThatAreNone},
 		{"P14_BodiesWithTwoReadings", bodiesWithTwoReadings},
+		{"P14_NoAddressBreaksTheServer", noAddressBreaksTheServer},
 	})
 }
 
@@ -46,6 +49,8 @@ func bodiesWithTwoReadings(t *testing.T, h *house) {
 		body   string
 		kind   string
 		status int
+
+		encoding string
 	}{
 		"another case":     {body: fmt.Sprintf(`{"phone":%q,"PHONE":%q,"role":"customer"}`, one, two), status: 400},
 		"only another":     {body: fmt.Sprintf(`{"PHONE":%q,"role":"customer"}`, one), status: 400},
@@ -64,11 +69,19 @@ func bodiesWithTwoReadings(t *testing.T, h *house) {
 		"text/plain":       {body: good, kind: "text/plain", status: 415},
 		"a form":           {body: "phone=" + one, kind: "application/x-www-form-urlencoded", status: 415},
 		"no type":          {body: good, kind: " ", status: 415},
+		"UTF-16":           {body: good, kind: "application/json; charset=utf-16", status: 415},
+		"U+0000":           {body: fmt.Sprintf(`{"phone":%q,"role":"customer","x":"\u0000"}`, one), status: 400},
+		"U+0000 in a name": {body: fmt.Sprintf(`{"phone":%q,"role":"customer","x\u0000":1}`, one), status: 400},
+		"broken UTF-8":     {body: fmt.Sprintf("{\"phone\":%q,\"role\":\"customer\",\"x\":\"\xff\"}", one), status: 400},
+		"gzip by its name": {body: good, encoding: "gzip", status: 415},
 	} {
 		t.Run(name, func(t *testing.T) {
 			header := []string{"Expect", "100-continue"} // or the answer could be lost while the body is still sent
 			if test.kind != "" {
 				header = append(header, "Content-Type", strings.TrimSpace(test.kind))
+			}
+			if test.encoding != "" {
+				header = append(header, "Content-Encoding", test.encoding)
 			}
 			h.stranger(t).post("auth/send-otp", test.body, header...).refused(test.status)
 		})
@@ -86,4 +99,37 @@ func bodiesWithTwoReadings(t *testing.T, h *house) {
 		}
 	}
 	h.stranger(t).post("auth/send-otp", good).ok()
+}
+
+// odd are ids that no database should be asked about: U+0000, bytes that are no UTF-8, and what means something to
+// others.
+var odd = []string{"%00", "a%00b", "%ff", "%F0%28%8C%28", "%7B%7D", "%25", "%20", "' OR 1=1--", strings.Repeat("x", 300)}
+
+var inBraces = regexp.MustCompile(`\{[^}]*\}`)
+
+// noAddressBreaksTheServer asks every call with an id in its path about odd ones, as everybody.
+func noAddressBreaksTheServer(t *testing.T, h *house) {
+	crew := h.crew(t)
+	everybody := []*caller{h.stranger(t), h.customer(t).caller, crew.caller, crew.driver(t).caller, h.login(t, h.opsUser, "ops").caller}
+	asked := 0
+	for _, c := range h.calls(t) {
+		if !strings.Contains(c.path, "{") {
+			continue
+		}
+		for i, id := range odd {
+			who := everybody[(asked+i)%len(everybody)]
+			path := inBraces.ReplaceAllString(c.path, strings.ReplaceAll(id, " ", "%20"))
+			var body any
+			if c.method != http.MethodGet {
+				body = object{"reason": "a check", "status": "completed"}
+			}
+			if a := who.ask(c.method, path, body, "X-Reason", "a check"); a.status >= 500 || a.status < 400 {
+				t.Errorf("%s %s: %d %.200s", c.method, path, a.status, a.body)
+			}
+		}
+		asked++
+	}
+	if asked < 20 {
+		t.Errorf("only %d calls have an id in their path", asked)
+	}
 }

@@ -1,12 +1,15 @@
 package security
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // TestSockets: who may connect, and what may be said and heard there.
@@ -172,6 +175,10 @@ func foreignTripsAreUnknown(t *testing.T, h *house) {
 		b := mine.post("trips/"+trip+"/share", nil).refused(404)
 		app.emit("join_trip", trip)
 		f := app.event("error")
+		app.emit("join_trip", object{"tripId": trip}) // again
+		if again := app.event("error"); again["code"] != f["code"] || again["message"] != f["message"] {
+			t.Errorf("first %v, then %v", f, again)
+		}
 		said = append(said, fmt.Sprint(e["code"], e["message"], e["retryable"], a.content.Error.Code, a.content.Error.Message,
 			b.content.Error.Code, b.content.Error.Message, f["code"], f["message"]))
 	}
@@ -243,6 +250,17 @@ func tooBigAndTooMany(t *testing.T, h *house) {
 			break
 		}
 		told = told || f["code"] == "RATE_LIMITED"
+	}
+	for name, packet := range map[string]string{"pongs": "3", "unknown events": `42["nobody_knows",{}]`, "heartbeats": `42["heartbeat",{}]`} {
+		app := driver.on("app " + name).app()
+		ctx, cancel := context.WithTimeout(t.Context(), wait)
+		for range 20_000 {
+			if app.conn.Write(ctx, websocket.MessageText, []byte(packet)) != nil {
+				break // closed meanwhile
+			}
+		}
+		cancel()
+		app.closed(4429, wait)
 	}
 	healthy.alive()
 	h.customer(t).me().ok()
