@@ -221,7 +221,7 @@ func openRedis(ctx context.Context, p *process) (goredis.UniversalClient, error)
 	goredis.SetLogger(redisLog{p.log})
 	var client goredis.UniversalClient
 	err := patiently(ctx, startPatience, func() (err error) {
-		client, err = redis.Open(ctx, p.cfg.Store.RedisURL.Reveal())
+		client, err = redis.OpenWithin(ctx, p.cfg.Store.RedisURL.Reveal(), p.cfg.Store.RedisTimeout)
 		if err != nil {
 			p.log.Warn("redis does not answer yet", "err", err)
 		}

@@ -46,9 +46,10 @@ type Server struct {
 
 // Store is where state is kept.
 type Store struct {
-	DatabaseURL DSN    `env:"DATABASE_URL" doc:"Postgres, e.g. postgres://user:password@host:5432/weelo. Needed by serve. What must never be lost."`
-	RedisURL    DSN    `env:"REDIS_URL" doc:"Redis, e.g. rediss://host:6379; single and cluster mode are found by themselves. Needed by serve. What may be rebuilt."`
-	Migrate     string `env:"MIGRATE" envDefault:"on" doc:"on: serve migrates at the start, under a lock. off: serve refuses an old schema instead."`
+	DatabaseURL  DSN           `env:"DATABASE_URL" doc:"Postgres, e.g. postgres://user:password@host:5432/weelo. Needed by serve. What must never be lost."`
+	RedisURL     DSN           `env:"REDIS_URL" doc:"Redis, e.g. rediss://host:6379; single and cluster mode are found by themselves. Needed by serve. What may be rebuilt."`
+	RedisTimeout time.Duration `env:"REDIS_TIMEOUT" envDefault:"500ms" doc:"How long one command to Redis may take, 50ms to 5s; a batch of them four times as long. What only reads is tried twice. Shorter answers sooner when Redis hangs, longer refuses fewer logins when it is slow."`
+	Migrate      string        `env:"MIGRATE" envDefault:"on" doc:"on: serve migrates at the start, under a lock. off: serve refuses an old schema instead."`
 }
 
 // Secrets sign and hide.

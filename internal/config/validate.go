@@ -179,6 +179,7 @@ func (c Config) common(ps *Problems) {
 	if c.Server.MapStyleURL != "" && !isURL(c.Server.MapStyleURL, "http", "https") {
 		ps.addf("MAP_STYLE_URL", "%q is not a web address", c.Server.MapStyleURL)
 	}
+	between(ps, "REDIS_TIMEOUT", c.Store.RedisTimeout, 50*time.Millisecond, 5*time.Second)
 	if c.Store.Migrate != "on" && c.Store.Migrate != "off" {
 		ps.addf("MIGRATE", "%q is neither on nor off", c.Store.Migrate)
 	}

@@ -16,8 +16,6 @@ func NewClock(client goredis.UniversalClient) *Clock { return &Clock{client: cli
 
 // Now is Redis's time.
 func (c *Clock) Now(ctx context.Context) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	now, err := c.client.Time(ctx).Result()
 	if err != nil {
 		return time.Time{}, fmt.Errorf("redis's time: %w", err)

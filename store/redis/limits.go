@@ -32,12 +32,10 @@ func (l *Limits) Take(ctx context.Context, key, id string, windows []otp.Window)
 
 // Wait tells when there is room.
 func (l *Limits) Wait(ctx context.Context, key string, windows []otp.Window) (time.Duration, error) {
-	return l.run(ctx, key, "", windows)
+	return l.run(reading(ctx), key, "", windows)
 }
 
 func (l *Limits) run(ctx context.Context, key, id string, windows []otp.Window) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	args := make([]any, 0, 1+2*len(windows))
 	args = append(args, id)
 	for _, w := range windows {
@@ -52,8 +50,6 @@ func (l *Limits) run(ctx context.Context, key, id string, windows []otp.Window) 
 
 // Return takes an event back.
 func (l *Limits) Return(ctx context.Context, key, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	if err := l.client.ZRem(ctx, key, id).Err(); err != nil {
 		return fmt.Errorf("return to a limit: %w", err)
 	}

@@ -15,19 +15,21 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// callBudget bounds each call: Redis answers within milliseconds or is in trouble, and then a quick
-// no is better than a slow one.
-const callBudget = time.Second
-
-// Open connects to the server of a redis:// or rediss:// URL and finds out by itself whether it runs
-// in cluster mode. Commands are not repeated by themselves: a script that counted may not count twice. A
-// server that fails is left alone for a moment (breaker).
+// Open is OpenWithin the default Timeout.
 func Open(ctx context.Context, url string) (goredis.UniversalClient, error) {
+	return OpenWithin(ctx, url, Timeout)
+}
+
+// OpenWithin connects to the server of a redis:// or rediss:// URL and finds out by itself whether it runs
+// in cluster mode. A command may take as long as timeout says, whatever its caller would wait: Redis answers within
+// milliseconds or is in trouble, and then a quick no is better than a slow one. Only reads are repeated (patience). A
+// server that fails is left alone for a moment (breaker).
+func OpenWithin(ctx context.Context, url string, timeout time.Duration) (goredis.UniversalClient, error) {
 	o, err := goredis.ParseURL(url)
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", hideURL(err, url))
 	}
-	single := goredis.NewClient(tuned(o))
+	single := goredis.NewClient(tuned(o, timeout))
 	clustered, err := isCluster(ctx, single)
 	if err != nil {
 		_ = single.Close()
@@ -35,7 +37,8 @@ func Open(ctx context.Context, url string) (goredis.UniversalClient, error) {
 	}
 	if !clustered {
 		single.AddHook(traced{})
-		single.AddHook(newBreaker())
+		single.AddHook(patience{timeout})
+		single.AddHook(newBreaker()) // each try of a read counts
 		return single, nil
 	}
 	if err := single.Close(); err != nil {
@@ -47,6 +50,7 @@ func Open(ctx context.Context, url string) (goredis.UniversalClient, error) {
 		PoolTimeout: o.PoolTimeout, ContextTimeoutEnabled: true,
 	})
 	cluster.AddHook(traced{})
+	cluster.AddHook(patience{timeout})
 	cluster.OnNewNode(func(node *goredis.Client) { node.AddHook(newBreaker()) })
 	if err := cluster.Ping(ctx).Err(); err != nil {
 		_ = cluster.Close()
@@ -55,10 +59,11 @@ func Open(ctx context.Context, url string) (goredis.UniversalClient, error) {
 	return cluster, nil
 }
 
-func tuned(o *goredis.Options) *goredis.Options {
+// tuned leaves time to patience: what the library would wait by itself is never shorter.
+func tuned(o *goredis.Options, timeout time.Duration) *goredis.Options {
 	o.MaxRetries = -1
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = 2*time.Second, time.Second, time.Second
-	o.PoolTimeout = time.Second
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = 2*time.Second, batchTimes*timeout, batchTimes*timeout
+	o.PoolTimeout = timeout
 	o.ContextTimeoutEnabled = true
 	return o
 }

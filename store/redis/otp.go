@@ -42,8 +42,6 @@ func NewOTP(client goredis.UniversalClient) *OTP { return &OTP{client: client} }
 
 // Issue adds a code.
 func (s *OTP) Issue(ctx context.Context, k otp.Key, c otp.Code, life, cooldown time.Duration) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	wait, err := otpIssue.Run(ctx, s.client, []string{k.Literal()}, c.ID, c.Kid, c.Hash, c.Binding, ms(life), ms(cooldown)).Int64()
 	if err != nil {
 		return 0, fmt.Errorf("issue a code: %w", err)
@@ -53,8 +51,6 @@ func (s *OTP) Issue(ctx context.Context, k otp.Key, c otp.Code, life, cooldown t
 
 // Withdraw takes back a code.
 func (s *OTP) Withdraw(ctx context.Context, k otp.Key, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	if err := otpWithdraw.Run(ctx, s.client, []string{k.Literal()}, id).Err(); err != nil {
 		return fmt.Errorf("withdraw a code: %w", err)
 	}
@@ -63,9 +59,7 @@ func (s *OTP) Withdraw(ctx context.Context, k otp.Key, id string) error {
 
 // Look tells what a try would be.
 func (s *OTP) Look(ctx context.Context, k otp.Key, by otp.Sender, limit int) (otp.Outlook, error) {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
-	got, err := otpTry.Run(ctx, s.client, []string{k.Literal()}, trying(by, limit, "look")...).Int64Slice()
+	got, err := otpTry.Run(reading(ctx), s.client, []string{k.Literal()}, trying(by, limit, "look")...).Int64Slice()
 	if err != nil {
 		return otp.Outlook{}, fmt.Errorf("look at a code: %w", err)
 	}
@@ -77,8 +71,6 @@ func (s *OTP) Look(ctx context.Context, k otp.Key, by otp.Sender, limit int) (ot
 
 // Try counts a try.
 func (s *OTP) Try(ctx context.Context, k otp.Key, by otp.Sender, limit int) (otp.Attempt, error) {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	got, err := otpTry.Run(ctx, s.client, []string{k.Literal()}, trying(by, limit, "count")...).Slice()
 	if err != nil {
 		return otp.Attempt{}, fmt.Errorf("count a try: %w", err)
@@ -111,8 +103,6 @@ func trying(by otp.Sender, limit int, what string) []any {
 
 // Consume lets one caller win.
 func (s *OTP) Consume(ctx context.Context, k otp.Key, c otp.Claim, window time.Duration) (otp.Claim, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	got, err := otpConsume.Run(ctx, s.client, []string{k.Literal()}, c.ID, c.Device, c.Session, ms(window)).Slice()
 	if err != nil {
 		return otp.Claim{}, false, fmt.Errorf("consume a code: %w", err)

@@ -40,7 +40,7 @@ func (r *Rates) Take(ctx context.Context, l limit.Limit, key string) (time.Durat
 
 // Wait implements limit.Limiter.
 func (r *Rates) Wait(ctx context.Context, l limit.Limit, key string) (time.Duration, error) {
-	return r.run(ctx, "wait", l, key)
+	return r.run(reading(ctx), "wait", l, key)
 }
 
 // Return implements limit.Limiter.
@@ -50,8 +50,6 @@ func (r *Rates) Return(ctx context.Context, l limit.Limit, key string) error {
 }
 
 func (r *Rates) run(ctx context.Context, what string, l limit.Limit, key string) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	wait, err := rateScript.Run(ctx, r.client, []string{"limit:" + l.Name + ":" + key},
 		what, l.Interval().Microseconds(), l.Burst, l.Block.Microseconds()).Int64()
 	if err != nil {
@@ -68,8 +66,6 @@ func (r *Rates) Add(ctx context.Context, key string, span time.Duration, all, so
 
 // Begin implements limit.Tallies.
 func (r *Rates) Begin(ctx context.Context, key string, span time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	_, err := r.client.TxPipelined(ctx, func(tx goredis.Pipeliner) error {
 		name := "tally:" + key
 		tx.Del(ctx, name)
@@ -85,12 +81,10 @@ func (r *Rates) Begin(ctx context.Context, key string, span time.Duration) error
 
 // Read implements limit.Tallies.
 func (r *Rates) Read(ctx context.Context, key string) (limit.Tally, time.Duration, error) {
-	return r.tally(ctx, key, 0, 0, 0)
+	return r.tally(reading(ctx), key, 0, 0, 0)
 }
 
 func (r *Rates) tally(ctx context.Context, key string, span time.Duration, all, some int) (limit.Tally, time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	v, err := tallyScript.Run(ctx, r.client, []string{"tally:" + key}, all, some, ms(span)).Int64Slice()
 	if err != nil || len(v) != 3 {
 		return limit.Tally{}, 0, fmt.Errorf("count in a tally: %w", err)

@@ -39,8 +39,6 @@ func NewRoll(client goredis.UniversalClient, id string) *Roll {
 
 // Beat implements limit.Roll.
 func (r *Roll) Beat(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	n, err := rollScript.Run(ctx, r.client, []string{rollKey}, r.id, ms(r.life)).Int()
 	if err != nil {
 		return 0, fmt.Errorf("count the tasks: %w", err)
@@ -50,8 +48,6 @@ func (r *Roll) Beat(ctx context.Context) (int, error) {
 
 // Leave implements limit.Roll.
 func (r *Roll) Leave(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	if err := r.client.ZRem(ctx, rollKey, r.id).Err(); err != nil {
 		return fmt.Errorf("leave the tasks: %w", err)
 	}

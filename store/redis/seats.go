@@ -26,8 +26,6 @@ func NewSeats(client goredis.UniversalClient) *Seats { return &Seats{client: cli
 
 // Renew implements share.Seats.
 func (s *Seats) Renew(ctx context.Context, link string, here, left []share.Seat, most int, hold time.Duration) ([]share.Seat, error) {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	args := []any{ms(hold), most, len(left)}
 	for _, list := range [][]share.Seat{left, here} {
 		for _, seat := range list {

@@ -22,8 +22,6 @@ func NewTickets(client goredis.UniversalClient) *Tickets { return &Tickets{clien
 
 // PutTicket keeps a ticket.
 func (s *Tickets) PutTicket(ctx context.Context, digest string, value []byte, life time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	if err := s.client.Set(ctx, "ticket:"+digest, value, life).Err(); err != nil {
 		return fmt.Errorf("keep a ticket: %w", err)
 	}
@@ -32,8 +30,6 @@ func (s *Tickets) PutTicket(ctx context.Context, digest string, value []byte, li
 
 // TakeTicket gives a ticket once.
 func (s *Tickets) TakeTicket(ctx context.Context, digest string) ([]byte, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	value, err := s.client.GetDel(ctx, "ticket:"+digest).Bytes()
 	if errors.Is(err, goredis.Nil) {
 		return nil, false, nil

@@ -32,8 +32,6 @@ func NewWitness(client goredis.UniversalClient) *Witness { return &Witness{clien
 
 // Changed implements login.Memory. A store that does not answer has not changed yet.
 func (w *Witness) Changed(ctx context.Context) (why string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, callBudget)
-	defer cancel()
 	word, err := w.remembered(ctx)
 	if err != nil {
 		return "", fmt.Errorf("ask the witness: %w", err)

@@ -175,6 +175,22 @@ func TestRedisSlow(t *testing.T) {
 	eventually(t, 20*time.Second, "codes are sent again", func() bool { return later.send(t, s).Status == http.StatusOK })
 }
 
+// TestTimeForRedis: how long a command may take is the environment's: a Redis that answers after a fifth of a second is
+// too slow for a server that gives it a tenth, and good enough for one that gives it five seconds.
+func TestTimeForRedis(t *testing.T) {
+	t.Parallel()
+	w := newTown(t)
+	p := newProxy(t, w.redis.Addr())
+	w.cache = "redis://" + p.addr
+	hasty, patient := w.serve(t, "REDIS_TIMEOUT=100ms"), w.serve(t, "REDIS_TIMEOUT=5s")
+	p.delay.Store(int64(200 * time.Millisecond))
+	one, two := w.phone("7010005001", "customer"), w.phone("7011005002", "customer")
+	tryAgain(t, "send with a tenth of a second", one.send(t, hasty))
+	accepted(t, "send with five seconds", two.send(t, patient))
+	p.delay.Store(0)
+	eventually(t, 20*time.Second, "codes are sent again", func() bool { return one.send(t, hasty).Status == http.StatusOK })
+}
+
 // TestLimitsAfterAFlush: what was counted is gone, so half as much is let through for a while.
 func TestLimitsAfterAFlush(t *testing.T) {
 	t.Parallel()
