@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"path/filepath"
@@ -57,6 +58,41 @@ func TestUpkeepPrunesTheAuditLog(t *testing.T) {
 		if err != nil || (len(told) == 1) != (c.want > 0) {
 			t.Errorf("%s: it is written as %+v: %v", c.keep, told, err)
 		}
+	}
+}
+
+// TestUpkeepFindsTampering: it says so, removes nothing, and goes on with everything else.
+func TestUpkeepFindsTampering(t *testing.T) {
+	t.Parallel()
+	cfg, err := config.Load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	p := &process{cfg: cfg, log: slog.New(slog.NewTextHandler(&said, nil)), metrics: telemetry.NewMetrics("test"), ready: newReadiness("test")}
+	file := filepath.Join(t.TempDir(), databaseFile)
+	st, err := embedded(t.Context(), p, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.shut(context.Background()) })
+	if err := st.log.Append(t.Context(), logged(500, 4)); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlite.Open(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if _, err := db.Write.ExecContext(t.Context(), `DROP TRIGGER audit_log_changes_none; UPDATE audit_log SET actor = 'o2' WHERE seq = 2`); err != nil {
+		t.Fatal(err)
+	}
+	(&upkeep{p, st}).pass(t.Context(), time.Now())
+	if !strings.Contains(said.String(), `level=ERROR msg="the audit log was tampered with`) || !strings.Contains(said.String(), "row=2") {
+		t.Errorf("it said %s", said.String())
+	}
+	if rows, err := st.log.Chain(t.Context(), 0, 10); err != nil || len(rows) != 4 {
+		t.Errorf("%d rows are left: %v", len(rows), err)
 	}
 }
 
