@@ -184,20 +184,32 @@ type household struct {
 	viewer *caller // of the link
 }
 
+// goesOnline waits until a transporter is where orders are sent to.
+func (c *crew) goesOnline(t *testing.T) {
+	t.Helper()
+	c.ask(http.MethodPut, "/api/v1/transporter/availability", object{"isAvailable": true}).ok()
+	eventually(t, wait, "the transporter online", func() bool {
+		return strings.Contains(c.post("transporter/heartbeat", object{"latitude": 12.9720, "longitude": 77.5950, "isOnTrip": false}).ok().body, "open_17ft")
+	})
+}
+
+// orders asks for trucks, as a customer, near where transporters go online.
+func (u *user) orders(trucks int) (order string) {
+	u.t.Helper()
+	return u.post("bookings/orders", object{
+		"distanceKm": 145, "goodsType": "Tiles", "pickup": place(12.9716, 77.5946, "Yard A"), "drop": place(12.2958, 76.6394, "Dock B, Mysuru"),
+		"vehicleRequirements": []object{{"vehicleType": "open", "vehicleSubtype": "17 Feet", "quantity": trucks, "pricePerTruck": 9000}},
+	}).ok().text("order", "id")
+}
+
 func (h *house) household(t *testing.T) *household {
 	t.Helper()
 	k := &household{journey: h.journey(t), orders: h.customer(t)}
 	link := k.customer.post("trips/"+k.trip+"/share", nil).ok()
 	k.viewer, _ = h.stranger(t).follows(link.text("token"))
 	holder := h.crew(t)
-	holder.ask(http.MethodPut, "/api/v1/transporter/availability", object{"isAvailable": true}).ok()
-	eventually(t, wait, "the transporter online", func() bool {
-		return strings.Contains(holder.post("transporter/heartbeat", object{"latitude": 12.9720, "longitude": 77.5950, "isOnTrip": false}).ok().body, "open_17ft")
-	})
-	order := k.orders.post("bookings/orders", object{
-		"distanceKm": 145, "goodsType": "Tiles", "pickup": place(12.9716, 77.5946, "Yard A"), "drop": place(12.2958, 76.6394, "Dock B, Mysuru"),
-		"vehicleRequirements": []object{{"vehicleType": "open", "vehicleSubtype": "17 Feet", "quantity": 2, "pricePerTruck": 9000}},
-	}).ok().text("order", "id")
+	holder.goesOnline(t)
+	order := k.orders.orders(2)
 	hold := holder.post("truck-hold/hold", object{"orderId": order, "vehicleType": "open", "vehicleSubtype": "17 Feet", "quantity": 1}).ok().text("holdId")
 	k.ids = ids{
 		"id": k.trip, "tripId": k.trip, "shareId": link.text("shareId"), "orderId": order, "bookingId": order, "holdId": hold,

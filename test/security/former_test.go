@@ -31,6 +31,32 @@ func (c *crew) hires(t *testing.T, phone string) {
 	c.driverID = c.patiently("driver/onboard/verify", object{"phone": phone, "otp": c.house.sms.next(t, phone).Code}).ok().text("driver", "id")
 }
 
+// ordered starts a trip of an order, so that its driver may see both.
+func (h *house) ordered(t *testing.T) (j *journey, order string) {
+	t.Helper()
+	j = &journey{customer: h.customer(t), crew: h.crew(t)}
+	j.driver = j.crew.driver(t)
+	j.crew.goesOnline(t)
+	j.driver.ask(http.MethodPut, "/api/v1/driver/availability", object{"isOnline": true}).ok()
+	order = j.customer.orders(1)
+	hold := j.crew.post("truck-hold/hold", object{"orderId": order, "vehicleType": "open", "vehicleSubtype": "17 Feet", "quantity": 1}).ok().text("holdId")
+	j.crew.post("truck-hold/confirm-with-assignments", object{"holdId": hold, "assignments": []object{{"vehicleId": j.crew.vehicleID, "driverId": j.crew.driverID}}}).ok()
+	j.trip = j.driver.get("tracking/active-trip").ok().text("tripId")
+	j.driver.ask(http.MethodPatch, "/api/v1/assignments/"+j.trip+"/accept", nil).ok()
+	return j, order
+}
+
+// orderCalls are what a driver can ask about an order that he names.
+func orderCalls(order string) (paths []string) {
+	for _, path := range []string{
+		"orders/%s", "bookings/orders/%s", "orders/%s/status", "orders/%s/route", "bookings/%s", "bookings/%s/trucks",
+		"tracking/booking/%s", "tracking/booking/%s/eta", "truck-hold/order-progress/%s",
+	} {
+		paths = append(paths, fmt.Sprintf(path, order))
+	}
+	return paths
+}
+
 // tripCalls are all that a driver can ask by REST about a trip that he names.
 func tripCalls(trip string) map[string]func(*caller) answer {
 	call := func(method, path string, body any) func(*caller) answer {
@@ -51,11 +77,15 @@ func tripCalls(trip string) map[string]func(*caller) answer {
 }
 
 func aFormerFleetsTripsAreUnknown(t *testing.T, h *house) {
-	j, other := h.journey(t), h.crew(t)
+	j, order := h.ordered(t)
+	other := h.crew(t)
 	for _, name := range []string{"assignment", "trip", "tracking", "history"} {
 		if a := tripCalls(j.trip)[name](j.driver.caller); a.status != http.StatusOK {
 			t.Fatalf("%s, while he drives for it: %d %s", name, a.status, a.body)
 		}
+	}
+	for _, path := range orderCalls(order) {
+		j.driver.get(path).ok()
 	}
 	j.driver.connect().send(fix(1, time.Now(), 12.9716, 77.5946))
 	eventually(t, wait, "he is on the map of his fleet", func() bool {
@@ -82,6 +112,13 @@ func aFormerFleetsTripsAreUnknown(t *testing.T, h *house) {
 		a, b := ask(he.caller).refused(404), unknown[name](he.caller).refused(404)
 		if a.content.Error.Code != b.content.Error.Code || a.content.Error.Message != b.content.Error.Message {
 			t.Errorf("%s: the former fleet's trip and an unknown one differ: %s %s", name, a.body, b.body)
+		}
+	}
+	none := orderCalls(nobody)
+	for i, path := range orderCalls(order) {
+		a, b := he.get(path).refused(404), he.get(none[i]).refused(404)
+		if a.content.Error.Code != b.content.Error.Code || a.content.Error.Message != b.content.Error.Message {
+			t.Errorf("%s: the former fleet's order and an unknown one differ: %s %s", path, a.body, b.body)
 		}
 	}
 	if a := he.get("assignments/driver").ok(); a.number("total") != 0 || strings.Contains(a.body, j.trip) {
