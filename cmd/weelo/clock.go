@@ -77,7 +77,7 @@ func (c *offsetClock) begin(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("the clock of %s: %w", c.whose, err)
 	}
 	if d := c.apart(); d.Abs() > offsetWarning {
-		log.Warn("this machine's clock is not that of "+c.whose, "ahead", d.Round(time.Millisecond).String(), "not_ready_beyond", offsetLimit.String())
+		log.Warn("this machine's clock is not that of a store", "store", c.whose, "ahead", d.Round(time.Millisecond).String(), "not_ready_beyond", offsetLimit.String())
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func TestClocksAreHeldAgainstBothStores(t *testing.T) {
 				t.Errorf("%v: said %d times: %s", c, got, &log)
 			}
 			for _, name := range c.said {
-				if !strings.Contains(log.String(), "not that of "+name) {
+				if !strings.Contains(log.String(), name) {
 					t.Errorf("%v: %s is not named: %s", c, name, &log)
 				}
 			}

@@ -67,10 +67,10 @@ func (r Row) hash(before Hash) Hash {
 	b := make([]byte, 0, 512)
 	b = append(b, "weelo audit/v1"...)
 	b = append(b, before[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Seq))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Seq)) //nolint:gosec // the same 64 bits, for a hash
 	b = binary.BigEndian.AppendUint64(b, uint64(r.At.UnixMicro()))
 	for _, s := range []string{r.Actor, r.Role, r.Action, r.Subject, r.Reason, r.AuthorisedBy, r.PhoneHMAC, r.Network, r.DeviceHash, r.RequestID, r.Details} {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
+		b = binary.BigEndian.AppendUint32(b, uint32(len(s))) //nolint:gosec // a text of at most some hundred bytes
 		b = append(b, s...)
 	}
 	return sha256.Sum256(b)

@@ -138,7 +138,7 @@ func (s *Session) backoff(failures int) time.Duration {
 		defer s.mu.Unlock()
 		return time.Duration(s.cfg.Random.Int64N(int64(top)))
 	}
-	return rand.N(top)
+	return rand.N(top) //nolint:gosec // spreads reconnections; no secret
 }
 
 type verdict int

@@ -150,7 +150,7 @@ func (g *Grid) expire(from int, oldest int64) (n int, more bool) {
 	to := min(from+expireStep, len(g.marks))
 	for i := from; i < to; i++ {
 		if m := &g.marks[i]; len(m.keys) > 0 && m.atMS <= oldest {
-			g.forget(int32(i))
+			g.forget(int32(i)) //nolint:gosec // marks are one a transporter
 			n++
 		}
 	}
@@ -184,7 +184,7 @@ func (g *Grid) mark(id UserID) int32 {
 		i = g.free[last]
 		g.free = g.free[:last]
 	} else {
-		i = int32(len(g.marks))
+		i = int32(len(g.marks)) //nolint:gosec // marks are one a transporter
 		g.marks = append(g.marks, mark{})
 	}
 	g.marks[i].id = id

@@ -121,7 +121,7 @@ func (t *tree) put(marks []mark, s spot) {
 func (t *tree) seat(marks []mark, leaf int32, s spot) {
 	c := &t.nodes[leaf]
 	r := &marks[s.mark].refs[s.nth]
-	r.leaf, r.slot = leaf, int32(len(c.spots))
+	r.leaf, r.slot = leaf, int32(len(c.spots)) //nolint:gosec // spots are one a transporter
 	c.spots = append(c.spots, s)
 }
 
@@ -160,7 +160,7 @@ func (t *tree) block() int32 {
 		t.free = t.free[:last]
 		return first
 	}
-	first := int32(len(t.nodes))
+	first := int32(len(t.nodes)) //nolint:gosec // nodes are of the order of marks, one a transporter
 	t.nodes = append(t.nodes, make([]node, 8)...)
 	return first
 }

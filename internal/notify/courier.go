@@ -174,5 +174,5 @@ func (c *Courier) count(outcome string) {
 // failed together does not come again together.
 func courierBackoff(attempts int) time.Duration {
 	wait := min(courierWorst, courierFirst<<min(attempts, 10))
-	return wait - rand.N(wait/4)
+	return wait - rand.N(wait/4) //nolint:gosec // spreads retries; no secret
 }

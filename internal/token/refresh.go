@@ -86,7 +86,7 @@ func (m *Mint) VerifyRefresh(s string, now time.Time) (Refresh, error) {
 func refreshID(session string, gen int64) string {
 	h := sha256.New()
 	h.Write([]byte("weelo refresh\x00" + session + "\x00"))
-	h.Write(binary.BigEndian.AppendUint64(nil, uint64(gen)))
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(gen))) //nolint:gosec // the same 64 bits, for a hash
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 

@@ -155,7 +155,7 @@ func eventColumns(ts []ledger.Transition, accepted []int) []any {
 			e := &t.Events[j]
 			kinds, aggregates = append(kinds, string(t.Ref.Kind)), append(aggregates, t.Ref.ID)
 			versions, epochs = append(versions, t.Version+1), append(epochs, t.Epoch)
-			ordinals, payloads = append(ordinals, int32(j)), append(payloads, int32(e.PayloadVersion))
+			ordinals, payloads = append(ordinals, int32(j)), append(payloads, int32(e.PayloadVersion)) //nolint:gosec // both are small counts
 			ids, types, data = append(ids, e.ID), append(types, e.Type), append(data, string(e.Data))
 			ats, expires = append(ats, e.At), append(expires, optional(e.Expires))
 			trips, orders = append(trips, optionalText(e.TripID)), append(orders, optionalText(e.OrderID))
@@ -176,7 +176,7 @@ func inboxColumns(ts []ledger.Transition, entries []ledger.Entry, heads ledger.H
 		t := &ts[e.Transition]
 		recipients[i], kinds[i], aggregates[i] = e.Recipient, string(t.Ref.Kind), t.Ref.ID
 		backs[i], versions[i] = int64(e.Back), t.Version+1
-		ordinals[i], ats[i] = int32(e.Event), t.At
+		ordinals[i], ats[i] = int32(e.Event), t.At //nolint:gosec // the place in one transition, a small count
 	}
 	return []any{heads.Recipients, heads.Counts, recipients, backs, kinds, aggregates, versions, ordinals, ats}
 }

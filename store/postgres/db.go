@@ -98,7 +98,7 @@ func openPool(ctx context.Context, c Config, name string, conns int) (*pgxpool.P
 	if err != nil {
 		return nil, err
 	}
-	pc.MaxConns = int32(conns)
+	pc.MaxConns = int32(conns) //nolint:gosec // at most 100: Config.Validate
 	pc.MaxConnIdleTime = 5 * time.Minute
 	pc.MaxConnLifetime = time.Hour
 	pc.MaxConnLifetimeJitter = 10 * time.Minute

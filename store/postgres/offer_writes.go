@@ -105,7 +105,7 @@ func openingColumns(ts []ledger.Transition, accepted []int) []any {
 				continue
 			}
 			ids, orders, recipients = append(ids, o.ID), append(orders, ts[i].Ref.ID), append(recipients, o.Recipient)
-			waves, expires = append(waves, int32(o.Wave)), append(expires, o.Expires)
+			waves, expires = append(waves, int32(o.Wave)), append(expires, o.Expires) //nolint:gosec // waves are fewer than ten
 			data, reasons, ats = append(data, string(o.Data)), append(reasons, o.Reason), append(ats, ts[i].At)
 		}
 	}

@@ -44,7 +44,7 @@ func TestClocksApart(t *testing.T) {
 	w := newTown(t)
 	w.skew(t, 2*time.Second)
 	near := w.serve(t)
-	if !strings.Contains(near.Said.String(), "this machine's clock is not that of the database") {
+	if !strings.Contains(near.Said.String(), `clock is not that of a store","store":"the database"`) {
 		t.Errorf("a clock that is 2 s off is not mentioned:\n%s", near.Said.Tail(20))
 	}
 	if code := health(t, near, "/health/ready"); code != http.StatusOK {
@@ -104,7 +104,7 @@ func TestRedisClockApart(t *testing.T) {
 	}
 	p.ahead(2 * time.Second)
 	near := w.serve(t)
-	if !strings.Contains(near.Said.String(), "this machine's clock is not that of Redis") {
+	if !strings.Contains(near.Said.String(), `clock is not that of a store","store":"Redis"`) {
 		t.Errorf("a clock that is 2 s off is not mentioned:\n%s", near.Said.Tail(20))
 	}
 	if code := health(t, near, "/health/ready"); code != http.StatusOK {
