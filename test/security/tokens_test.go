@@ -137,6 +137,31 @@ func logoutAllEndsTheOtherDevice(t *testing.T, h *house) {
 	other.renew(other.refresh).refused(401)
 }
 
+// TestHurriedTokens asks for the life of tokens on a server where five minutes take five seconds.
+func TestHurriedTokens(t *testing.T) {
+	t.Parallel()
+	onBoth(t, []check{{"ASocketLivesOnByItsNextToken", aSocketLivesOnByItsNextToken}}, "LOGIN_TIME_SCALE=60", "JWT_EXPIRES_IN=5m")
+}
+
+// aSocketLivesOnByItsNextToken: a live socket is prolonged by the tokens of its own session, and by no other's; without
+// it is closed thirty seconds after its token's end.
+func aSocketLivesOnByItsNextToken(t *testing.T, h *house) {
+	who, other := h.customer(t), h.customer(t)
+	forgotten, stolen, kept := who.on("forgotten").connect(), who.on("stolen").connect(), who.on("kept").connect()
+	stolen.send(object{"t": "auth", "token": other.token})
+	stolen.closed(4403, wait)
+	const life, grace = 5 * time.Second, 30 * time.Second
+	refresh := who.refresh
+	for begun := time.Now(); time.Since(begun) < life+grace+5*time.Second; pass(t, life-time.Second) {
+		next := who.renew(refresh).ok()
+		refresh = next.text("refreshToken")
+		kept.send(object{"t": "auth", "token": next.text("accessToken")})
+		kept.read("authed")
+	}
+	forgotten.closed(4401, wait)
+	kept.alive()
+}
+
 func forgedTokens(t *testing.T, h *house) {
 	who := h.customer(t)
 	own := forge(t, who.token, h.keys.access)
