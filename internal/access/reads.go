@@ -173,7 +173,7 @@ func (r *Reads) WithPosition(ctx context.Context, rows []Row) ([]Seen, error) {
 		fix, known := last[row.Trip.DriverID]
 		switch {
 		case row.Trip.AcceptedMS == 0:
-		case known && !fix.Mock && row.Trip.Covers(fix.TS):
+		case known && !fix.Mock && shows(row.Trip, fix.TS):
 			seen[i].Last, seen[i].HasLast = fix, true
 		default:
 			missing, windows = append(missing, i), append(windows, judgedWindow(row.Trip))
@@ -204,9 +204,18 @@ func (r *Reads) Believed(ctx context.Context, s trip.State) (fix track.Fix, ok b
 	return fix, ok, nil
 }
 
+// shows tells whether a position of that time is the trip's to show. Its track takes fixes for some minutes after its
+// end, for those that come late; where the truck drives next is nobody's who watched the trip.
+func shows(s trip.State, tsMS int64) bool {
+	return s.Covers(tsMS) && (s.EndedMS == 0 || tsMS <= s.EndedMS)
+}
+
 func judgedWindow(s trip.State) history.Window {
 	w := windowOf(s)
 	w.From -= before.Milliseconds()
+	if s.EndedMS != 0 {
+		w.To = s.EndedMS
+	}
 	return w
 }
 
@@ -218,7 +227,7 @@ func (r *Reads) believed(s trip.State, known track.Fix, fixes []track.Fix) (trac
 		live = track.Resume(known)
 	}
 	fix, ok := live.Follow(fixes, r.rules).Position()
-	if !ok || !s.Covers(fix.TS) {
+	if !ok || !shows(s, fix.TS) {
 		return track.Fix{}, false
 	}
 	return fix, true

@@ -376,6 +376,36 @@ func TestHistoryIsBelievedByTheSameRules(t *testing.T) {
 	}
 }
 
+// TestATripThatIsOverShowsWhereItEnded: not where the truck drives next, whether that is the last position reported or
+// stands in history.
+func TestATripThatIsOverShowsWhereItEnded(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	r := reads.New(sqlite.NewTripReads(s.db), s.positions, s.fixes, track.DefaultRules(), func() time.Time { return s.now })
+	row, err := r.Trip(t.Context(), who(fleet.Ops, "o"), "ended", trip.ErrNotFound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(ts int64, lat float64) track.Fix { return track.Fix{TS: ts, ReceivedMS: ts, Lat: lat, Lng: 77.5} }
+	end := row.Trip.EndedMS
+	if _, err := s.fixes.Save(t.Context(), []history.Row{
+		{Driver: driver2, Fix: at(end-1000, 12.9)}, {Driver: driver2, Fix: at(end+60_000, 12.91)},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, last := range []track.Fix{{}, at(end+120_000, 12.92)} {
+		if last.TS != 0 {
+			if err := s.positions.Put(t.Context(), []presence.Spot{{User: driver2, Fix: last}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		seen, err := r.WithPosition(t.Context(), []reads.Row{row})
+		if err != nil || !seen[0].HasLast || seen[0].Last.Lat != 12.9 {
+			t.Errorf("last reported %v: %+v, %v", last.Lat, seen, err)
+		}
+	}
+}
+
 func TestATrackIsOfItsTripOnly(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
