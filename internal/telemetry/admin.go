@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,7 +35,23 @@ func ListenAdmin(ctx context.Context, addr string, registry *prometheus.Registry
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return &Admin{listener: l, server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}, nil
+	return &Admin{listener: l, server: &http.Server{Handler: byAddress(mux), ReadHeaderTimeout: 5 * time.Second}}, nil
+}
+
+// byAddress serves requests that name this machine by an address or as localhost only: a page of elsewhere whose
+// name resolves to this machine, in a browser on it, gets nothing.
+func byAddress(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := r.Host
+		if h, _, err := net.SplitHostPort(name); err == nil {
+			name = h
+		}
+		if name != "localhost" && net.ParseIP(strings.Trim(name, "[]")) == nil {
+			http.Error(w, "ask by address", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Addr is where it really listens.

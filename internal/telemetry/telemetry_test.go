@@ -183,6 +183,24 @@ func TestAdminServesMetricsAndProfiles(t *testing.T) {
 	if !strings.Contains(fetch(t, "http://"+a.Addr()+"/debug/pprof/"), "goroutine") {
 		t.Error("no profiles")
 	}
+	for host, want := range map[string]int{
+		"127.0.0.1": 200, "127.0.0.1:6060": 200, "localhost:6060": 200, "[::1]:6060": 200, "10.0.0.7:6060": 200,
+		"evil.example": 403, "localhost.evil.example:6060": 403, "127.0.0.1.evil.example": 403,
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+a.Addr()+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("asked as %s: %d, want %d", host, res.StatusCode, want)
+		}
+	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Errorf("Run: %v", err)
