@@ -40,7 +40,7 @@ func BenchmarkFlushOfNativeFixes(b *testing.B) {
 		asks, rows := make([]history.Ask, perFlush), make([]history.Row, perFlush)
 		for i := range asks {
 			d := benchDriver((int(ts) + i) % drivers)
-			asks[i] = history.Ask{Driver: d}
+			asks[i] = history.Ask{Driver: d, Fleet: "t1"}
 			rows[i] = history.Row{Driver: d, Fix: track.Fix{TS: ts, ReceivedMS: ts, Lat: 12.9, Lng: 77.5, Accuracy: 8}}
 		}
 		ts += perFlush
