@@ -144,9 +144,9 @@ func apps(t *testing.T, s *stage) {
 
 	trip, err := s.api(transporterToken).Assign(t.Context(), client.Assignment{
 		VehicleID: s.cast.vehicleID, DriverID: s.cast.driverID, CustomerPhone: s.cast.customerPhone,
-		// Where the truck will be is near both: its last position is remembered over the crash.
+		// Where the truck will be is near both by road: its last position may be remembered over the crash.
 		Pickup: client.Place{Latitude: 12.9716, Longitude: 77.5946, Address: "Bengaluru"},
-		Drop:   client.Place{Latitude: 12.9751, Longitude: 77.5981, Address: "Bengaluru, the next street"},
+		Drop:   client.Place{Latitude: 12.9741, Longitude: 77.5971, Address: "Bengaluru, the next street"},
 	})
 	if err != nil {
 		t.Fatalf("assign: %v", err)
