@@ -85,6 +85,7 @@ func (b *breaker) record(err error) {
 // isAway tells a server that cannot be reached or does not answer in time from one that answers no.
 func isAway(err error) bool {
 	var network net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) || errors.Is(err, io.EOF) ||
+	var unknown *fateUnknown
+	return errors.As(err, &unknown) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, goredis.ErrPoolTimeout)
 }

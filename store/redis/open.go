@@ -51,7 +51,10 @@ func OpenWithin(ctx context.Context, url string, timeout time.Duration) (goredis
 	})
 	cluster.AddHook(traced{})
 	cluster.AddHook(patience{timeout})
-	cluster.OnNewNode(func(node *goredis.Client) { node.AddHook(newBreaker()) })
+	cluster.OnNewNode(func(node *goredis.Client) {
+		node.AddHook(oneshot{})
+		node.AddHook(newBreaker())
+	})
 	if err := cluster.Ping(ctx).Err(); err != nil {
 		_ = cluster.Close()
 		return nil, fmt.Errorf("redis: %w", err)

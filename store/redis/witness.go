@@ -68,6 +68,8 @@ func (w *Witness) running(ctx context.Context) (string, error) {
 	}
 	var mu sync.Mutex
 	var all []string
+	ctx, cancel := context.WithTimeout(ctx, batchTimes*Timeout) // a node's own client has no patience
+	defer cancel()
 	err := cluster.ForEachMaster(ctx, func(ctx context.Context, node *goredis.Client) error {
 		id, err := runID(ctx, node)
 		mu.Lock()
