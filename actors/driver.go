@@ -82,7 +82,7 @@ func DriverActors(c DriverConfig) Kind {
 		MaxStarts: 512, // an outage of a store costs each start its factsLimit
 		New: func(ctx context.Context, self *Self) (Actor, error) {
 			d := &driver{cfg: &c, self: self, id: fleet.UserID(self.ID()), seen: time.Now()}
-			d.know(readFacts(ctx, d.cfg, d.id))
+			d.know(readFacts(ctx, d.cfg, d.id, false))
 			return d, nil
 		},
 	}

@@ -23,8 +23,8 @@ type facts struct {
 	trips    bool // trip was read
 }
 
-// readFacts asks the stores. An outage of one costs what it knows and nothing else.
-func readFacts(ctx context.Context, c *DriverConfig, id fleet.UserID) *facts {
+// readFacts asks the stores. An outage of one costs what it knows and nothing else. placed: where he is, is known.
+func readFacts(ctx context.Context, c *DriverConfig, id fleet.UserID, placed bool) *facts {
 	ctx, cancel := context.WithTimeout(ctx, factsLimit)
 	defer cancel()
 	now := time.Now()
@@ -58,7 +58,7 @@ func readFacts(ctx context.Context, c *DriverConfig, id fleet.UserID) *facts {
 			}
 		}
 	}
-	if f.last == nil && f.trip != nil && c.Tracks != nil { // without it the next fix would be believed, wherever it is
+	if f.last == nil && !placed && f.trip != nil && c.Tracks != nil { // without it the next fix would be believed, wherever it is
 		if fix, ok, err := c.Tracks.Believed(ctx, f.trip.Trip); err == nil && ok {
 			f.last = &fix
 		}
@@ -69,8 +69,9 @@ func readFacts(ctx context.Context, c *DriverConfig, id fleet.UserID) *facts {
 // ask reads the facts again, off the actor's turn.
 func (d *driver) ask(ctx context.Context) {
 	c, id := d.cfg, d.id
+	_, placed := d.live.Position()
 	d.refresh, d.asking = time.Now(), true
-	d.self.Go(untraced(ctx), factsLimit+time.Second, func(ctx context.Context) any { return readFacts(ctx, c, id) })
+	d.self.Go(untraced(ctx), factsLimit+time.Second, func(ctx context.Context) any { return readFacts(ctx, c, id, placed) })
 }
 
 // know takes what the stores said, at activation and whenever they were asked again.

@@ -203,6 +203,11 @@ func (r *Relay) send(ctx context.Context, l *lane) {
 			r.park(ctx, []ledger.Pending{p.Pending}, r.now().Add(relayWorst))
 			continue
 		}
+		if errors.Is(err, ErrQuarantined) { // its actor is out, which operators know: all of its letters wait
+			r.Log.InfoContext(ctx, "durable message waits for an actor that is out", "to", p.To, "type", p.Type, "id", p.ID, "again_in", relayWorst)
+			r.stop(ctx, l, p.Pending, r.now().Add(relayWorst))
+			return
+		}
 		wait := backoff(p.Attempts)
 		r.Log.WarnContext(ctx, "durable message not delivered yet", "to", p.To, "type", p.Type, "id", p.ID, "attempt", p.Attempts+1,
 			"again_in", wait, "error", err)

@@ -57,6 +57,10 @@ func limitNames() []string {
 	for _, l := range slices.Concat(limit.DefaultLogin().Limits(), limit.DefaultRequests().Limits()) {
 		names = append(names, l.Name)
 	}
+	login := limit.DefaultLogin()
+	for _, l := range []limit.Limit{login.Address, login.AddressHard, login.FailAddress, login.FailAddressHard, limit.DefaultRequests().Stranger} {
+		names = append(names, l.Name+limit.WideSuffix)
+	}
 	return names
 }
 

@@ -8,7 +8,7 @@ import (
 	"weelo/internal/limit"
 )
 
-// rollEvery is how often a task says that it runs: three beats may be lost before it is not counted any more.
+// rollEvery is how often a task says that it runs: two beats may be lost before it is not counted any more.
 const rollEvery = 5 * time.Second
 
 // roll keeps count of the tasks on one Redis, for what each of them may let through while that is away.

@@ -156,7 +156,7 @@ type Ops struct {
 	AppEnv      string        `env:"APP_ENV" doc:"production refuses weak secrets and everything made for tests."`
 	NodeEnv     string        `env:"NODE_ENV" doc:"Older name of APP_ENV; production in either counts."`
 	LogLevel    string        `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
-	AdminAddr   string        `env:"ADMIN_ADDR" envDefault:"127.0.0.1:6060" doc:"Where /metrics and /debug/pprof are served; port 0 takes a free one, which is logged; off: nowhere."`
+	AdminAddr   string        `env:"ADMIN_ADDR" envDefault:"127.0.0.1:6060" doc:"Where /metrics and /debug/pprof are served; port 0 takes a free one, which is logged; off: nowhere. To be asked by address, or as localhost; 403 by any other name."`
 	DrainDelay  time.Duration `env:"DRAIN_DELAY" envDefault:"-1s" doc:"How long a stopping process goes on serving after its readiness fails, so that the load balancer notices. -1s: 15s on ECS, otherwise none."`
 	StopTimeout time.Duration `env:"STOP_TIMEOUT" envDefault:"110s" doc:"Hard limit of an orderly stop; below the stopTimeout of the task (120 s)."`
 	AuditKeep   int           `env:"AUDIT_KEEP_DAYS" envDefault:"400" doc:"Days that rows of the audit log are kept, 365 to 3650 (docs/admin.md)."`

@@ -84,9 +84,10 @@ func (f *Fallback) shared(ctx context.Context, l Limit, ask func() error) bool {
 			f.back(ctx)
 			return true
 		}
-		if ctx.Err() == nil { // else it is the caller who went away
-			f.gone(ctx, err)
+		if ctx.Err() != nil { // it is the caller who went away
+			return false
 		}
+		f.gone(ctx, err)
 	}
 	if f.cfg.Observer != nil {
 		f.cfg.Observer.LimitLocal(l.Name)

@@ -92,12 +92,16 @@ func TestFallback(t *testing.T) {
 func TestFallbackDoesNotBlameTheStore(t *testing.T) {
 	t.Parallel()
 	shared := &asked{err: context.Canceled}
-	f := limit.NewFallback(limit.FallbackConfig{Shared: shared, Local: &asked{wait: 7}, Now: func() time.Time { return start }, Log: slog.New(slog.DiscardHandler)})
+	seen := counts{}
+	f := limit.NewFallback(limit.FallbackConfig{Shared: shared, Local: &asked{wait: 7}, Now: func() time.Time { return start }, Observer: seen, Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	l := limit.Limit{Name: "x", Events: 1, Per: time.Second, Burst: 1}
 	if wait, err := f.Take(ctx, l, "k"); wait != 7 || err != nil {
 		t.Errorf("%v, %v", wait, err)
+	}
+	if len(seen) != 0 {
+		t.Errorf("counted as if the store were away: %v", seen)
 	}
 	shared.err = nil
 	if wait, err := f.Take(t.Context(), l, "k"); wait != 0 || err != nil || shared.times != 2 {

@@ -19,11 +19,9 @@ type Strangers struct {
 
 // Take counts one request, or tells how long to wait. A limiter that fails keeps nobody out.
 func (s Strangers) Take(ctx context.Context, from netip.Addr, device string) time.Duration {
+	var passed []func()
 	for _, n := range Networks(from) {
-		of := s.Limit
-		if n.Times > 1 {
-			of = of.Times(n.Times, of.Name+"-48")
-		}
+		of := n.Of(s.Limit)
 		wait := s.take(ctx, of, n.Key)
 		if wait > 0 && device != "" && s.Known(ctx, device) {
 			of, wait = s.Limit, s.take(ctx, s.Limit, "device:"+device)
@@ -32,9 +30,13 @@ func (s Strangers) Take(ctx context.Context, from netip.Addr, device string) tim
 			}
 		}
 		if wait > 0 {
+			for _, back := range passed { // what is refused counts nowhere
+				back()
+			}
 			s.Observer.LimitRefused(of.Name)
 			return wait
 		}
+		passed = append(passed, func() { _ = s.Limiter.Return(ctx, of, n.Key) }) // else it is counted too much, for a minute
 	}
 	return 0
 }

@@ -90,6 +90,17 @@ type Network struct {
 	Times int
 }
 
+// WideSuffix is what the limit of a /48 has behind the name of that of its addresses.
+const WideSuffix = "-48"
+
+// Of gives the limit that the network has, of one for an address.
+func (n Network) Of(l Limit) Limit {
+	if n.Times == 1 {
+		return l
+	}
+	return l.Times(n.Times, l.Name+WideSuffix)
+}
+
 // Networks groups an address: an IPv4 one stands alone, an IPv6 one for its /64, and ten times as much is
 // allowed to the /48. None for this machine's own and unknown ones: nobody can be told apart there.
 func Networks(a netip.Addr) []Network {

@@ -157,6 +157,10 @@ func (d *Desk) member(ctx context.Context, m *SubmitCode, code otp.Code) (driver
 	return driver, boss, nil
 }
 
+// unnamed marks what a client without a device id calls its phone. No header has the character: the name of a phone
+// that anybody may have must not pass for an id.
+const unnamed = "· "
+
 // open gives the winner's session. It can be done again with the same result, so a store that was
 // away costs the person a retry and not the code.
 func (d *Desk) open(ctx context.Context, m *SubmitCode, claim otp.Claim, now time.Time) (*LoggedIn, error) {
@@ -171,8 +175,8 @@ func (d *Desk) open(ctx context.Context, m *SubmitCode, claim otp.Claim, now tim
 		return nil, d.refused(m, "suspended", session.ErrSuspended)
 	}
 	device := m.DeviceID
-	if device == "" {
-		device = m.Name
+	if device == "" && m.Name != "" {
+		device = unnamed + m.Name
 	}
 	in.newDevice = d.newDevice(ctx, in, device)
 	in.Pair, err = d.cfg.Sessions.Open(ctx, claim.Session, in.User, device, now)

@@ -18,7 +18,7 @@ import (
 // a.Codes are what may be compared; then reserved names the durable try, which whoever was right releases. There
 // are none when only a consumed code is left.
 func (d *Desk) try(ctx context.Context, m *SubmitCode, now time.Time) (a otp.Attempt, reserved int64, err error) {
-	open, err := d.ceiling(ctx, m, now)
+	over, err := d.overCeiling(ctx, m, now)
 	if err != nil {
 		return a, 0, err
 	}
@@ -31,8 +31,13 @@ func (d *Desk) try(ctx context.Context, m *SubmitCode, now time.Time) (a otp.Att
 	if err = d.hopeless(m, outlook.Standing); err != nil {
 		return a, 0, err
 	}
+	if over {
+		if err = d.passLane(ctx, m); err != nil {
+			return a, 0, err
+		}
+	}
 	if outlook.Live {
-		if reserved, err = d.reserve(ctx, m, open, now); err != nil {
+		if reserved, err = d.reserve(ctx, m, over, now); err != nil {
 			return a, 0, err
 		}
 	}
@@ -96,24 +101,25 @@ func (d *Desk) release(ctx context.Context, try int64) {
 	}
 }
 
-// ceiling refuses a phone with too many failed tries in the window, whatever was sent since. A device
-// that has logged in before may go on, slowly: then open is true.
-func (d *Desk) ceiling(ctx context.Context, m *SubmitCode, now time.Time) (open bool, err error) {
+// overCeiling tells whether a phone has too many failed tries in the window, whatever was sent since.
+func (d *Desk) overCeiling(ctx context.Context, m *SubmitCode, now time.Time) (bool, error) {
 	n, err := d.cfg.Fails.CountFails(ctx, failsOf(m.Key), now.Add(-d.cfg.Policy.FailWindow))
 	if err != nil {
 		return false, ErrUnavailable.Because(err)
 	}
-	if n < d.cfg.Policy.FailCeiling {
-		return false, nil
-	}
-	open, err = d.lane(ctx, m)
+	return n >= d.cfg.Policy.FailCeiling, nil
+}
+
+// passLane lets a device that has logged in before go on over the ceiling, slowly, and refuses all others.
+func (d *Desk) passLane(ctx context.Context, m *SubmitCode) error {
+	open, err := d.lane(ctx, m)
 	if err != nil {
-		return false, ErrUnavailable.Because(err)
+		return ErrUnavailable.Because(err)
 	}
 	if !open {
-		return false, d.tooMany(ctx, m)
+		return d.tooMany(ctx, m)
 	}
-	return true, nil
+	return nil
 }
 
 func (d *Desk) tooMany(ctx context.Context, m *SubmitCode) error {

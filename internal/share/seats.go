@@ -112,8 +112,14 @@ func (u *Usher) renew(ctx context.Context, link string, viewers []Viewer) error 
 		}
 	}
 	over, err := u.seats.Renew(ctx, link, here, left, u.most, seatsHold)
-	if err != nil {
-		return err // left is asked for again
+	if err != nil { // it may have been done: whoever came keeps his seat, and those who left are given up again
+		for name, seat := range before {
+			if _, still := now[name]; !still {
+				now[name] = seat
+			}
+		}
+		u.taken[link] = now
+		return err
 	}
 	for _, seat := range over {
 		if end, ours := ends[seat]; ours {

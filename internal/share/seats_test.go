@@ -16,6 +16,7 @@ import (
 type bench struct {
 	mu    sync.Mutex
 	away  bool
+	late  bool // what is asked for is done, and not answered
 	links map[string]map[Seat]time.Time
 }
 
@@ -46,6 +47,9 @@ func (b *bench) Renew(_ context.Context, link string, here, left []Seat, most in
 	for len(all) > most {
 		over, all = append(over, all[0]), all[1:]
 		delete(seats, over[len(over)-1])
+	}
+	if b.late {
+		return nil, errors.New("no answer")
 	}
 	return over, nil
 }
@@ -153,6 +157,31 @@ func TestViewersWhileTheSeatsAreAway(t *testing.T) {
 		after(10 * time.Second)
 		if a, b := one.inside(), two.inside(); !slices.Equal(a, named("a", 15)[10:]) || len(b) != 15 {
 			t.Errorf("when they are back: %v, %v", a, b)
+		}
+	})
+}
+
+// TestALostAnswerCostsNobodyHisSeat: who was counted without the task hearing of it is not counted twice.
+func TestALostAnswerCostsNobodyHisSeat(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one, two, b := tasks(t)
+		one.enter(named("a", 8)...)
+		after(10 * time.Second)
+		b.mu.Lock()
+		b.late = true
+		b.mu.Unlock()
+		two.enter(named("b", 12)...)
+		after(4 * time.Second)
+		two.leave("b11")
+		after(4 * time.Second)
+		two.enter("c")
+		b.mu.Lock()
+		b.late = false
+		b.mu.Unlock()
+		after(time.Minute)
+		if a, b := one.inside(), two.inside(); len(a) != 8 || len(b) != 12 {
+			t.Errorf("%v, %v", a, b)
 		}
 	})
 }

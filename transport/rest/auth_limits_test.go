@@ -85,6 +85,9 @@ func TestAKnownDeviceKeepsItsLane(t *testing.T) {
 		}
 	}
 	c.Advance(time.Hour)
+	for range 6 { // what is compared with nothing uses up nothing
+		k.verify(mine, c1, "customer", k.lastCode(t)).Refused(400, "OTP_EXPIRED")
+	}
 	k.send(mine, c1, "customer").Want(200)
 	code := k.lastCode(t)
 	k.verify(stranger, c1, "customer", code).Refused(429, "TOO_MANY_ATTEMPTS")
@@ -96,6 +99,27 @@ func TestAKnownDeviceKeepsItsLane(t *testing.T) {
 	// Logging in clears the count for everybody.
 	c.Advance(time.Minute)
 	k.login(t, stranger, c1, "customer")
+}
+
+// What a client without a device id calls its phone is no device id: anybody may have a phone of that name.
+func TestANameOfAPhoneIsNoDevice(t *testing.T) {
+	t.Parallel()
+	c := &clock{}
+	k := start(t, devPair(t, c.Now), options{clock: c})
+	const name = "Samsung SM-A125F"
+	k.send(k.Client, c1, "customer").Want(200)
+	k.Call("POST", "/api/v1/auth/verify-otp", `{"phone":"`+c1+`","role":"customer","otp":"`+k.lastCode(t)+`","deviceName":"`+name+`"}`).Want(200)
+	stranger := k.With("X-Device-Id", name)
+	for range 3 {
+		c.Advance(time.Minute)
+		k.send(stranger, c1, "customer").Want(200)
+		for range 5 {
+			k.verify(stranger, c1, "customer", wrong(k.lastCode(t))).Want(400)
+		}
+	}
+	c.Advance(time.Minute)
+	k.send(k.Client, c1, "customer").Want(200)
+	k.verify(stranger, c1, "customer", k.lastCode(t)).Refused(429, "TOO_MANY_ATTEMPTS")
 }
 
 // The lane is narrow.

@@ -55,6 +55,7 @@ type conn struct {
 	socket   *hub.Socket   // nil until CONNECT was accepted
 	limiter  *rate.Limiter // of the user
 	flood    *rate.Limiter // of all frames
+	pings    *rate.Limiter // of the WebSocket's own pings, which are no frames
 	strikes  strikeCount
 	connects int                  // refused CONNECT packets
 	joined   map[string]time.Time // rooms asked for lately
@@ -67,7 +68,7 @@ type conn struct {
 var _ hub.Transport = (*conn)(nil)
 
 func (s *Server) newConn(ws *websocket.Conn, device string) *conn {
-	return &conn{server: s, ws: ws, id: newID(), device: device, flood: rate.NewLimiter(floodRate, floodBurst)}
+	return &conn{server: s, ws: ws, id: newID(), device: device, flood: rate.NewLimiter(floodRate, floodBurst), pings: rate.NewLimiter(pingRate, pingBurst)}
 }
 
 // openPacket is the first frame of every connection.
@@ -261,6 +262,18 @@ func (c *conn) tick() {
 	default:
 		socket.Send([]byte{enginePing})
 	}
+}
+
+// pinged tells whether a ping of the WebSocket itself is answered; the library asks while it reads.
+func (c *conn) pinged() bool {
+	if c.server.cfg.Unlimited || c.pings.Allow() {
+		return true
+	}
+	if !c.closed.Load() {
+		c.server.cfg.Observer.Refused(formatName, errRate.Reason)
+		go c.Close(codeRate, "too many pings") // it waits for the reader, some seconds at most
+	}
+	return false
 }
 
 func (c *conn) pong() {

@@ -23,6 +23,10 @@ const (
 	// network as one batch over REST.
 	floodRate  = 100
 	floodBurst = 500
+
+	// pingRate and pingBurst bound the WebSocket's own pings of one socket, as on the native one.
+	pingRate  = 1
+	pingBurst = 5
 )
 
 // limits holds one limiter per connected user, for as long as he has a socket.

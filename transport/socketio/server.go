@@ -247,15 +247,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, refused)
 		return
 	}
+	var c *conn // there before anything is read
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // the origin was checked above
 		CompressionMode:    websocket.CompressionDisabled,
+		OnPingReceived:     func(context.Context, []byte) bool { return c.pinged() },
 	})
 	if err != nil {
 		leave()
 		return // Accept has answered
 	}
-	c := s.newConn(ws, r.Header.Get("X-Device-Id"))
+	c = s.newConn(ws, r.Header.Get("X-Device-Id"))
 	c.leaveLobby = leave
 	if !s.enter(c) {
 		leave()

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -395,6 +396,23 @@ func TestAFloodOfAnyFramesEndsTheConnection(t *testing.T) {
 				t.Errorf("closed with %d, want %d", code, codeRate)
 			}
 		})
+	}
+}
+
+// The WebSocket's own pings are answered within reason.
+func TestAFloodOfControlPingsEndsTheConnection(t *testing.T) {
+	t.Parallel()
+	c := newWorld(t, nil).connect("mohan", "")
+	code := make(chan int, 1)
+	go func() { code <- c.closed() }() // pongs are read on the way
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	answered := 0
+	for c.ws.Ping(ctx) == nil {
+		answered++
+	}
+	if got := <-code; got != codeRate || answered < pingBurst {
+		t.Errorf("closed with %d after %d pings, want %d after %d", got, answered, codeRate, pingBurst)
 	}
 }
 
