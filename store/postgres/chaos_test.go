@@ -187,10 +187,7 @@ func TestOutageIsADefiniteNo(t *testing.T) {
 		begin, end func(testing.TB)
 	}{{"down", server.Kill, server.Start}, {"frozen", server.Pause, server.Resume}} {
 		version := currentVersion(t, db, ref.ID)
-		claimed, err := postgres.NewClaimer(db).Claim(t.Context(), ref, "n")
-		if err != nil {
-			t.Fatal(err)
-		}
+		claimed := claimAgain(t, db, ref)
 		outage.begin(t)
 		impatient := postgres.NewWriter(db, postgres.Options{Timeout: 500 * time.Millisecond})
 		began := time.Now()
@@ -209,6 +206,19 @@ func TestOutageIsADefiniteNo(t *testing.T) {
 			t.Errorf("%s: afterwards %v (%v)", outage.name, o.Status, o.Err)
 		}
 	}
+}
+
+// claimAgain claims the row; the first connections after a crash may be dead ones.
+func claimAgain(t *testing.T, db *postgres.DB, ref ledger.Ref) (claimed ledger.Claimed) {
+	t.Helper()
+	var err error
+	for range 20 {
+		if claimed, err = postgres.NewClaimer(db).Claim(t.Context(), ref, "n"); err == nil {
+			return claimed
+		}
+	}
+	t.Fatal(err)
+	return claimed
 }
 
 // currentVersion reads the row's version; the first connections after a crash may be dead ones.
