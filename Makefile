@@ -49,7 +49,7 @@ test-all: ## All tests: many-process ones, the others with -race, and again with
 	@rest=$$($(GO) list ./... | grep -vE '$(NO_RACE)' | tr '\n' ' '); \
 	processes=$$($(GO) list ./... | grep -E '$(NO_RACE)' | tr '\n' ' ' || true); \
 	if [ -n "$$processes" ]; then $(GO) test -p 1 -count=1 -timeout 15m $$processes; fi; \
-	$(GO) test -p $(P) -race -count=1 -timeout 20m $$rest; \
+	GO="$(GO)" P="$(P)" tools/race-test $$rest; \
 	rm -f bin/cover.all.out; \
 	$(GO) test -p $(P) -count=1 -timeout 20m -covermode=set -coverpkg=./internal/... -coverprofile=bin/cover.all.out $$rest
 	@$(MAKE) --no-print-directory cover-check
