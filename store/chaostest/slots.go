@@ -380,10 +380,7 @@ func (r *slotRun) joined(t testing.TB, ctx context.Context) Joined {
 	stored := make(map[ledger.Ref]map[string]bool)
 	has := func(tr ledger.Transition) bool {
 		if stored[tr.Ref] == nil {
-			events, err := r.b.History.Events(ctx, tr.Ref, 0, 1<<20)
-			if err != nil {
-				t.Fatal(err)
-			}
+			events := eventsOf(t, ctx, r.b, tr.Ref)
 			stored[tr.Ref] = make(map[string]bool)
 			for _, e := range events {
 				stored[tr.Ref][e.Event.ID] = true
