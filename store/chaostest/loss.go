@@ -170,7 +170,7 @@ func (c *crew) check(t testing.TB, ctx context.Context, b Backend) {
 			stored[e.Event.ID] = true
 			dense = dense && e.Version == int64(i)+2
 		}
-		entries, err := b.Inbox.Read(ctx, tr.Ref.ID, 0, 1<<20) // on the connection that has just answered
+		entries, err := b.Inbox.Read(ctx, tr.Ref.ID, 0, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
